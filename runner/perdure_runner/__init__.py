@@ -1,0 +1,1 @@
+"""Runners: the child half runs in the user's process, the host half starts, watches and relays for it."""

@@ -1,0 +1,1 @@
+"""The coordinator, its store, its services and the command line."""

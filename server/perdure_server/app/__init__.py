@@ -1,0 +1,1 @@
+"""Composition: how the parts become an embedded engine or a server."""

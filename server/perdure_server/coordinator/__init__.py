@@ -1,0 +1,1 @@
+"""The session engine: places sessions on hosts, commits their records, wakes and stops them."""

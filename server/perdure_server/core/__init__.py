@@ -1,0 +1,1 @@
+"""Pure decisions: states, transitions, errors. No I/O of any kind."""

@@ -1,0 +1,1 @@
+"""The manifest `perdure.yaml` and the tarball of a build."""

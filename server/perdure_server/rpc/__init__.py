@@ -1,0 +1,1 @@
+"""gRPC services: the hosts' stream and the control service."""

@@ -1,0 +1,1 @@
+"""What is kept: journal, sessions, builds, logs, blobs."""
