@@ -1,0 +1,334 @@
+"""Every error code of perdure: what `perdure explain CODE` prints and how the code leaves the process.
+
+Codes are stable: one is never reused and never changes its meaning. `{...}` never appears in these texts; what varies
+is in the message of the error itself.
+"""
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    COMPLETED = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    DIVERGED = 4
+
+
+class Explanation(NamedTuple):
+    """The long form of a code: one line, one paragraph, and what to do."""
+
+    title: str
+    why: str
+    remedy: str
+
+
+class Border(NamedTuple):
+    """What a code becomes outside: the name of a gRPC status, and an exit code."""
+
+    status: str
+    exit: Exit
+
+
+CATALOGUE: Final[dict[str, Explanation]] = {
+    "P0101": Explanation(
+        "the manifest is not YAML",
+        "perdure.yaml could not be parsed: a bracket or quote is open, a tab indents a line, the file is too large, or it "
+        "is not UTF-8. Anchors and aliases are refused as well, because a few of them expand to gigabytes.",
+        "Correct the file at the line and column shown.",
+    ),
+    "P0102": Explanation(
+        "unknown key in the manifest",
+        "A key of perdure.yaml has no meaning to this version of perdure. It is an error and not ignored, because a "
+        "misspelt setting that does nothing is found out too late.",
+        "Take the suggested key, remove it, or upgrade perdure.",
+    ),
+    "P0103": Explanation(
+        "wrong type or value in the manifest",
+        "A value of perdure.yaml has the wrong type (a list where text belongs), is out of range, is given twice, or has no "
+        "known unit. Durations are numbers of seconds or texts such as 500ms, 30s, 5m, 2h, 7d; sizes are numbers of bytes "
+        "or texts such as 64KiB, 10MB.",
+        "Correct the value at the line and column shown.",
+    ),
+    "P0104": Explanation(
+        "something required is missing in the manifest",
+        "An entry of perdure.yaml is not complete, or a variable that is to come from the environment is not set there.",
+        "Add the key, or set the environment variable, that the message names.",
+    ),
+    "P0110": Explanation(
+        "file or folder not found",
+        "The target of the command, or a file that it names, does not exist or cannot be read.",
+        "Check the path. Paths of entry points are relative to the project's folder.",
+    ),
+    "P0111": Explanation(
+        "no such handler",
+        "The file exists, but no function of that name is defined at its top level. Only definitions that are there "
+        "without running the code count: def, async def, also inside if or try at the top level.",
+        "Correct the name, or define the function at the top level of the file.",
+    ),
+    "P0112": Explanation(
+        "the handler is not a function",
+        "The name exists in the file, but as a class, a variable or an import. An entry point is a function that takes the "
+        "event.",
+        "Name a function, or wrap the thing in one.",
+    ),
+    "P0113": Explanation(
+        "syntax error in user code",
+        "Python cannot compile a file of the project. perdure reads it with the interpreter that it runs on itself.",
+        "Correct the line shown. If the code is for a newer Python, run perdure with that version.",
+    ),
+    "P0114": Explanation(
+        "not an entry point",
+        "An entry point is written FILE.py:FUNCTION, a target DIR, FILE.py, FILE.py:FUNCTION or DIR:FILE.py:FUNCTION. "
+        "Without a function, the project must leave no doubt: one function named main or handler, or one whose name "
+        "begins with on_.",
+        "Write the entry point in full, or set `entry` in perdure.yaml.",
+    ),
+    "P0120": Explanation(
+        "not a tarball",
+        "The build is not a tar archive (plain or gzip), or it is damaged or cut short.",
+        "Deploy again. Do not edit builds by hand.",
+    ),
+    "P0121": Explanation(
+        "unsafe path in a tarball",
+        "A member's path is absolute, contains .. or characters that no file name may have, or is too long. Extracting it "
+        "could write outside the build's folder.",
+        "Make the build with `perdure deploy`, which never writes such paths.",
+    ),
+    "P0122": Explanation(
+        "link, device or pipe in a tarball",
+        "A build holds plain files, folders and symbolic links that stay inside it. Hard links, links that lead outside, "
+        "devices, pipes, sockets and sparse files are refused.",
+        "Replace the link by the file it points to, or list it in .perdureignore.",
+    ),
+    "P0123": Explanation(
+        "two members of a tarball are one file",
+        "A path appears twice, as a file and as a folder, or in two spellings that differ only in upper and lower case, "
+        "which are one file on many machines.",
+        "Rename one of the two.",
+    ),
+    "P0124": Explanation(
+        "the build is too large",
+        "The build has too many files, too many bytes, or unpacks to so many times its size that it looks like a bomb.",
+        "Keep data, virtual environments and caches out of it with .perdureignore.",
+    ),
+    "P0201": Explanation(
+        "the event is not JSON",
+        "A session's event must be one JSON value.",
+        'Quote it for the shell: --event \'{"key": "value"}\', or put it in a file and pass --event @FILE.',
+    ),
+    "P0202": Explanation(
+        "the home is in use",
+        "Another coordinator works in this home folder (or another program keeps its database locked). Two of them would "
+        "both run the same sessions.",
+        "Stop the one that the message names, use it with --server, or choose another --home.",
+    ),
+    "P0203": Explanation(
+        "the address is in use",
+        "Another program already listens on the address that the coordinator was to listen on.",
+        "Choose another port, or port 0 to take any that is free.",
+    ),
+    "P0204": Explanation(
+        "unknown session",
+        "No session with this id is in the journal of this coordinator.",
+        "List them with `perdure sessions list`. Check --home and --server.",
+    ),
+    "P0205": Explanation(
+        "the session has ended",
+        "A session that is completed, failed, stopped or diverged does not change any more: it cannot be stopped, "
+        "signalled or resumed.",
+        "To go on from a point in its history, use `perdure sessions fork`.",
+    ),
+    "P0206": Explanation(
+        "unknown project, or nothing deployed",
+        "No project of this name exists, or it has no active deployment from which a session could be started.",
+        "Deploy it with `perdure deploy DIR`.",
+    ),
+    "P0207": Explanation(
+        "the coordinator cannot be reached",
+        "Nothing answers at the coordinator's address, or it does not answer in time.",
+        "Start it with `perdure serve` or `perdure dev`, and check --server and PERDURE_SERVER.",
+    ),
+    "P0208": Explanation(
+        "different protocol versions",
+        "The two sides of a connection speak versions of perdure's protocol that do not understand each other.",
+        "Upgrade the older side; the message names both versions.",
+    ),
+    "P0209": Explanation(
+        "the journal is damaged",
+        "The database or a blob in the home folder cannot be read: its content contradicts its own checks, or the disk "
+        "reports an error. perdure stops rather than run sessions from a damaged history.",
+        "Restore the home folder from a backup. `sqlite3 HOME/perdure.db .recover` saves what can still be read.",
+    ),
+    "P0210": Explanation(
+        "the journal was written by a newer perdure",
+        "The database's schema is newer than this version of perdure knows. It was left untouched.",
+        "Upgrade perdure, or use another --home.",
+    ),
+    "P0211": Explanation(
+        "the disk is full",
+        "A record could not be made durable, because the disk or the database's size limit is used up. Everything "
+        "acknowledged before is safe, and sessions go on when there is space again.",
+        "Free some space on the disk that holds the home folder.",
+    ),
+    "P0212": Explanation(
+        "unknown build",
+        "No build with this digest is in the coordinator's store.",
+        "Deploy the code again; the digest is printed by `perdure deploy --json`.",
+    ),
+    "P0213": Explanation(
+        "no host for the session",
+        "The named host is not attached, or no attached host can take the session (Python version, capacity).",
+        "Start one with `perdure host`, and see `perdure doctor` for what this machine lacks.",
+    ),
+    "P0214": Explanation(
+        "no such place in the journal",
+        "The sequence number is not one of this session's entries, or a session cannot be forked there, because a call is "
+        "in flight at that point.",
+        "See the numbers with `perdure sessions history ID`.",
+    ),
+    "P0301": Explanation(
+        "a module is missing",
+        "User code imports a module that is neither in the project, nor in Python's standard library, nor in the "
+        "project's requirements.",
+        "Add the package to the project's requirements, or correct the name.",
+    ),
+    "P0302": Explanation(
+        "a user module failed while loading",
+        "The top level of a file of the project raised an exception, so the handler never began.",
+        "See the traceback. Work that can fail belongs into functions.",
+    ),
+    "P0401": Explanation(
+        "a value cannot be recorded",
+        "What an external call returned or raised can be written neither as JSON nor as a pickle, so it could not be given "
+        "back after a crash.",
+        "Return plain data from the call: wrap it in a function marked @perdure.activity that returns what you need.",
+    ),
+    "P0402": Explanation(
+        "a value is too large",
+        "A recorded value is larger than the project's limit. The call raised this error in user code, where it can be "
+        "caught.",
+        "Keep large data in files or a database and record its name, or raise `limits: {payload: ...}` in perdure.yaml.",
+    ),
+    "P0403": Explanation(
+        "an activity changed its argument",
+        "An external call changed an object that was handed to it in place. A replay would not repeat the change, so the "
+        "code after it would see other data.",
+        "Pass a copy and return the changed object, or do the change in your own code.",
+    ),
+    "P0404": Explanation(
+        "concurrency that cannot be recorded yet",
+        "User code ran external calls from several threads or tasks at once, in a way whose order this version cannot "
+        "replay.",
+        "Make the calls one after the other, or put the concurrent part into one @perdure.activity.",
+    ),
+    "P0405": Explanation(
+        "a recorded value fails its check",
+        "The keyed digest of a recorded value is not the one that was written with it. It was damaged or changed, and is "
+        "not decoded.",
+        "Restore the home folder, HOME/key included, from a backup; or fork the session from before this entry.",
+    ),
+    "P0410": Explanation(
+        "an activity was interrupted",
+        "The runner died while an activity marked at_most_once was in progress. Nobody can know whether it took effect, so "
+        "it is not started again; user code gets this exception.",
+        "Catch perdure.ActivityInterrupted and ask the other system what happened.",
+    ),
+    "P0411": Explanation(
+        "an activity took too long",
+        "An external call did not return within its timeout.",
+        "Raise `timeout` of the activity, or give it a retry policy.",
+    ),
+    "P0501": Explanation(
+        "the session diverged: another call",
+        "In replay the code made a call that differs from the recorded one: it was changed since, or depends on something "
+        "that is not recorded. It was stopped before it did anything outside.",
+        "Pin the old build, or fork the session from before the change. Both calls are shown side by side.",
+    ),
+    "P0502": Explanation(
+        "the session diverged: the code ended before its journal",
+        "In replay the handler returned, although its journal holds further calls.",
+        "Pin the old build, or fork the session from before the change.",
+    ),
+    "P0601": Explanation(
+        "too many journal entries",
+        "The session reached the number of entries that the project allows.",
+        "Split the work over several sessions, or raise `limits: {journal_entries: ...}` in perdure.yaml.",
+    ),
+    "P0602": Explanation(
+        "too much output",
+        "The session printed or logged more than the project allows.",
+        "Print less, or raise `limits: {log: ...}` in perdure.yaml.",
+    ),
+    "P0603": Explanation(
+        "out of memory",
+        "The session's process used more memory than the project allows.",
+        "Process data in parts, or raise `limits: {memory: ...}` in perdure.yaml.",
+    ),
+    "P0604": Explanation(
+        "the runner died again and again",
+        "The session's process ended several times in a row without getting further. Often a native library crashes, or "
+        "the machine kills it for want of memory.",
+        "See the session's logs and the host's. After a repair, fork the session from its last entry.",
+    ),
+    "P0605": Explanation(
+        "the stop's grace period is over",
+        "The session was asked to stop, but its code did not end in time, and its process was killed.",
+        "Let code between `try` and `finally` end sooner, or stop with a longer grace period.",
+    ),
+    "P0701": Explanation(
+        "a bad message from a runner",
+        "A session's process sent something that is not perdure's frame format, or breaks its order. User code can cause "
+        "this by writing to file descriptors that it did not open. The process was killed.",
+        "Do not close or write to inherited file descriptors. Otherwise report it as a bug of perdure.",
+    ),
+    "P0702": Explanation(
+        "a bad message from a host",
+        "A host sent something that breaks the protocol, so its connection was closed.",
+        "Run the same version of perdure on all machines. Otherwise report it as a bug of perdure.",
+    ),
+}
+
+_USAGE = Border("INVALID_ARGUMENT", Exit.USAGE)
+_MISSING = Border("NOT_FOUND", Exit.USAGE)
+_STATE = Border("FAILED_PRECONDITION", Exit.USAGE)
+_LIMIT = Border("RESOURCE_EXHAUSTED", Exit.FAILED)
+_FAILED = Border("FAILED_PRECONDITION", Exit.FAILED)
+_DAMAGED = Border("DATA_LOSS", Exit.FAILED)
+_DIVERGED = Border("ABORTED", Exit.DIVERGED)
+
+BORDER: Final[dict[str, Border]] = {
+    **dict.fromkeys(("P0101", "P0102", "P0103", "P0104"), _USAGE),
+    **dict.fromkeys(("P0110", "P0111"), _MISSING),
+    **dict.fromkeys(("P0112", "P0113", "P0114"), _USAGE),
+    **dict.fromkeys(("P0120", "P0121", "P0122", "P0123"), _USAGE),
+    "P0124": Border("RESOURCE_EXHAUSTED", Exit.USAGE),
+    "P0201": _USAGE,
+    "P0202": _STATE,
+    "P0203": Border("UNAVAILABLE", Exit.USAGE),
+    "P0204": _MISSING,
+    "P0205": _STATE,
+    "P0206": _MISSING,
+    "P0207": Border("UNAVAILABLE", Exit.UNREACHABLE),
+    "P0208": Border("FAILED_PRECONDITION", Exit.UNREACHABLE),
+    "P0209": _DAMAGED,
+    "P0210": _FAILED,
+    "P0211": _LIMIT,
+    "P0212": _MISSING,
+    "P0213": Border("UNAVAILABLE", Exit.FAILED),
+    "P0214": Border("OUT_OF_RANGE", Exit.USAGE),
+    **dict.fromkeys(("P0301", "P0302"), _FAILED),
+    **dict.fromkeys(("P0401", "P0403", "P0404"), _FAILED),
+    "P0402": _LIMIT,
+    "P0405": _DAMAGED,
+    "P0410": Border("ABORTED", Exit.FAILED),
+    "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
+    **dict.fromkeys(("P0501", "P0502"), _DIVERGED),
+    **dict.fromkeys(("P0601", "P0602", "P0603"), _LIMIT),
+    "P0604": Border("ABORTED", Exit.FAILED),
+    "P0605": Border("DEADLINE_EXCEEDED", Exit.FAILED),
+    **dict.fromkeys(("P0701", "P0702"), Border("INVALID_ARGUMENT", Exit.FAILED)),
+}
