@@ -36,26 +36,28 @@ class Border(NamedTuple):
 CATALOGUE: Final[dict[str, Explanation]] = {
     "P0101": Explanation(
         "the manifest is not YAML",
-        "perdure.yaml could not be parsed: a bracket or quote is open, a tab indents a line, the file is too large, or it "
-        "is not UTF-8. Anchors and aliases are refused as well, because a few of them expand to gigabytes.",
+        "perdure.yaml could not be parsed: a bracket or quote is open, a tab indents a line, the file is too "
+        "large, or it is not UTF-8. Anchors and aliases are refused as well, because a few of them expand to "
+        "gigabytes.",
         "Correct the file at the line and column shown.",
     ),
     "P0102": Explanation(
         "unknown key in the manifest",
-        "A key of perdure.yaml has no meaning to this version of perdure. It is an error and not ignored, because a "
-        "misspelt setting that does nothing is found out too late.",
+        "A key of perdure.yaml has no meaning to this version of perdure. It is an error and not ignored, because "
+        "a misspelt setting that does nothing is found out too late.",
         "Take the suggested key, remove it, or upgrade perdure.",
     ),
     "P0103": Explanation(
         "wrong type or value in the manifest",
-        "A value of perdure.yaml has the wrong type (a list where text belongs), is out of range, is given twice, or has no "
-        "known unit. Durations are numbers of seconds or texts such as 500ms, 30s, 5m, 2h, 7d; sizes are numbers of bytes "
-        "or texts such as 64KiB, 10MB.",
+        "A value of perdure.yaml has the wrong type (a list where text belongs), is out of range, is given twice, "
+        "or has no known unit. Durations are numbers of seconds or texts such as 500ms, 30s, 5m, 2h, 7d; sizes "
+        "are numbers of bytes or texts such as 64KiB, 10MB.",
         "Correct the value at the line and column shown.",
     ),
     "P0104": Explanation(
         "something required is missing in the manifest",
-        "An entry of perdure.yaml is not complete, or a variable that is to come from the environment is not set there.",
+        "An entry of perdure.yaml is not complete, or a variable that is to come from the environment is not set "
+        "there.",
         "Add the key, or set the environment variable, that the message names.",
     ),
     "P0110": Explanation(
@@ -65,14 +67,14 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0111": Explanation(
         "no such handler",
-        "The file exists, but no function of that name is defined at its top level. Only definitions that are there "
-        "without running the code count: def, async def, also inside if or try at the top level.",
+        "The file exists, but no function of that name is defined at its top level. Only definitions that are "
+        "there without running the code count: def, async def, also inside if or try at the top level.",
         "Correct the name, or define the function at the top level of the file.",
     ),
     "P0112": Explanation(
         "the handler is not a function",
-        "The name exists in the file, but as a class, a variable or an import. An entry point is a function that takes the "
-        "event.",
+        "The name exists in the file, but as a class, a variable or an import. An entry point is a function that "
+        "takes the event.",
         "Name a function, or wrap the thing in one.",
     ),
     "P0113": Explanation(
@@ -82,9 +84,9 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0114": Explanation(
         "not an entry point",
-        "An entry point is written FILE.py:FUNCTION, a target DIR, FILE.py, FILE.py:FUNCTION or DIR:FILE.py:FUNCTION. "
-        "Without a function, the project must leave no doubt: one function named main or handler, or one whose name "
-        "begins with on_.",
+        "An entry point is written FILE.py:FUNCTION, a target DIR, FILE.py, FILE.py:FUNCTION or "
+        "DIR:FILE.py:FUNCTION. Without a function, the project must leave no doubt: one function named main or "
+        "handler, or one whose name begins with on_.",
         "Write the entry point in full, or set `entry` in perdure.yaml.",
     ),
     "P0120": Explanation(
@@ -94,20 +96,20 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0121": Explanation(
         "unsafe path in a tarball",
-        "A member's path is absolute, contains .. or characters that no file name may have, or is too long. Extracting it "
-        "could write outside the build's folder.",
+        "A member's path is absolute, contains .. or characters that no file name may have, or is too long. "
+        "Extracting it could write outside the build's folder.",
         "Make the build with `perdure deploy`, which never writes such paths.",
     ),
     "P0122": Explanation(
         "link, device or pipe in a tarball",
-        "A build holds plain files, folders and symbolic links that stay inside it. Hard links, links that lead outside, "
-        "devices, pipes, sockets and sparse files are refused.",
+        "A build holds plain files, folders and symbolic links that stay inside it. Hard links, links that lead "
+        "outside, devices, pipes, sockets and sparse files are refused.",
         "Replace the link by the file it points to, or list it in .perdureignore.",
     ),
     "P0123": Explanation(
         "two members of a tarball are one file",
-        "A path appears twice, as a file and as a folder, or in two spellings that differ only in upper and lower case, "
-        "which are one file on many machines.",
+        "A path appears twice, as a file and as a folder, or in two spellings that differ only in upper and lower "
+        "case, which are one file on many machines.",
         "Rename one of the two.",
     ),
     "P0124": Explanation(
@@ -122,8 +124,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0202": Explanation(
         "the home is in use",
-        "Another coordinator works in this home folder (or another program keeps its database locked). Two of them would "
-        "both run the same sessions.",
+        "Another coordinator works in this home folder (or another program keeps its database locked). Two of "
+        "them would both run the same sessions.",
         "Stop the one that the message names, use it with --server, or choose another --home.",
     ),
     "P0203": Explanation(
@@ -159,8 +161,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0209": Explanation(
         "the journal is damaged",
-        "The database or a blob in the home folder cannot be read: its content contradicts its own checks, or the disk "
-        "reports an error. perdure stops rather than run sessions from a damaged history.",
+        "The database or a blob in the home folder cannot be read: its content contradicts its own checks, or the "
+        "disk reports an error. perdure stops rather than run sessions from a damaged history.",
         "Restore the home folder from a backup. `sqlite3 HOME/perdure.db .recover` saves what can still be read.",
     ),
     "P0210": Explanation(
@@ -186,8 +188,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0214": Explanation(
         "no such place in the journal",
-        "The sequence number is not one of this session's entries, or a session cannot be forked there, because a call is "
-        "in flight at that point.",
+        "The sequence number is not one of this session's entries, or a session cannot be forked there, because a "
+        "call is in flight at that point.",
         "See the numbers with `perdure sessions history ID`.",
     ),
     "P0301": Explanation(
@@ -203,38 +205,39 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0401": Explanation(
         "a value cannot be recorded",
-        "What an external call returned or raised can be written neither as JSON nor as a pickle, so it could not be given "
-        "back after a crash.",
+        "What an external call returned or raised can be written neither as JSON nor as a pickle, so it could not "
+        "be given back after a crash.",
         "Return plain data from the call: wrap it in a function marked @perdure.activity that returns what you need.",
     ),
     "P0402": Explanation(
         "a value is too large",
-        "A recorded value is larger than the project's limit. The call raised this error in user code, where it can be "
-        "caught.",
-        "Keep large data in files or a database and record its name, or raise `limits: {payload: ...}` in perdure.yaml.",
+        "A recorded value is larger than the project's limit. The call raised this error in user code, where it "
+        "can be caught.",
+        "Keep large data in files or a database and record its name, or raise `limits: {payload: ...}` in "
+        "perdure.yaml.",
     ),
     "P0403": Explanation(
         "an activity changed its argument",
-        "An external call changed an object that was handed to it in place. A replay would not repeat the change, so the "
-        "code after it would see other data.",
+        "An external call changed an object that was handed to it in place. A replay would not repeat the change, "
+        "so the code after it would see other data.",
         "Pass a copy and return the changed object, or do the change in your own code.",
     ),
     "P0404": Explanation(
         "concurrency that cannot be recorded yet",
-        "User code ran external calls from several threads or tasks at once, in a way whose order this version cannot "
-        "replay.",
+        "User code ran external calls from several threads or tasks at once, in a way whose order this version "
+        "cannot replay.",
         "Make the calls one after the other, or put the concurrent part into one @perdure.activity.",
     ),
     "P0405": Explanation(
         "a recorded value fails its check",
-        "The keyed digest of a recorded value is not the one that was written with it. It was damaged or changed, and is "
-        "not decoded.",
+        "The keyed digest of a recorded value is not the one that was written with it. It was damaged or changed, "
+        "and is not decoded.",
         "Restore the home folder, HOME/key included, from a backup; or fork the session from before this entry.",
     ),
     "P0410": Explanation(
         "an activity was interrupted",
-        "The runner died while an activity marked at_most_once was in progress. Nobody can know whether it took effect, so "
-        "it is not started again; user code gets this exception.",
+        "The runner died while an activity marked at_most_once was in progress. Nobody can know whether it took "
+        "effect, so it is not started again; user code gets this exception.",
         "Catch perdure.ActivityInterrupted and ask the other system what happened.",
     ),
     "P0411": Explanation(
@@ -244,8 +247,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0501": Explanation(
         "the session diverged: another call",
-        "In replay the code made a call that differs from the recorded one: it was changed since, or depends on something "
-        "that is not recorded. It was stopped before it did anything outside.",
+        "In replay the code made a call that differs from the recorded one: it was changed since, or depends on "
+        "something that is not recorded. It was stopped before it did anything outside.",
         "Pin the old build, or fork the session from before the change. Both calls are shown side by side.",
     ),
     "P0502": Explanation(
@@ -270,8 +273,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0604": Explanation(
         "the runner died again and again",
-        "The session's process ended several times in a row without getting further. Often a native library crashes, or "
-        "the machine kills it for want of memory.",
+        "The session's process ended several times in a row without getting further. Often a native library "
+        "crashes, or the machine kills it for want of memory.",
         "See the session's logs and the host's. After a repair, fork the session from its last entry.",
     ),
     "P0605": Explanation(
@@ -281,8 +284,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0701": Explanation(
         "a bad message from a runner",
-        "A session's process sent something that is not perdure's frame format, or breaks its order. User code can cause "
-        "this by writing to file descriptors that it did not open. The process was killed.",
+        "A session's process sent something that is not perdure's frame format, or breaks its order. User code "
+        "can cause this by writing to file descriptors that it did not open. The process was killed.",
         "Do not close or write to inherited file descriptors. Otherwise report it as a bug of perdure.",
     ),
     "P0702": Explanation(

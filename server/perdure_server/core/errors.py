@@ -75,7 +75,7 @@ class PerdureError(Exception):
         return _rebuild, (self.code, self.message, details)
 
 
-class Problems(PerdureError):
+class Problems(PerdureError):  # noqa: N818 - it is many of them
     """Several problems found in one go, all shown at once. The code is that of the first."""
 
     def __init__(self, problems: Iterable[PerdureError]) -> None:
