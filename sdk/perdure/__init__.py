@@ -1,0 +1,84 @@
+"""perdure: plain Python handlers that survive crashes, restarts and months of waiting.
+
+Everything here also works in a plain script, without perdure running: marks are kept and calls just run.
+The names are loaded when they are first used, so that `import perdure` costs next to nothing.
+"""
+
+from perdure._version import __version__
+
+TYPE_CHECKING = False  # type checkers know the name; importing it from typing would be most of our import time
+if TYPE_CHECKING:
+    from perdure._activity import ActivityOptions, activity, inhibit_activities, no_activity, register_no_activity
+    from perdure._calls import Signal, activity_key, is_replaying, next_signal, session_id, sleep
+    from perdure._errors import (
+        ActivityInterrupted,
+        ActivityTimeout,
+        Cancelled,
+        ConcurrencyError,
+        Error,
+        InPlaceChange,
+        NotInSession,
+        PayloadCorrupt,
+        UnrecordableValue,
+        ValueTooLarge,
+    )
+    from perdure._retry import RetryPolicy
+
+_HOMES = {
+    "_activity": ("ActivityOptions", "activity", "inhibit_activities", "no_activity", "register_no_activity"),
+    "_calls": ("Signal", "activity_key", "is_replaying", "next_signal", "session_id", "sleep"),
+    "_errors": (
+        "ActivityInterrupted",
+        "ActivityTimeout",
+        "Cancelled",
+        "ConcurrencyError",
+        "Error",
+        "InPlaceChange",
+        "NotInSession",
+        "PayloadCorrupt",
+        "UnrecordableValue",
+        "ValueTooLarge",
+    ),
+    "_retry": ("RetryPolicy",),
+}
+
+__all__ = [
+    "ActivityInterrupted",
+    "ActivityOptions",
+    "ActivityTimeout",
+    "Cancelled",
+    "ConcurrencyError",
+    "Error",
+    "InPlaceChange",
+    "NotInSession",
+    "PayloadCorrupt",
+    "RetryPolicy",
+    "Signal",
+    "UnrecordableValue",
+    "ValueTooLarge",
+    "__version__",
+    "activity",
+    "activity_key",
+    "inhibit_activities",
+    "is_replaying",
+    "next_signal",
+    "no_activity",
+    "register_no_activity",
+    "session_id",
+    "sleep",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that a public name lives in, and keep the name here from then on."""
+    for home, names in _HOMES.items():
+        if name in names:
+            module = __import__(f"perdure.{home}", fromlist=names)
+            value = getattr(module, name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,70 @@
+"""The seam between the SDK and the recorder. Private: user code has no business here.
+
+A runner puts itself into `current` before it starts user code; in a plain script `current` stays None.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from threading import local
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from perdure._calls import Signal
+
+
+class Runtime(Protocol):
+    """What the SDK asks of the runner it finds itself in."""
+
+    session_id: str
+
+    def sleep(self, seconds: float) -> None:
+        """A durable timer. `seconds` is finite and not negative."""
+
+    def next_signal(self, names: tuple[str, ...], timeout: float | None) -> Signal | None:
+        """Wait for a signal with one of `names` (none: with any name); None after `timeout` seconds."""
+
+    def activity_key(self) -> str:
+        """The key of the activity in progress. Raises RuntimeError outside one."""
+
+    def replaying(self) -> bool:
+        """Does the session still repeat what its journal says?"""
+
+
+class NoActivities:
+    """What `register_no_activity` was told: things by identity, and patterns over qualified names.
+
+    `version` goes up with every change, so that a cache of verdicts can tell that it is stale.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.patterns: tuple[str, ...] = ()
+        self._things: dict[int, object] = {}  # by id, and kept alive: looking up never runs a user's __hash__
+
+    def add(self, thing: object) -> None:
+        if isinstance(thing, ModuleType):
+            self.patterns = (*self.patterns, thing.__name__, f"{thing.__name__}.*")
+        elif isinstance(thing, str):
+            self.patterns = (*self.patterns, thing)
+        else:
+            self._things[id(thing)] = thing
+        self.version += 1
+
+    def has(self, thing: object) -> bool:
+        """Was this very function or class registered?"""
+        return id(thing) in self._things
+
+    def matches(self, qualified_name: str) -> bool:
+        """Does a registered module or pattern cover "module.qualname"?"""
+        return any(fnmatchcase(qualified_name, pattern) for pattern in self.patterns)
+
+
+class _Inhibit(local):
+    depth = 0
+
+
+current: Runtime | None = None
+no_activity = NoActivities()
+inhibit = _Inhibit()  # inhibit.depth > 0: this thread is inside inhibit_activities()
