@@ -1,0 +1,232 @@
+"""JSON documents of the command line (docs/reference/cli.md): dictionaries made from protobuf messages. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from perdure_proto.v1 import control_pb2 as control
+from perdure_proto.v1 import journal_pb2 as journal
+from perdure_server.cli.calls import Call, assemble
+
+Document = dict[str, Any]
+
+_LAST_US = 253402300799_999999  # the last microsecond that datetime knows
+
+
+def session(
+    message: control.Session, entries: Iterable[journal.Entry], logs: Iterable[journal.LogLine]
+) -> Document:
+    """The document of `run --json`, `start --wait --json` and `sessions show --json`."""
+    return {
+        "session_id": message.session_id,
+        "project": message.project,
+        "build_id": message.build_id,
+        "entry_point": message.entry_point,
+        "state": message.state,
+        "result": value(message.result) if message.HasField("result") else None,
+        "error": error(message),
+        "prints": [line.text for line in logs if line.stream == journal.STREAM_STDOUT],
+        "activities": [activity(call) for call in assemble(entries)],
+        "created_at": message.created_at or None,
+        "ended_at": message.ended_at or None,
+        "parent_id": message.parent_id or None,
+        "event_id": message.event_id or None,
+    }
+
+
+def summary(message: control.Session) -> Document:
+    """One session of `sessions list --json`."""
+    waits = message.HasField("waiting_for")
+    return {
+        "session_id": message.session_id,
+        "project": message.project,
+        "build_id": message.build_id,
+        "entry_point": message.entry_point,
+        "state": message.state,
+        "suspended": message.suspended,
+        "waiting_for": wait(message.waiting_for) if waits else None,
+        "entries": message.entries,
+        "runner_pid": message.runner_pid or None,
+        "host_id": message.host_id or None,
+        "durable": message.durable,
+        "forked_from": message.forked_from or None,
+        "created_at": message.created_at or None,
+        "ended_at": message.ended_at or None,
+        "parent_id": message.parent_id or None,
+        "event_id": message.event_id or None,
+    }
+
+
+def activity(call: Call) -> Document:
+    """One item of a session's `activities`."""
+    return {
+        "lane": call.lane,
+        "seq": call.seq,
+        "kind": call.kind.value,
+        "function": call.function,
+        "state": call.state.value,
+        "attempts": call.attempts,
+        "started_at": timestamp(call.started_at_us),
+        "duration_ms": None if call.duration_us is None else call.duration_us / 1000,
+        "file": call.site.file,
+        "line": call.site.line,
+        "args": call.args_preview,
+        "result": None if call.outcome is None else value(call.outcome),
+    }
+
+
+def error(message: control.Session) -> Document | None:
+    """`{"type", "message", "traceback"}` of a session that failed, was stopped or diverged; else None."""
+    if message.HasField("error") and (message.error.type or message.error.message):
+        return {
+            "type": message.error.type,
+            "message": message.error.message,
+            "traceback": [{"file": f.file, "line": f.line, "name": f.name} for f in message.error.traceback],
+        }
+    if not message.HasField("divergence"):
+        return None
+    called = message.divergence.called
+    frames = [{"file": called.site.file, "line": called.site.line, "name": called.function}]
+    return {
+        "type": "Diverged",
+        "message": divergence_sentence(message.divergence),
+        "traceback": frames if message.divergence.HasField("called") else [],
+    }
+
+
+def divergence_sentence(message: journal.Divergence) -> str:
+    """Both sides of a divergence in one line: what the journal has, what the code did."""
+    recorded = _side(message.recorded) if message.HasField("recorded") else "nothing more"
+    called = f"called {_side(message.called)}" if message.HasField("called") else "ended"
+    reason = f" ({message.reason})" if message.reason else ""
+    return f"recorded: {recorded}; the code {called}{reason}"
+
+
+def _side(entry: journal.Entry) -> str:
+    return f"{entry.function} at {entry.site.file}:{entry.site.line}"
+
+
+def entry(message: journal.Entry) -> Document:
+    """One line of `sessions history --json`; enums by their names in lower case, absent parts left out."""
+    document: Document = {
+        "seq": message.seq,
+        "lane": message.lane,
+        "ordinal": message.ordinal,
+        "kind": _name(journal.EntryKind.Name(message.kind), "ENTRY_KIND_"),
+        "function": message.function,
+        "args": message.args_preview,
+        "args_digest": message.args_digest.hex(),
+        "file": message.site.file,
+        "line": message.site.line,
+        "column": message.site.column,
+        "attempt": message.attempt,
+        "at": timestamp(message.at_us),
+        "duration_ms": message.duration_us / 1000,
+    }
+    if message.HasField("outcome"):
+        document |= {"is_error": message.is_error, "outcome": value(message.outcome), "bytes": message.outcome.size}
+    if message.HasField("wait"):
+        document["wait"] = wait(message.wait)
+    if message.HasField("resolution"):
+        how = message.resolution
+        document["resolution"] = {
+            "how": _name(journal.ResolutionKind.Name(how.kind), "RESOLUTION_KIND_"),
+            "name": how.name or None,
+            "payload": value(how.payload) if how.HasField("payload") else None,
+        }
+    return document
+
+
+def wait(message: journal.Wait) -> Document:
+    """What a session waits for: `{"kind": "timer|signal", "until": time or null, "names": [...]}`."""
+    return {
+        "kind": _name(journal.WaitKind.Name(message.kind), "WAIT_KIND_"),
+        "until": timestamp(message.fires_at_us) if message.fires_at_us else None,
+        "names": list(message.names),
+    }
+
+
+def log(message: journal.LogLine) -> Document:
+    """One line of `sessions logs --json`."""
+    return {
+        "at": timestamp(message.at_us),
+        "stream": _name(journal.Stream.Name(message.stream), "STREAM_"),
+        "level": message.level or None,
+        "text": message.text,
+        "activity": message.activity or None,
+        "ordinal": message.ordinal,
+        "index": message.index,
+    }
+
+
+def update(message: control.SessionUpdate) -> Document:
+    """One line of `sessions watch --json`: exactly one of the keys `session`, `entry`, `log`."""
+    match message.WhichOneof("update"):
+        case "session":
+            return {"session": summary(message.session)}
+        case "entry":
+            return {"entry": entry(message.entry)}
+        case _:
+            return {"log": log(message.log)}
+
+
+def deployment(message: control.DeployResponse) -> Document:
+    """The document of `deploy --json`."""
+    return {
+        "project": message.project,
+        "build_id": message.build_id,
+        "deployment_id": message.deployment_id,
+        "exports": [
+            {"file": e.file, "line": e.line, "name": e.name, "args": list(e.args)} for e in message.exports
+        ],
+        "triggers": [{"name": t.name, "type": t.type, "url": t.url or None} for t in message.triggers],
+    }
+
+
+def value(payload: journal.Payload) -> Any:
+    """The value where it is plain JSON data at hand, else its preview (a string). Never decodes a pickle."""
+    if payload.encoding != journal.ENCODING_JSON or payload.blob:
+        return payload.preview
+    try:
+        return json.loads(payload.data, parse_constant=_refuse)
+    except ValueError:
+        return payload.preview
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def timestamp(at_us: int) -> str | None:
+    """RFC 3339 in UTC with microseconds; `at_us` is Unix time in microseconds, 0 is None, past the year 9999 its end."""
+    if not at_us:
+        return None
+    moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=min(at_us, _LAST_US))
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _name(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower()
+
+
+def emit(document: Any) -> None:
+    """Print one document on stdout, indented."""
+    _write(json.dumps(document, ensure_ascii=not _unicode(), indent=2))
+
+
+def emit_line(document: Any) -> None:
+    """Print one line of NDJSON on stdout and flush it: somebody may be following."""
+    _write(json.dumps(document, ensure_ascii=not _unicode()))
+    sys.stdout.flush()
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")

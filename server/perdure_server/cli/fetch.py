@@ -1,0 +1,49 @@
+"""Reading a session whole, through any `Control`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perdure_proto.v1 import control_pb2 as control
+from perdure_proto.v1 import journal_pb2 as journal
+from perdure_server.cli.connect import Control
+
+_PAGE = 200  # sessions per request
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A session with its journal and its output."""
+
+    session: control.Session
+    entries: list[journal.Entry]
+    logs: list[journal.LogLine]
+
+
+async def whole(remote: Control, session_id: str) -> Whole:
+    """Everything of one session. Raises `PerdureError` P0204 when it is unknown."""
+    session = await remote.get_session(control.GetSessionRequest(session_id=session_id))
+    history = control.GetHistoryRequest(session_id=session_id, with_data=True)
+    entries = [entry async for entry in remote.get_history(history)]
+    logs = [line async for line in remote.get_logs(control.GetLogsRequest(session_id=session_id))]
+    return Whole(session, entries, logs)
+
+
+async def sessions(
+    remote: Control, limit: int, *, project: str = "", states: Sequence[str] = ()
+) -> list[control.Session]:
+    """Up to `limit` sessions, newest first, page by page."""
+    found: list[control.Session] = []
+    before = ""
+    while len(found) < limit:
+        page = await remote.list_sessions(
+            control.ListSessionsRequest(
+                project=project, states=states, limit=min(_PAGE, limit - len(found)), before=before
+            )
+        )
+        found.extend(page.sessions)
+        before = page.next
+        if not before or not page.sessions:
+            break
+    return found[:limit]

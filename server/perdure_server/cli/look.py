@@ -1,0 +1,109 @@
+"""`perdure sessions list, show, history, logs, watch`: reading."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import click
+
+from perdure_proto.v1 import control_pb2 as control
+from perdure_server.cli import connect, documents, fetch, options, render
+from perdure_server.cli.settings import Settings
+
+STATES = ("created", "starting", "running", "waiting", "completed", "failed", "stopped", "diverged")
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@click.command()
+@options.PROJECT
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state; repeatable.")
+@click.option("--limit", metavar="N", help="At most N sessions [default: 50].")
+@options.where
+@options.JSON
+@connect.waits
+async def list_sessions(
+    project: str | None, states: tuple[str, ...], limit: str | None, server: str | None, home: str | None, as_json: bool
+) -> None:
+    """List sessions, newest first."""
+    settings = Settings.load()
+    wanted = int(settings.number("list_limit", limit))
+    async with connect.reading(settings, server, home) as remote:
+        found = await fetch.sessions(remote, wanted, project=project or "", states=states)
+    if as_json:
+        documents.emit([documents.summary(session) for session in found])
+    else:
+        render.sessions(found, _now())
+
+
+@click.command()
+@options.SESSION
+@options.where
+@options.JSON
+@connect.waits
+async def show(session_id: str, server: str | None, home: str | None, as_json: bool) -> None:
+    """Show one session: state, calls, output, error."""
+    async with connect.reading(Settings.load(), server, home) as remote:
+        whole = await fetch.whole(remote, session_id)
+    if as_json:
+        documents.emit(documents.session(whole.session, whole.entries, whole.logs))
+    else:
+        render.session(whole.session, whole.entries, whole.logs, _now())
+
+
+@click.command()
+@options.SESSION
+@click.option("--after", metavar="SEQ", type=click.IntRange(0), default=0, help="Only rows after this one.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), default=None, help="At most N rows.")
+@options.where
+@options.JSON
+@connect.waits
+async def history(
+    session_id: str, after: int, limit: int | None, server: str | None, home: str | None, as_json: bool
+) -> None:
+    """Show the rows of a session's journal."""
+    request = control.GetHistoryRequest(session_id=session_id, after_seq=after, limit=limit or 0, with_data=as_json)
+    async with connect.reading(Settings.load(), server, home) as remote:
+        if as_json:
+            async for entry in remote.get_history(request):
+                documents.emit_line(documents.entry(entry))
+        else:
+            render.history([entry async for entry in remote.get_history(request)])
+
+
+@click.command()
+@options.SESSION
+@click.option("-f", "--follow", is_flag=True, help="Go on until the session ends.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), default=None, help="At most N lines.")
+@options.where
+@options.JSON
+@connect.waits
+async def logs(
+    session_id: str, follow: bool, limit: int | None, server: str | None, home: str | None, as_json: bool
+) -> None:
+    """Show what a session printed and logged."""
+    request = control.GetLogsRequest(session_id=session_id, follow=follow, limit=limit or 0)
+    async with connect.reading(Settings.load(), server, home) as remote:
+        async for line in remote.get_logs(request):
+            if as_json:
+                documents.emit_line(documents.log(line))
+            else:
+                render.show(render.log_line(line))
+
+
+@click.command()
+@options.SESSION
+@options.where
+@options.JSON
+@connect.waits
+async def watch(session_id: str, server: str | None, home: str | None, as_json: bool) -> None:
+    """Follow a session until it ends: changes of its state, its calls and its output."""
+    request = control.WatchSessionRequest(session_id=session_id, until_done=True)
+    async with connect.reading(Settings.load(), server, home) as remote:
+        async for update in remote.watch_session(request):
+            if as_json:
+                documents.emit_line(documents.update(update))
+            else:
+                render.update(update, _now())

@@ -1,0 +1,85 @@
+"""Options that several commands share, and the events they carry."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from perdure_server.core.errors import PerdureError
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+HOME = click.option("--home", metavar="DIR", help="Home of the embedded coordinator [default: .perdure].")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else there.")
+EVENT = click.option(
+    "--event", metavar="JSON|@FILE|-", default=None, help="The event: JSON, a file of JSON, or - for stdin."
+)
+NO_DURABLE = click.option("--no-durable", is_flag=True, help="Record nothing: no replay after a crash.")
+PROJECT = click.option("--project", metavar="NAME", help="Name of the project [default: the manifest's or folder's].")
+
+
+def where(command: Decorated) -> Decorated:
+    """--server and --home: which coordinator a command talks to."""
+    server = click.option("--server", metavar="HOST:PORT", help="A running coordinator [env: PERDURE_SERVER].")
+    return functools.reduce(lambda function, option: option(function), (HOME, server), command)
+
+
+SESSION = click.argument("session_id", metavar="ID")
+
+
+def event(text: str | None) -> bytes:
+    """The event's JSON as UTF-8. `text` is JSON, `@FILE` or `-` (stdin); None means the event `null`.
+
+    Raises `PerdureError`: P0201 no JSON (with line, column and the line's text), P0110 no such file.
+    """
+    if text is None:
+        return b"null"
+    raw, origin = _source(text)
+    try:
+        json.loads(raw, parse_constant=_refuse)
+    except json.JSONDecodeError as wrong:
+        lines = raw.splitlines()
+        raise PerdureError(
+            "P0201",
+            f"is no JSON: {wrong.msg}",
+            help="texts need double quotes, also around the whole of it: --event '\"text\"'",
+            file=origin,
+            line=wrong.lineno,
+            column=wrong.colno,
+            source=lines[wrong.lineno - 1] if wrong.lineno <= len(lines) else None,
+        ) from None
+    except (ValueError, RecursionError) as wrong:
+        raise PerdureError("P0201", f"{origin} is no JSON: {wrong}") from None
+    return raw.encode("utf-8", "surrogatepass")
+
+
+def _source(text: str) -> tuple[str, str]:
+    if text == "-":
+        return sys.stdin.read(), "stdin"
+    if not text.startswith("@"):
+        return text, "--event"
+    file = Path(text[1:])
+    try:
+        return file.read_text(encoding="utf-8"), str(file)
+    except UnicodeDecodeError as wrong:
+        raise PerdureError("P0201", f"{file} is no JSON: it is not UTF-8 ({wrong.reason})") from None
+    except OSError as wrong:
+        raise PerdureError("P0110", f"cannot read the event: {file}: {wrong.strerror}") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not part of JSON")
+
+
+def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:
+    """`K=V` options as a dictionary; click's usage error for one without `=` or without a key."""
+    for pair in given:
+        if not pair.partition("=")[1] or not pair.partition("=")[0]:
+            raise click.BadParameter(f"{pair!r} is not of the form KEY=VALUE", param_hint=option)
+    return dict(pair.split("=", 1) for pair in given)

@@ -1,0 +1,350 @@
+"""Everything the command line prints for people: data on stdout, talk on stderr, colour only on a terminal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import IO
+
+import click
+
+from perdure_proto.v1 import control_pb2 as control
+from perdure_proto.v1 import journal_pb2 as journal
+from perdure_server.cli import documents
+from perdure_server.cli.calls import Call, CallState, assemble
+from perdure_server.core.errors import PerdureError
+
+_STATE_COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "diverged": "red",
+    "stopped": "yellow",
+    "waiting": "cyan",
+    "ok": "green",
+    "warn": "yellow",
+    "fail": "red",
+}
+_PIPE_WIDTH = 100_000  # columns: what is piped is never cut
+_PREVIEW_CELLS = 60
+
+
+# --- the two ways out -------------------------------------------------------------------------------------------------
+
+
+def say(text: str = "") -> None:
+    """One line of talk, on stderr."""
+    click.echo(text, err=True, color=_colour(sys.stderr))
+
+
+def show(text: str = "") -> None:
+    """One line of data, on stdout."""
+    click.echo(text, color=_colour(sys.stdout))
+
+
+def problem(error: PerdureError) -> None:
+    """An error for people, on stderr."""
+    first, _, rest = error.render().partition("\n")
+    say(click.style(first, fg="red", bold=True) + (f"\n{rest}" if rest else ""))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on stdout, as wide as the terminal, or as wide as it needs when piped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        grid.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        grid.add_row(*(Text(clean(cell), style=_STATE_COLOURS.get(cell.split(" ")[0], "")) for cell in row))
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    console = Console(file=sys.stdout, width=width, no_color=_colour(sys.stdout) is False, highlight=False)
+    console.print(grid)
+
+
+def _colour(stream: IO[str]) -> bool | None:
+    """False where NO_COLOR (no-color.org) asks for it; None lets click look whether the stream is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None if stream else False
+
+
+def clean(text: str) -> str:
+    """Text that came from user code, made safe for a terminal: control characters as escapes, newlines too."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cut(text: str, cells: int = _PREVIEW_CELLS) -> str:
+    """At most `cells` characters of one cleaned line."""
+    text = clean(text)
+    return text if len(text) <= cells else text[: cells - 1] + "…"
+
+
+def state(name: str) -> str:
+    """A state or a verdict in its colour."""
+    return click.style(name, fg=_STATE_COLOURS.get(name))
+
+
+# --- output of a session ----------------------------------------------------------------------------------------------
+
+
+def output(line: journal.LogLine, prefix: str = "") -> None:
+    """A line that user code printed or logged: stdout to stdout, stderr and logging to stderr."""
+    match line.stream:
+        case journal.STREAM_STDOUT:
+            sys.stdout.write(f"{prefix}{line.text}\n")
+            sys.stdout.flush()
+        case journal.STREAM_LOG:
+            say(f"{prefix}{clock(line.at_us)} {line.level:<7} {line.text}")
+        case _:
+            sys.stderr.write(f"{prefix}{line.text}\n")
+            sys.stderr.flush()
+
+
+def ending(session: control.Session) -> None:
+    """How a session ended, on stderr: its error where it has one, then one status line."""
+    if session.HasField("divergence"):
+        say(divergence(session.divergence, session.session_id))
+    elif session.state != "completed" and session.HasField("error"):
+        say(failure(session.error))
+    took = _took(session)
+    say(f"{state(session.state)}: session {session.session_id}, {session.entries} entries{took}")
+
+
+def _took(session: control.Session) -> str:
+    if not (session.created_at and session.ended_at):
+        return ""
+    return f", {duration((_moment(session.ended_at) - _moment(session.created_at)).total_seconds())}"
+
+
+def failure(error: journal.Error) -> str:
+    """The user's frames as Python shows them, then `Type: message`; the code and help line of one of our errors."""
+    lines = ["Traceback (most recent call last):"] if error.traceback else []
+    for frame in error.traceback:
+        lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.name}')
+        if frame.source.strip():
+            lines.append(f"    {clean(frame.source.strip())}")
+    code = f"error[{error.code}] " if error.code else ""
+    headline = f"{error.type}: {error.message}" if error.message else error.type
+    lines.append(click.style(code + headline, fg="red", bold=True))
+    if error.help:
+        lines.append(f"help: {error.help}")
+    return "\n".join(lines)
+
+
+def waiting(session: control.Session, now: dt.datetime) -> str:
+    """What a session waits for and until when: "timer, until 2026-12-01 12:00:00 UTC (in 9 days)"."""
+    wait = session.waiting_for
+    what = "a signal" if wait.kind == journal.WAIT_KIND_SIGNAL else "a timer"
+    if wait.names:
+        what += f" named {' or '.join(clean(name) for name in wait.names)}"
+    if not wait.fires_at_us:
+        return f"{what}, for as long as it takes"
+    left = wait.fires_at_us / 1e6 - now.timestamp()
+    until = (documents.timestamp(wait.fires_at_us) or "")[:19].replace("T", " ")
+    return f"{what}, until {until} UTC ({'due' if left <= 0 else 'in ' + duration(left)})"
+
+
+# --- divergence -------------------------------------------------------------------------------------------------------
+
+
+def divergence(message: journal.Divergence, session_id: str, width: int | None = None) -> str:
+    """Both calls side by side, each with its place and its line of source, and the ways out."""
+    recorded = message.recorded if message.HasField("recorded") else None
+    called = message.called if message.HasField("called") else None
+    code = "P0501" if called is not None else "P0502"
+    what = "the code makes another call than the journal has" if called is not None else "the code ended too early"
+    seq = f"entry {recorded.seq}" if recorded is not None and recorded.seq else "journal"
+    columns = _columns(
+        ("recorded, " + seq, _facts(recorded, "the journal ends here")),
+        ("called now", _facts(called, "the code ended here")),
+        width or shutil.get_terminal_size((100, 24)).columns,
+    )
+    reason = f" ({clean(message.reason)})" if message.reason else ""
+    before = max(0, recorded.seq - 1) if recorded is not None else 0
+    ways = [
+        "ways out:",
+        f"  perdure sessions fork {session_id} --from {before}   keep what was done before, go on with new code",
+        "  put the old code back            a session goes on with the build it began with; `deploy` never changes that",
+        "  mark or record what differs      a value from outside must come from a call that perdure records",
+        f"  perdure explain {code}            the long form",
+    ]
+    return "\n".join([click.style(f"error[{code}] {what}{reason}", fg="red", bold=True), *columns, *ways])
+
+
+def _facts(entry: journal.Entry | None, absent: str) -> dict[str, str]:
+    if entry is None:
+        return {"call": absent, "at": "", "source": "", "args": ""}
+    return {
+        "call": entry.function,
+        "at": f"{entry.site.file}:{entry.site.line}",
+        "source": entry.site.source.strip(),
+        "args": entry.args_preview,
+    }
+
+
+def _columns(left: tuple[str, dict[str, str]], right: tuple[str, dict[str, str]], width: int) -> list[str]:
+    cells = max(20, (min(width, 160) - 12) // 2)
+    lines = [f"  {'':8}{left[0]:<{cells}}  {right[0]}"]
+    for fact in left[1]:
+        ours = textwrap.wrap(clean(left[1][fact]), cells) or [""]
+        theirs = textwrap.wrap(clean(right[1][fact]), cells) or [""]
+        for row in range(max(len(ours), len(theirs))):
+            label = fact if row == 0 else ""
+            a, b = (side[row] if row < len(side) else "" for side in (ours, theirs))
+            lines.append(f"  {label:<8}{a:<{cells}}  {b}".rstrip())
+    return lines
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def sessions(found: Sequence[control.Session], now: dt.datetime) -> None:
+    """The table of `sessions list`."""
+    if not found:
+        say("no sessions")
+        return
+    headings = ("SESSION", "STATE", "PROJECT", "ENTRY POINT", "ENTRIES", "STARTED", "WAITS FOR")
+    table(headings, (_session_row(session, now) for session in found))
+
+
+def _session_row(session: control.Session, now: dt.datetime) -> tuple[str, ...]:
+    reason = waiting(session, now) if session.HasField("waiting_for") and session.state == "waiting" else ""
+    started = ago(session.created_at, now)
+    return (
+        session.session_id,
+        session.state,
+        session.project,
+        session.entry_point,
+        str(session.entries),
+        started,
+        reason,
+    )
+
+
+def session(
+    message: control.Session, entries: Sequence[journal.Entry], logs: Sequence[journal.LogLine], now: dt.datetime
+) -> None:
+    """`sessions show`: what it is, its calls, what it printed, how it ended."""
+    facts = [
+        ("session", message.session_id),
+        ("state", state(message.state)),
+        ("waits for", waiting(message, now) if message.HasField("waiting_for") else ""),
+        ("entry point", message.entry_point),
+        ("project", message.project),
+        ("build", message.build_id[:12]),
+        ("started", f"{message.created_at} ({ago(message.created_at, now)})"),
+        ("ended", f"{message.ended_at}{_took(message)}" if message.ended_at else ""),
+        ("forked from", message.forked_from),
+        ("runner", f"process {message.runner_pid} on {message.host_id}" if message.runner_pid else ""),
+        ("result", cut(_shown(message.result), 400) if message.HasField("result") else ""),
+    ]
+    for label, fact in facts:
+        if fact:
+            show(f"{label:<12}{fact}")
+    if calls := assemble(entries):
+        show()
+        table(("SEQ", "KIND", "CALL", "AT", "STATE", "TRIES", "TOOK", "RESULT"), map(_call_row, calls))
+    if logs:
+        show()
+        for line in logs:
+            show(log_line(line))
+    if message.HasField("divergence"):
+        show("\n" + divergence(message.divergence, message.session_id))
+    elif message.HasField("error") and message.error.type:
+        show("\n" + failure(message.error))
+
+
+def _call_row(call: Call) -> tuple[str, ...]:
+    took = "" if call.duration_us is None else duration(call.duration_us / 1e6)
+    kept = call.state in {CallState.COMPLETED, CallState.FAILED}
+    result = cut(_shown(call.outcome)) if kept and call.outcome is not None else ""
+    name = f"{call.function}({cut(call.args_preview, 40)})"
+    return (str(call.seq), call.kind.value, name, call.place, call.state.value, str(call.attempts), took, result)
+
+
+def _shown(payload: journal.Payload) -> str:
+    return payload.preview or str(documents.value(payload))
+
+
+def history(entries: Iterable[journal.Entry]) -> None:
+    """The table of `sessions history`."""
+    table(("SEQ", "TIME", "LANE", "NO", "KIND", "CALL", "AT", "TOOK", "OUTCOME"), map(_entry_row, entries))
+
+
+def _entry_row(entry: journal.Entry) -> tuple[str, ...]:
+    document = documents.entry(entry)
+    took = duration(entry.duration_us / 1e6) if entry.duration_us else ""
+    place = f"{entry.site.file}:{entry.site.line}" if entry.site.file else ""
+    kind = f"{document['kind']} {entry.attempt}" if entry.attempt > 1 else document["kind"]
+    facts = (str(entry.seq), clock(entry.at_us), entry.lane, str(entry.ordinal), kind, entry.function, place, took)
+    return (*facts, _outcome(entry, document))
+
+
+def _outcome(entry: journal.Entry, document: documents.Document) -> str:
+    if entry.HasField("outcome"):
+        return ("raised " if entry.is_error else "") + cut(_shown(entry.outcome))
+    if entry.HasField("resolution"):
+        how = document["resolution"]
+        name = f" {how['name']}" if how["name"] else ""
+        return f"{how['how']}{name}"
+    if entry.HasField("wait"):
+        until = document["wait"]["until"]
+        return f"until {until}" if until else "until a signal comes"
+    return ""
+
+
+def update(message: control.SessionUpdate, now: dt.datetime) -> None:
+    """One line of `sessions watch`."""
+    match message.WhichOneof("update"):
+        case "session":
+            session = message.session
+            reason = f" for {waiting(session, now)}" if session.HasField("waiting_for") else ""
+            show(f"{clock(int(now.timestamp() * 1e6))} {state(session.state)}{reason}")
+        case "entry":
+            seq, time, _, _, kind, call, place, took, outcome = _entry_row(message.entry)
+            facts = "  ".join(clean(fact) for fact in (call, place, took, outcome) if fact)
+            show(f"{time} {seq:>5} {kind:<9} {facts}")
+        case _:
+            show(log_line(message.log))
+
+
+def log_line(line: journal.LogLine) -> str:
+    """One line of `sessions logs`: time, stream or level, the activity it came from, text."""
+    source = line.level or documents.log(line)["stream"]
+    where = f" [{line.activity}]" if line.activity else ""
+    return f"{clock(line.at_us)} {source:<7}{where} {clean(line.text)}"
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def clock(at_us: int) -> str:
+    """Local time of day with milliseconds; `at_us` is Unix time in microseconds."""
+    return dt.datetime.fromtimestamp(at_us / 1e6).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def duration(seconds: float) -> str:
+    """A length of time in one unit that suits it: "3.2 ms", "41 s", "12 min", "5 h", "9 days"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def ago(moment: str, now: dt.datetime) -> str:
+    """How long ago an RFC 3339 time was."""
+    if not moment:
+        return ""
+    return f"{duration(max(0.0, (now - _moment(moment)).total_seconds()))} ago"
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
