@@ -1,0 +1,46 @@
+# One-line verbs. `make run` and `make test` need nothing before them but python3.11+, make and network to PyPI.
+PYTHON ?= python3
+BIN    := .venv/bin
+JOBS   ?= 2
+
+.PHONY: setup run test test-fast test-all check proto fmt lint bench bench-peers clean
+
+setup: .venv/installed          ## everything in .venv, .venv/bin/perdure included
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -e . --group dev
+	@touch $@
+
+run: setup                      ## a handler survives kill -9
+	@$(BIN)/python examples/quickstart/demo.py
+
+test: setup lint                ## the whole suite on this interpreter
+	$(BIN)/python -m pytest -n $(JOBS)
+
+test-fast: setup                ## without the tests that take long
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-all: test                  ## the suite here, its fast part on every other CPython found
+	$(BIN)/python tests/everywhere.py
+
+lint: setup                     ## style, types, layers, generated code
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+check: setup                    ## crash every example after every journal entry
+	for example in examples/*/; do $(BIN)/perdure check $$example || exit 1; done
+
+proto:                          ## generate the committed protobuf code
+	proto/generate.sh
+
+fmt: setup                      ## format the code
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup                    ## one table, and bench/latest.json
+	$(BIN)/python -m bench
+
+bench-peers: setup              ## the same workloads on peers, in environments of their own
+	$(BIN)/python -m bench.peers
+
+clean:                          ## everything that can be made again
+	rm -rf .venv .venv-* .perdure build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

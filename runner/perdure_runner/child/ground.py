@@ -1,0 +1,136 @@
+"""Deterministic ground: clocks, random numbers and identifiers become markers at their source.
+
+Call sites see only the calls that user code makes itself. A dataclass's default factory, a template, an
+`enum.auto` hook call `uuid.uuid4` or `time.time` from library code; so the functions themselves are replaced, in the
+session's own process, by ones that ask the recorder. Inside an activity they are what they always were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures._base
+import concurrent.futures.thread
+import functools
+import logging
+import logging.handlers
+import os
+import random
+import secrets
+import time
+import types
+import uuid
+from collections.abc import Callable, MutableSequence
+from typing import Any
+
+from perdure_runner.child import attempts
+from perdure_runner.child.recorder import Recorder
+
+_CLOCKS = """time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns
+thread_time thread_time_ns clock_gettime clock_gettime_ns""".split()
+_NOW_UNLESS_GIVEN = {"localtime": 0, "gmtime": 0, "ctime": 0, "asctime": 0, "strftime": 1}
+"""Functions of `time` that mean "now" without the argument of this position."""
+_RANDOM = """random uniform triangular randint choice randrange sample choices normalvariate lognormvariate expovariate
+vonmisesvariate gammavariate gauss betavariate binomialvariate paretovariate weibullvariate getrandbits
+randbytes""".split()
+_SECRETS = "choice randbelow randbits token_bytes token_hex token_urlsafe".split()
+_KEEP_REAL_TIME = (
+    logging,
+    logging.handlers,
+    asyncio.base_events,
+    asyncio.events,
+    concurrent.futures._base,
+    concurrent.futures.thread,
+)
+"""Modules whose own use of the clock decides nothing that user code sees: they keep the real one."""
+
+
+def install(recorder: Recorder) -> None:
+    """Replace the sources of nondeterminism in this process, for good."""
+    real_time = types.SimpleNamespace(**vars(time))
+    for module in _KEEP_REAL_TIME:
+        if "time" in vars(module):
+            module.time = real_time  # type: ignore[attr-defined]
+    for name in _CLOCKS:
+        _mark(recorder, time, name)
+    for name, position in _NOW_UNLESS_GIVEN.items():
+        _mark(recorder, time, name, unless_given=position)
+    for name in _RANDOM:
+        _mark(recorder, random, name)
+    for name in _SECRETS:
+        _mark(recorder, secrets, name)
+    for name in ("uuid1", "uuid4"):
+        _mark(recorder, uuid, name)
+    for name in ("urandom", "getpid", "getppid", "times", "cpu_count", "getloadavg"):
+        _mark(recorder, os, name)
+    _replace(random, "shuffle", functools.partial(_shuffle, recorder, random.shuffle))
+    _replace(time, "sleep", functools.partial(_sleep, recorder))
+    _install_asyncio_sleep(recorder)
+
+
+def _mark(recorder: Recorder, module: types.ModuleType, name: str, unless_given: int | None = None) -> None:
+    real = getattr(module, name, None)
+    if real is None:  # newer than this interpreter, or not on this platform
+        return
+
+    def marked(*args: Any, **kwargs: Any) -> Any:
+        if recorder.direct() or (unless_given is not None and len(args) > unless_given):
+            return real(*args, **kwargs)
+        return recorder.marker(f"{module.__name__}.{name}", real, None, args, kwargs)
+
+    _replace(module, name, marked)
+
+
+def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> None:
+    real = getattr(module, name)
+
+    @functools.wraps(real)
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        return new(*args, **kwargs)
+
+    del replacement.__wrapped__  # type: ignore[attr-defined]
+    replacement.__module__ = module.__name__
+    replacement.__perdure_activity__ = None  # type: ignore[attr-defined]  # call sites leave it alone
+    setattr(module, name, replacement)
+
+
+def _shuffle(recorder: Recorder, real: Callable[..., None], x: MutableSequence[Any]) -> None:
+    """`random.shuffle`: the permutation is recorded, and applied in place, live and in replay."""
+    if recorder.direct():
+        real(x)
+        return
+    order = recorder.marker("random.shuffle", _permutation, None, (len(x),), {})
+    x[:] = [x[i] for i in order]
+
+
+def _permutation(n: int) -> list[int]:
+    return random.sample(range(n), n)
+
+
+def _sleep(recorder: Recorder, seconds: float) -> None:
+    """`time.sleep`: a durable timer, with its checks."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        seconds = seconds.__index__() if hasattr(seconds, "__index__") else float(seconds)
+    if seconds != seconds:  # noqa: PLR0124 - NaN
+        raise ValueError("Invalid value NaN (not a number)")
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    if seconds == 0 or recorder.direct():
+        attempts.real_sleep(seconds)
+    else:
+        recorder.sleep(float(seconds))
+
+
+def _install_asyncio_sleep(recorder: Recorder) -> None:
+    real = asyncio.sleep
+
+    async def sleep(delay: float, result: Any = None) -> Any:
+        """As `asyncio.sleep`, but the timer is durable."""
+        if delay <= 0 or recorder.direct():
+            return await real(delay, result)
+        recorder.sleep(delay)
+        return result
+
+    sleep.__module__ = "asyncio.tasks"
+    sleep.__qualname__ = "sleep"
+    sleep.__perdure_activity__ = None  # type: ignore[attr-defined]
+    asyncio.sleep = asyncio.tasks.sleep = sleep  # type: ignore[assignment]

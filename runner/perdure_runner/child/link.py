@@ -1,0 +1,158 @@
+"""The runner's end of its socket: the only file of the child half that talks to the host.
+
+Everything is blocking and happens in the thread that asks: user code owns the process, so nothing reads ahead in the
+background. Records are numbered here; small ones that nobody waits for are kept back and travel with the next that
+must go out (see "Output commit" in docs/explanation/architecture.md).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from perdure_runner import frames
+from perdure_runner.child.replay import Row
+
+KEEP_BACK_BYTES = 32 * 1024
+"""Markers are kept back until something must be sent, or until there are so many bytes of them."""
+SYNC_EVERY = 1024
+"""Every so many records the commit of all is asked for, even if nobody waits for it."""
+UNACKED_RECORDS = 4096
+"""Records on their way to the journal at which a runner stops to wait: bounds every queue behind it."""
+READ_EVERY = 64
+"""After so many records the socket is looked at even if nobody waits, so that acknowledgements do not fill it."""
+
+FRAME_VERSION = 1
+_ORPHANED = 69  # EX_UNAVAILABLE of sysexits.h: the host is gone
+
+
+class Link:
+    """A numbered, acknowledged stream of records to the host, and what the host says back."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._parser = frames.Parser()
+        self._inbox: deque[tuple[dict[str, Any], bytes]] = deque()
+        self._out = bytearray()
+        self._resolutions: dict[tuple[str, int], Row] = {}
+        self.sent = 0
+        """Number of the last record made."""
+        self.acked = 0
+        """Number of the last record known to be durable."""
+        self.synced = 0
+        """Number of the last record whose commit was asked for."""
+        self.stop_reason: str | None = None
+        """Why the session was asked to stop; None while nobody asked."""
+        self.on_suspend: Callable[[], None] = lambda: None
+        """Called before the process leaves because the session is being suspended."""
+
+    # ---- to the host
+
+    def hello(self) -> None:
+        """Say that this process is ready for a session."""
+        self._transmit(frames.encode({"t": "hello", "v": FRAME_VERSION, "pid": os.getpid()}))
+
+    def say(self, kind: str, **fields: object) -> None:
+        """Send a frame that is no record, after everything kept back."""
+        self._transmit(frames.encode({"t": kind, **fields}))
+
+    def record(self, row: Row, payload: bytes = b"", *, sync: bool = False, keep_back: bool = False) -> int:
+        """Number a journal row and send it; `sync`: ask for its commit now. Returns its number."""
+        self.sent += 1
+        sync = sync or self.sent % SYNC_EVERY == 0
+        header = {"t": "rec", "no": self.sent, "sync": int(sync), "e": row}
+        return self._put(frames.encode(header, payload), sync=sync, keep_back=keep_back)
+
+    def log(self, line: dict[str, Any]) -> int:
+        """Number a line of output and send it. Returns its number."""
+        self.sent += 1
+        return self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
+
+    def done(self, fields: dict[str, Any], payload: bytes = b"") -> None:
+        """Send the end of the session."""
+        self.sent += 1
+        self._transmit(frames.encode({"t": "done", "no": self.sent, **fields}, payload))
+
+    def _put(self, frame: bytes, *, sync: bool, keep_back: bool) -> int:
+        if sync:
+            self.synced = self.sent
+        if keep_back and not sync and len(self._out) + len(frame) < KEEP_BACK_BYTES:
+            self._out += frame
+        else:
+            self._transmit(frame)
+        if self.sent % READ_EVERY == 0:
+            self.poll()
+            if self.synced - self.acked > UNACKED_RECORDS:
+                self.wait_acked(self.synced - UNACKED_RECORDS // 2)
+        return self.sent
+
+    def _transmit(self, frame: bytes) -> None:
+        data = bytes(self._out) + frame if self._out else frame
+        self._out.clear()
+        try:
+            self._sock.sendall(data)
+        except OSError:
+            self._orphaned()
+
+    # ---- from the host
+
+    def wait_acked(self, no: int) -> None:
+        """Return when record number `no` is durable; it, or one after it, must have asked for the commit."""
+        while self.acked < no:
+            self._dispatch(*self._receive())
+
+    def wait_resolved(self, lane: str, ordinal: int) -> Row:
+        """Say that the session waits for this call, and return the RESOLVED row when it comes."""
+        self.say("wait", lane=lane, ord=ordinal)
+        while (row := self._resolutions.pop((lane, ordinal), None)) is None:
+            self._dispatch(*self._receive())
+        return row
+
+    def expect(self, kind: str) -> tuple[dict[str, Any], bytes]:
+        """The next frame, which must be of type `kind` (a stop may come before it)."""
+        while True:
+            header, payload = self._receive()
+            if header["t"] == kind:
+                return header, payload
+            self._dispatch(header, payload)
+
+    def poll(self) -> None:
+        """Take what has arrived, without waiting."""
+        while self._inbox or select.select([self._sock], [], [], 0)[0]:
+            self._dispatch(*self._receive())
+
+    def _receive(self) -> tuple[dict[str, Any], bytes]:
+        while not self._inbox:
+            try:
+                data = self._sock.recv(1 << 18)
+            except OSError:
+                data = b""
+            if not data:
+                self._orphaned()
+            self._inbox.extend(self._parser.feed(data))
+        return self._inbox.popleft()
+
+    def _dispatch(self, header: dict[str, Any], payload: bytes) -> None:
+        match header["t"]:
+            case "ack":
+                self.acked = max(self.acked, header["no"])
+            case "res":
+                row: Row = header["e"]
+                row["data"] = payload
+                self._resolutions[row["lane"], row["ord"]] = row
+            case "stop" if header["kind"] == "suspend":
+                self.on_suspend()
+                self.say("suspended")
+                os._exit(0)
+            case "stop":
+                self.stop_reason = header.get("reason") or "stopped"
+            case other:
+                raise frames.FrameError(f"unexpected frame {other!r} from the host")
+
+    def _orphaned(self) -> NoReturn:
+        """The host is gone; whatever this process did since its last acknowledgement, it must do nothing more."""
+        os._exit(_ORPHANED)

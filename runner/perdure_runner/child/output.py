@@ -1,0 +1,138 @@
+"""What the session prints and logs: lines with a place, sent as they come, never twice.
+
+A line's place is (ordinal, index): how many calls of the main lane had begun, and which line since then it is. Replay
+makes the same lines again; those up to the last place that the coordinator has stored are dropped here.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from perdure_runner.child.link import Link
+
+if TYPE_CHECKING:
+    from perdure_runner.child.recorder import Recorder
+
+_time_ns = time.time_ns
+_CUT = " ...[cut]"
+
+
+class StreamKind(enum.IntEnum):
+    """Where a line came from; the numbers of `Stream` in journal.proto."""
+
+    STDOUT = 1
+    STDERR = 2
+    LOG = 3
+
+
+class Output:
+    """Numbers lines and sends those that are new."""
+
+    def __init__(self, link: Link, recorder: Recorder | None, logged: tuple[int, int], line_bytes: int) -> None:
+        self._link = link
+        self._recorder = recorder
+        self._logged = logged
+        self._line_bytes = line_bytes
+        self._ordinal = 0
+        self._index = -1
+
+    def line(self, stream: StreamKind, text: str, level: str = "") -> None:
+        """One line of output, without its newline."""
+        ordinal = self._recorder.ordinal if self._recorder else 0
+        if ordinal != self._ordinal:
+            self._ordinal, self._index = ordinal, -1
+        self._index += 1
+        if (ordinal, self._index) <= self._logged:
+            return
+        if len(text) > self._line_bytes:
+            text = text[: self._line_bytes] + _CUT
+        fields = {"o": ordinal, "i": self._index, "s": int(stream), "at": _time_ns() // 1000, "x": text}
+        if level:
+            fields["l"] = level
+        if self._recorder and self._recorder.activity_name:
+            fields["a"] = self._recorder.activity_name
+        self._link.log(fields)
+
+
+class SessionStream(io.TextIOBase):
+    """`sys.stdout` or `sys.stderr` of a session: text in, lines out."""
+
+    encoding = "utf-8"
+    errors = "replace"
+    newlines = None
+
+    def __init__(self, output: Output, kind: StreamKind) -> None:
+        self._output = output
+        self._kind = kind
+        self._partial = ""
+        self.name = f"<{kind.name.lower()}>"
+        self.buffer = _Bytes(self)
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take text; every complete line is sent."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        *lines, self._partial = (self._partial + text).split("\n")
+        for line in lines:
+            self._output.line(self._kind, line)
+        if len(self._partial) > self._output._line_bytes:
+            self.finish()
+        return len(text)
+
+    def finish(self) -> None:
+        """Send an incomplete last line."""
+        if self._partial:
+            partial, self._partial = self._partial, ""
+            self._output.line(self._kind, partial)
+
+    def log(self, record: logging.LogRecord, text: str) -> None:
+        """A record of the `logging` module that a handler writes to this stream."""
+        self.finish()
+        for line in text.split("\n"):
+            self._output.line(StreamKind.LOG, line, record.levelname)
+
+
+class _Bytes(io.RawIOBase):
+    """`sys.stdout.buffer`: bytes are decoded and go the same way."""
+
+    def __init__(self, stream: SessionStream) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object, /) -> int:
+        raw = bytes(data)  # type: ignore[call-overload]  # any buffer
+        self._stream.write(raw.decode("utf-8", "replace"))
+        return len(raw)
+
+
+def install(output: Output) -> tuple[SessionStream, SessionStream]:
+    """Take the place of stdout and stderr, for `print` and for the handlers of `logging`. Returns both streams."""
+    out, err = SessionStream(output, StreamKind.STDOUT), SessionStream(output, StreamKind.STDERR)
+    sys.stdout = sys.__stdout__ = out  # type: ignore[assignment,misc]
+    sys.stderr = sys.__stderr__ = err  # type: ignore[assignment,misc]
+    plain_emit = logging.StreamHandler.emit
+
+    def emit(self: logging.StreamHandler[SessionStream], record: logging.LogRecord) -> None:
+        if not isinstance(self.stream, SessionStream):
+            plain_emit(self, record)
+            return
+        try:
+            self.stream.log(record, self.format(record))
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 - user code's __str__ runs here; logging's own rule is to report and go on
+            self.handleError(record)
+
+    logging.StreamHandler.emit = emit  # type: ignore[method-assign,assignment]
+    return out, err

@@ -1,0 +1,179 @@
+"""One session, from the first frame to the last: what a forked runner does.
+
+Errors are the user's (they become the session's outcome) or ours (the process ends with `FAULT` and its traceback on
+the real stderr; the coordinator tries again and, if that does not help, says that it was us).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import json
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import perdure
+from perdure import _runtime
+from perdure_runner.child import codec, ground, hook, loading, output
+from perdure_runner.child.link import Link
+from perdure_runner.child.policy import Policy
+from perdure_runner.child.recorder import Recorder, Start
+from perdure_runner.child.replay import History
+from perdure_runner.child.rules import Rules
+
+FAULT = 70
+"""Exit code of a runner with a fault of ours (EX_SOFTWARE of sysexits.h)."""
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def main(sock: socket.socket, debug: Callable[[], None] | None = None) -> int:
+    """Run or replay the session that arrives on `sock`. Returns the process's exit code.
+
+    Args:
+        sock: a connected stream socket whose other end speaks docs/explanation/architecture.md.
+        debug: called where a read-only replay ends or diverges.
+    """
+    link = Link(sock)
+    link.hello()
+    start, _ = link.expect("start")
+    history = _receive_history(link)
+    try:
+        session = _Session(link, start, history, debug)
+    except Exception:  # noqa: BLE001 - nothing of the user's has run yet: ours
+        traceback.print_exc()
+        return FAULT
+    return session.run()
+
+
+def _receive_history(link: Link) -> History:
+    history = History()
+    while True:
+        header, payload = link.expect("hist")
+        offset = 0
+        for row in header["e"]:
+            if size := row.get("n", 0):
+                row["data"] = payload[offset : offset + size]
+                offset += size
+            history.add(row)
+        if header["last"]:
+            return history
+
+
+class _Session:
+    """The process, prepared for one session's code."""
+
+    def __init__(self, link: Link, start: dict[str, Any], history: History, debug: Callable[[], None] | None) -> None:
+        self._link = link
+        self._start = start
+        self._root = os.path.realpath(start["code"])
+        limits = start.get("limits") or {}
+        self._values = codec.Codec(bytes.fromhex(start["key"]), limits.get("payload_bytes") or codec.DEFAULT_MAX_BYTES)
+        os.environ.clear()
+        os.environ.update(base_environment(self._root), **start.get("vars", {}))
+        os.chdir(self._root)
+        sys.path.insert(0, self._root)
+        sys.argv = [start["entry"].partition(":")[0]]
+        sys.dont_write_bytecode = True
+        self._recorder: Recorder | None = None
+        if start.get("durable", True):
+            self._recorder = self._durable(history, debug)
+        line_bytes = limits.get("log_line_bytes") or 65536
+        logged = tuple(start.get("logged") or (0, -1))
+        out = output.Output(link, self._recorder, logged, line_bytes)
+        self._streams = output.install(out)
+
+    def _durable(self, history: History, debug: Callable[[], None] | None) -> Recorder:
+        rules = Rules(self._start.get("rules") or [])
+        policy = Policy(self.is_user_file, no_activity=(*rules.no_activity,))
+        about = Start(self._start["session"], self._root, bool(self._start.get("replay_only")), debug)
+        recorder = Recorder(about, self._link, history, self._values, policy, rules)
+        _runtime.current = recorder
+        hook.install(self._root, self._start.get("cache") or None, recorder, policy)
+        recorder.lanes.watch()
+        ground.install(recorder)
+        return recorder
+
+    def is_user_file(self, path: str) -> bool:
+        """Whether a file belongs to the build."""
+        return path.startswith(self._root + os.sep)
+
+    def run(self) -> int:
+        """Load the module, call the handler, send its outcome. Returns the exit code."""
+        self._link.say("attached")
+        try:
+            value = self._call_handler()
+            if self._recorder:
+                self._recorder.end()
+            state, outcome, error = "completed", value, None
+        except perdure.Cancelled as stop:
+            state, outcome, error = "stopped", None, stop
+        except BaseException as failure:  # noqa: BLE001 - user code's
+            if _is_ours(failure):
+                traceback.print_exc(file=os.fdopen(2, "w", closefd=False))
+                return FAULT
+            state, outcome, error = _ending(failure)
+        self._send(state, outcome, error)
+        return 0
+
+    def _call_handler(self) -> Any:
+        module_name, handler_name = loading.parse_entry(self._start["entry"])
+        importlib.invalidate_caches()
+        module = loading.load(module_name, self._root)
+        handler = loading.find(module, handler_name)
+        event = json.loads(self._start.get("event") or "null")
+        arguments = loading.arguments(handler, event)
+        result = handler(*arguments)
+        if inspect.iscoroutine(result):
+            import asyncio
+
+            return asyncio.run(result)
+        return result
+
+    def _send(self, state: str, outcome: Any, error: BaseException | None) -> None:
+        fields: dict[str, Any] = {"state": state}
+        payload = b""
+        if error is None:
+            try:
+                encoded = self._values.encode(outcome)
+            except perdure.Error as refused:
+                # a result that cannot be kept is no reason to lose the session: people get its preview
+                encoded = dataclasses.replace(self._values.encode(None), preview=codec.preview(outcome))
+                self._streams[1].write(f"perdure: the result is kept as its preview only: {refused}\n")
+            fields |= {"enc": encoded.encoding, "mac": encoded.mac.hex(), "pv": encoded.preview}
+            payload = encoded.data
+        else:
+            fields["err"] = codec.error_info(error, self.is_user_file, self.relative)
+        for stream in self._streams:
+            stream.finish()
+        self._link.done(fields, payload)
+
+    def relative(self, path: str) -> str:
+        """A path for people: relative to the build's root where it lies in it."""
+        return Path(path).relative_to(self._root).as_posix() if self.is_user_file(path) else path
+
+
+def base_environment(root: str) -> dict[str, str]:
+    """What a session's environment holds besides the project's variables; the same on every host."""
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": root, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+
+
+def _ending(failure: BaseException) -> tuple[str, Any, BaseException | None]:
+    if isinstance(failure, SystemExit) and failure.code in {None, 0}:
+        return "completed", None, None
+    return "failed", None, failure
+
+
+def _is_ours(failure: BaseException) -> bool:
+    """Whether an exception arose in perdure's own code without being meant for the user."""
+    if isinstance(failure, (perdure.Error, perdure.Cancelled)) or loading.is_about_user_code(failure):
+        return False
+    frame = failure.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS)

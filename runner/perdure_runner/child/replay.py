@@ -1,0 +1,203 @@
+"""What a call must do, given the journal: the pure decision core of the runner.
+
+No I/O, no clock. `History` holds the rows that the coordinator sent, grouped by call; `History.next` compares the
+call that user code makes now with the recorded one and says what to do. The form (a pure state machine that returns
+decisions) follows the virtual machine of Restate's SDKs.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+"""One journal row as it travels in a frame: the keys of docs/explanation/architecture.md, and `data`, its payload."""
+
+
+class Kind(enum.IntEnum):
+    """Kinds of rows; the numbers of `EntryKind` in journal.proto."""
+
+    STARTED = 1
+    RETRY = 2
+    ACTIVITY = 3
+    MARKER = 4
+    WAIT = 5
+    RESOLVED = 6
+    SYSTEM = 7
+
+
+class WaitKind(enum.IntEnum):
+    """What a lane waits for; the numbers of `WaitKind` in journal.proto."""
+
+    TIMER = 1
+    SIGNAL = 2
+
+
+class How(enum.IntEnum):
+    """How a wait ended; the numbers of `ResolutionKind` in journal.proto."""
+
+    FIRED = 1
+    SIGNALLED = 2
+    TIMED_OUT = 3
+    CANCELLED = 4
+
+
+class Form(enum.Enum):
+    """The forms of calls that user code can make."""
+
+    ACTIVITY = "activity"
+    MARKER = "marker"
+    TIMER = "timer"
+    SIGNAL = "signal"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that user code makes: which one of its lane, what it calls, with which arguments, and where."""
+
+    lane: str
+    ordinal: int
+    form: Form
+    function: str
+    digest: str
+    args: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    source: str = ""
+
+    def row(self, kind: Kind) -> Row:
+        """The row's keys that every row of this call has."""
+        row: Row = {"lane": self.lane, "ord": self.ordinal, "kind": int(kind), "fn": self.function, "dig": self.digest}
+        if self.args:
+            row["args"] = self.args
+        if self.file:
+            row["file"], row["line"], row["col"], row["src"] = self.file, self.line, self.column, self.source
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Nothing is recorded: do it, as attempt number `attempt`. `again`: an attempt of that number was in flight."""
+
+    attempt: int = 1
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Return or raise the outcome in `row`."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The lane already waits (a timer, a signal or the delay before a retry): wait on."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The wait has ended in the way that `row` says; `waited` is the row that began it."""
+
+    row: Row
+    waited: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The activity is `at_most_once` and was in flight when its runner died."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Diverged:
+    """The code calls something else than the journal says."""
+
+    recorded: Row | None
+    reason: str
+
+
+Decision = Run | Replay | Wait | Resolved | Interrupted | Diverged
+
+_FORM_OF_KIND = {
+    Kind.STARTED: Form.ACTIVITY,
+    Kind.RETRY: Form.ACTIVITY,
+    Kind.ACTIVITY: Form.ACTIVITY,
+    Kind.MARKER: Form.MARKER,
+    Kind.SYSTEM: Form.SYSTEM,
+}
+
+
+def form_of(row: Row) -> Form | None:
+    """The form of the call that a row belongs to; None for a RESOLVED, which never comes first."""
+    kind = Kind(row["kind"])
+    if kind is Kind.WAIT:
+        return Form.TIMER if row.get("wk") == WaitKind.TIMER else Form.SIGNAL
+    return _FORM_OF_KIND.get(kind)
+
+
+class History:
+    """The recorded rows of a session, consumed call by call.
+
+    Only the rows that decide are kept: the first of a call (what was called) and the last two (how far it came).
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[str, int], tuple[Row, Row, Row]] = {}
+        self.rows = 0
+
+    def add(self, row: Row) -> None:
+        """Take the next row, in the journal's order."""
+        self.rows += 1
+        key = (row["lane"], row["ord"])
+        known = self._calls.get(key)
+        self._calls[key] = (row, row, row) if known is None else (known[0], known[2], row)
+
+    def __len__(self) -> int:
+        """Calls not yet consumed."""
+        return len(self._calls)
+
+    def next(self, call: Call) -> Decision:
+        """Consume the record of `call`, if there is one, and decide."""
+        known = self._calls.pop((call.lane, call.ordinal), None)
+        if known is None:
+            return Run()
+        first, before, last = known
+        if reason := difference(first, call):
+            return Diverged(first, reason)
+        match Kind(last["kind"]):
+            case Kind.ACTIVITY | Kind.MARKER | Kind.SYSTEM:
+                return Replay(last)
+            case Kind.STARTED if last.get("amo"):
+                return Interrupted(last)
+            case Kind.STARTED:
+                return Run(last["att"], again=True)
+            case Kind.RETRY | Kind.WAIT:
+                return Wait(last)
+            case Kind.RESOLVED:
+                return Resolved(last, waited=before)
+        raise AssertionError(f"no decision for {last}")
+
+    def end(self) -> Diverged | None:
+        """The code has ended: nothing may be left."""
+        for first, _, _ in self._calls.values():
+            return Diverged(first, "the code ended, but the journal goes on")
+        return None
+
+
+def difference(recorded: Row, call: Call) -> str:
+    """Why `call` is not the recorded one, in a few words; empty when it is."""
+    form = form_of(recorded)
+    if form is not call.form:
+        return f"a {form.value if form else 'wait'} is recorded, the code makes a {call.form.value} call"
+    if recorded.get("fn", "") != call.function:
+        return "another function is called"
+    if recorded.get("dig", "") != call.digest:
+        return "the arguments differ"
+    return ""

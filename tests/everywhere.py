@@ -1,0 +1,44 @@
+"""Runs the fast part of the suite on every other CPython from 3.11 on that this machine has: `make test-all`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def interpreters() -> dict[str, str]:
+    """Version ("3.12") -> path, of what is on PATH and in pyenv's folder, without the running one."""
+    found = {}
+    for minor in range(11, 20):
+        version = f"3.{minor}"
+        places = [*Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"), shutil.which(f"python{version}")]
+        for place in filter(None, places):
+            works = subprocess.run([place, "-c", "import venv, ensurepip"], capture_output=True, check=False)
+            if minor != sys.version_info.minor and works.returncode == 0:
+                found.setdefault(version, str(place))
+    return found
+
+
+def main() -> int:
+    others = interpreters()
+    print(f"other interpreters: {', '.join(others) or 'none found'}", flush=True)
+    for version, python in others.items():
+        environment = ROOT / f".venv-{version}"
+        uv = [ROOT / ".venv/bin/uv", "-q"]
+        if not environment.exists():
+            subprocess.run([*uv, "venv", "-p", python, environment], check=True)
+        target = ["--python", environment / "bin/python"]
+        subprocess.run([*uv, "pip", "install", *target, "-e", ROOT, "--group", "dev"], check=True, cwd=ROOT)
+        tests = [environment / "bin/python", "-m", "pytest", "-n", "2", "-m", "not slow", "-p", "no:cacheprovider"]
+        print(f"\n== Python {version}", flush=True)
+        environ = {**os.environ, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}"}
+        if code := subprocess.run(tests, cwd=ROOT, env=environ, check=False).returncode:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
