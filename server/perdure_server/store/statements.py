@@ -1,4 +1,5 @@
-"""The texts of schema/queries.py and schema/tables.py for SQLite. Made by schema/generate.py: do not edit."""
+# fmt: off
+"""The texts of schema/queries.py and schema/tables.py for SQLite. Made by schema/generate.py."""
 
 from typing import Final
 

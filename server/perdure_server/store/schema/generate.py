@@ -14,7 +14,8 @@ from perdure_server.store.schema.tables import metadata
 
 TARGET: Final = Path(__file__).parents[1] / "statements.py"
 
-_HEADER = '''"""The texts of schema/queries.py and schema/tables.py for SQLite. Made by schema/generate.py: do not edit."""
+_HEADER = '''# fmt: off
+"""The texts of schema/queries.py and schema/tables.py for SQLite. Made by schema/generate.py."""
 
 from typing import Final
 

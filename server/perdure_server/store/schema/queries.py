@@ -3,6 +3,7 @@
 from typing import Final
 
 from sqlalchemy import (
+    BindParameter,
     Integer,
     Select,
     String,
@@ -36,6 +37,7 @@ from perdure_server.store.schema.tables import (
 # OFFSET 0 is there because SQLAlchemy would make it a parameter.
 _ZERO, _ONE = literal_column("0", Integer), literal_column("1", Integer)
 _ACTIVE, _DRAINING, _INACTIVE = (literal_column(f"'{state}'", String) for state in ("active", "draining", "inactive"))
+_OF: BindParameter[str] = bindparam("session_id")
 
 _entry_count = (
     select(func.coalesce(func.max(entries.c.seq), _ZERO))
@@ -61,17 +63,17 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     # -- the hot path
     "HEAD": (
         "what an append is checked against: the fence, and where the journal ends",
-        select(sessions.c.epoch, _entry_count).where(sessions.c.session_id == bindparam("session_id")),
+        select(sessions.c.epoch, _entry_count).where(sessions.c.session_id == _OF),
     ),
     "APPEND_ENTRY": ("one row of the journal", insert(entries)),
     "APPEND_LOG": ("a line of output; the same line again is ignored", upsert(logs).on_conflict_do_nothing()),
     # -- sessions
     "INSERT_SESSION": ("a new session; asking twice makes one", upsert(sessions).on_conflict_do_nothing()),
-    "SESSION": ("one session", _session.where(sessions.c.session_id == bindparam("session_id"))),
+    "SESSION": ("one session", _session.where(sessions.c.session_id == _OF)),
     "RAISE_EPOCH": (
         "fence off every earlier runner of a session",
         update(sessions)
-        .where(sessions.c.session_id == bindparam("session_id"))
+        .where(sessions.c.session_id == _OF)
         .values(epoch=sessions.c.epoch + _ONE)
         .returning(sessions.c.epoch),
     ),
@@ -106,7 +108,7 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     "ENTRIES": (
         "a page of the journal",
         select(entries.c.entry)
-        .where(entries.c.session_id == bindparam("session_id"), entries.c.seq > bindparam("after_seq"))
+        .where(entries.c.session_id == _OF, entries.c.seq > bindparam("after_seq"))
         .order_by(entries.c.seq)
         .limit(bindparam("limit"))
         .offset(_ZERO),
@@ -124,7 +126,7 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         "a page of the output",
         select(logs.c.ordinal, logs.c.idx, logs.c.line)
         .where(
-            logs.c.session_id == bindparam("session_id"),
+            logs.c.session_id == _OF,
             tuple_(logs.c.ordinal, logs.c.idx) > tuple_(bindparam("after_ordinal"), bindparam("after_idx")),
         )
         .order_by(logs.c.ordinal, logs.c.idx)
@@ -134,16 +136,14 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     "LAST_LOG": (
         "where the output ends",
         select(logs.c.ordinal, logs.c.idx)
-        .where(logs.c.session_id == bindparam("session_id"))
+        .where(logs.c.session_id == _OF)
         .order_by(logs.c.ordinal.desc(), logs.c.idx.desc())
         .limit(_ONE)
         .offset(_ZERO),
     ),
     "LOG_BYTES": (
         "how much output is stored",
-        select(func.coalesce(func.sum(func.length(logs.c.line)), _ZERO)).where(
-            logs.c.session_id == bindparam("session_id")
-        ),
+        select(func.coalesce(func.sum(func.length(logs.c.line)), _ZERO)).where(logs.c.session_id == _OF),
     ),
     # -- signals
     "ADD_SIGNAL": (
@@ -152,12 +152,12 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         .from_select(
             ["session_id", "n", "name", "payload", "at_us"],
             select(
-                bindparam("session_id"),
+                _OF,
                 func.coalesce(func.max(signals.c.n), _ZERO) + _ONE,
                 bindparam("name"),
                 bindparam("payload"),
                 bindparam("at_us"),
-            ).where(signals.c.session_id == bindparam("session_id")),
+            ).where(signals.c.session_id == _OF),
         )
         .returning(signals.c.n),
     ),
@@ -174,7 +174,7 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     "SIGNALS": (
         "signals that still wait to be taken, in order of arrival",
         select(signals.c.n, signals.c.name, signals.c.payload, signals.c.at_us)
-        .where(signals.c.session_id == bindparam("session_id"), signals.c.consumed_seq.is_(None))
+        .where(signals.c.session_id == _OF, signals.c.consumed_seq.is_(None))
         .order_by(signals.c.n),
     ),
     # -- projects, builds, deployments
@@ -217,12 +217,12 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     # -- removal
     "DELETE_ENTRIES": (
         "the journal of a session",
-        delete(entries).where(entries.c.session_id == bindparam("session_id")),
+        delete(entries).where(entries.c.session_id == _OF),
     ),
-    "DELETE_LOGS": ("the output of a session", delete(logs).where(logs.c.session_id == bindparam("session_id"))),
+    "DELETE_LOGS": ("the output of a session", delete(logs).where(logs.c.session_id == _OF)),
     "DELETE_SIGNALS": (
         "the signals of a session",
-        delete(signals).where(signals.c.session_id == bindparam("session_id")),
+        delete(signals).where(signals.c.session_id == _OF),
     ),
-    "DELETE_SESSION": ("a session", delete(sessions).where(sessions.c.session_id == bindparam("session_id"))),
+    "DELETE_SESSION": ("a session", delete(sessions).where(sessions.c.session_id == _OF)),
 }

@@ -1,0 +1,148 @@
+"""The store as the coordinator sees it. SQLite implements it; PostgreSQL will."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from perdure_server.store.model import (
+    Build,
+    Deployment,
+    Item,
+    LogPosition,
+    LogRow,
+    Result,
+    SessionRecord,
+    SessionUpdate,
+    SignalRow,
+)
+
+
+class Reads(Protocol):
+    """What can be asked. Each call sees only what is durable, or, within a Transaction, also what that has written."""
+
+    def load_session(self, session_id: str) -> SessionRecord | None: ...
+
+    def list_sessions(
+        self, project: str = "", states: Sequence[str] = (), limit: int = 100, before: str = ""
+    ) -> list[SessionRecord]:
+        """Newest first. `before`: the id of the last session of the page before; P0204 when there is none."""
+        ...
+
+    def alive_sessions(self) -> list[SessionRecord]: ...
+
+    def due_timers(self, now_us: int, limit: int = 1000) -> list[tuple[str, int]]:
+        """(session_id, wake_at_us) of suspended sessions that must be woken."""
+        ...
+
+    def next_wake_us(self) -> int | None: ...
+
+    def entries(self, session_id: str, after_seq: int = 0, limit: int = -1) -> list[bytes]:
+        """Serialised entries in order; `limit` -1 means all."""
+        ...
+
+    def logs(self, session_id: str, after: LogPosition = ..., limit: int = -1) -> list[LogRow]: ...
+
+    def last_log(self, session_id: str) -> LogPosition: ...
+
+    def log_bytes(self, session_id: str) -> int: ...
+
+    def signals(self, session_id: str) -> list[SignalRow]:
+        """Those not yet given to user code, in order of arrival."""
+        ...
+
+    def projects(self) -> list[str]: ...
+
+    def build(self, digest: str) -> Build | None: ...
+
+    def deployment(self, deployment_id: str) -> Deployment | None: ...
+
+    def active_deployment(self, project: str) -> Deployment | None: ...
+
+    def deployments(self, project: str) -> list[Deployment]: ...
+
+
+class Transaction(Reads, Protocol):
+    """What a Mutation may do."""
+
+    def insert_session(self, session: SessionRecord) -> bool:
+        """False when a session of this id exists already; then nothing is changed."""
+        ...
+
+    def raise_epoch(self, session_id: str) -> int:
+        """The session's new epoch. P0204 when it does not exist."""
+        ...
+
+    def update_session(self, session_id: str, update: SessionUpdate) -> None:
+        """Without regard to the epoch. P0204 when it does not exist."""
+        ...
+
+    def copy_entries(self, source_id: str, target_id: str, upto_seq: int) -> None:
+        """Give a new session the beginning of another's journal."""
+        ...
+
+    def delete_session(self, session_id: str) -> None:
+        """The session and its journal, output and signals."""
+        ...
+
+    def add_signal(self, session_id: str, name: str, payload: bytes, at_us: int) -> int:
+        """The signal's number within the session."""
+        ...
+
+    def put_project(self, name: str, created_us: int) -> None: ...
+
+    def put_build(self, build: Build) -> None:
+        """A build that is known already stays as it is."""
+        ...
+
+    def activate(self, deployment: Deployment) -> None:
+        """Make it the project's active one. The one before drains, or is inactive when none of its sessions lives."""
+        ...
+
+    def retire_deployments(self) -> int:
+        """Make draining deployments inactive that have no living session any more; how many."""
+        ...
+
+
+class Store(Reads, Protocol):
+    """A home's database. Reads may be called from any thread; `submit` and `commit` from one event loop."""
+
+    @property
+    def coordinator_id(self) -> str: ...
+
+    def submit(self, item: Item, on_result: Callable[[Result], None]) -> None:
+        """Write `item` with the next transaction, after everything submitted before. Never blocks on other work.
+
+        `on_result` is called once, on the loop, in order of submission, when the item is durable or refused.
+        """
+        ...
+
+    def commit(self, item: Item) -> Awaitable[Result]:
+        """`submit` for coroutines. Raises the error of `Failed`."""
+        ...
+
+    def apply(self, item: Item) -> Result:
+        """Write at once, in the calling thread: for start-up and tools, outside the event loop."""
+        ...
+
+    def close(self) -> None:
+        """Write what is still waiting, then close."""
+        ...
+
+    @staticmethod
+    def open(home: Path, *, read_only: bool = False) -> Store:
+        """The SQLite store of `home`, made when there is none.
+
+        Raises `PerdureError`: P0202 in use by another coordinator, P0209 damaged, P0210 newer schema.
+        """
+        from perdure_server.store.sqlite import SqliteStore
+
+        return SqliteStore.open(home, read_only=read_only)
+
+    @staticmethod
+    def memory() -> Store:
+        """A store that nothing remains of."""
+        from perdure_server.store.sqlite import SqliteStore
+
+        return SqliteStore.memory()

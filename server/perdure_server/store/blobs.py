@@ -1,0 +1,128 @@
+"""Large things by their sha256: builds, and payloads that would bloat the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from perdure_proto.v1 import journal_pb2
+
+from perdure_server.core.errors import PerdureError
+from perdure_server.store.home import sync_directory
+
+# Payloads above this many bytes go to the blob store.
+SPILL_BYTES: Final = 64 * 1024
+_CHUNK: Final = 256 * 1024
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class BlobStore:
+    """Files under ROOT/ab/abcdef..., written once, durable before they are named.
+
+    Calls block on the disk: an event loop makes them in a thread.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, data: bytes | Iterable[bytes]) -> str:
+        """Store the data and return its digest in hex. Stored before: nothing happens. P0211 when the disk is full."""
+        chunks = (data,) if isinstance(data, bytes) else data
+        self._root.mkdir(parents=True, exist_ok=True)
+        draft = self._root / f".{os.getpid()}.{secrets.token_hex(8)}"
+        digest = hashlib.sha256()
+        try:
+            with draft.open("xb") as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            name = digest.hexdigest()
+            self._adopt(draft, self._path(name))
+        except OSError as error:
+            raise _told(error) from error
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                draft.unlink()
+        return name
+
+    def get(self, digest: str) -> bytes:
+        """The data. P0209 when it is not there or not what its digest says."""
+        try:
+            data = self._path(digest).read_bytes()
+        except FileNotFoundError:
+            raise PerdureError("P0209", f"blob {digest} is missing") from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise PerdureError("P0209", f"blob {digest} is damaged")
+        return data
+
+    def chunks(self, digest: str) -> Iterator[bytes]:
+        """The data in pieces of at most 256 KiB, unchecked: the receiver checks the digest. P0209 when not there."""
+        try:
+            file = self._path(digest).open("rb")
+        except FileNotFoundError:
+            raise PerdureError("P0209", f"blob {digest} is missing") from None
+        with file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def exists(self, digest: str) -> bool:
+        return self._path(digest).exists()
+
+    def delete(self, digest: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._path(digest).unlink()
+
+    def _path(self, digest: str) -> Path:
+        # Digests come over the network: nothing else may become a path.
+        if not _DIGEST.fullmatch(digest):
+            raise PerdureError("P0212", f"{digest[:80]!r} is not a sha256")
+        return self._root / digest[:2] / digest
+
+    def _adopt(self, draft: Path, path: Path) -> None:
+        if not path.parent.exists():
+            path.parent.mkdir(exist_ok=True)
+            sync_directory(self._root)
+        if not path.exists():
+            draft.rename(path)
+        # Also when it was there: whoever named it may have died before this.
+        sync_directory(path.parent)
+
+
+def spill(entry: journal_pb2.Entry, blobs: BlobStore) -> bool:
+    """Move large payloads of an entry, in place, to the blob store; whether there was one."""
+    large = [payload for payload in _payloads(entry) if len(payload.data) > SPILL_BYTES]
+    for payload in large:
+        payload.blob = blobs.put(payload.data)
+        payload.ClearField("data")
+    return bool(large)
+
+
+def inline(entry: journal_pb2.Entry, blobs: BlobStore) -> bool:
+    """Put spilled payloads back into the entry, in place; whether there was one."""
+    spilled = [payload for payload in _payloads(entry) if payload.blob]
+    for payload in spilled:
+        payload.data = blobs.get(payload.blob)
+        payload.ClearField("blob")
+    return bool(spilled)
+
+
+def _payloads(entry: journal_pb2.Entry) -> Iterator[journal_pb2.Payload]:
+    if entry.HasField("outcome"):
+        yield entry.outcome
+    if entry.HasField("resolution") and entry.resolution.HasField("payload"):
+        yield entry.resolution.payload
+
+
+def _told(error: OSError) -> PerdureError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return PerdureError("P0211", f"there is no space left for a blob ({error.strerror})")
+    return PerdureError("P0209", f"a blob cannot be written ({error})")

@@ -1,0 +1,118 @@
+"""The home folder: who may write in it, and the key that its sessions' keys are derived from."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from perdure_server.core.errors import PerdureError
+
+_KEY_BYTES: Final = 32
+
+
+class HomeLock:
+    """An advisory lock on HOME/lock, for as long as this object or the process lives. Its holder is written in it."""
+
+    def __init__(self, home: Path) -> None:
+        """Raises `PerdureError` P0202, which names the holder, when another process has it."""
+        home.mkdir(parents=True, exist_ok=True)
+        path = home / "lock"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _describe(os.pread(self._file, 4096, 0))
+            os.close(self._file)
+            raise PerdureError(
+                "P0202",
+                f"{home} is in use by {holder}",
+                help="stop it, talk to it with --server, or choose another --home",
+            ) from None
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started_at": started})
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, text.encode() + b"\n", 0)
+
+    def release(self) -> None:
+        if self._file >= 0:
+            os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class SessionKeys:
+    """Keys for the digests of recorded values: known to the runner of the session, never to the database."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def of(cls, home: Path) -> SessionKeys:
+        """From HOME/key, which is made when it is not there. P0209 when it is damaged."""
+        path = home / "key"
+        if not path.exists():
+            _create(path, secrets.token_bytes(_KEY_BYTES))
+        key = path.read_bytes()
+        if len(key) != _KEY_BYTES:
+            raise PerdureError("P0209", f"{path} is damaged: it has {len(key)} bytes, not {_KEY_BYTES}")
+        return cls(key)
+
+    @classmethod
+    def random(cls) -> SessionKeys:
+        return cls(secrets.token_bytes(_KEY_BYTES))
+
+    def session_key(self, session_id: str) -> bytes:
+        """32 bytes: HMAC-SHA256 of the session's id."""
+        return hmac.digest(self._key, session_id.encode(), hashlib.sha256)
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Make the file whole or not at all, readable by its owner only. Of two that try, the first one's content stays."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _describe(text: bytes) -> str:
+    try:
+        holder = json.loads(text)
+        return f"process {holder['pid']} on {holder['host']}, started {holder['started_at']}"
+    except (ValueError, KeyError, TypeError):
+        return "another coordinator"
