@@ -25,20 +25,35 @@ from typing import Any
 from perdure_runner.child import attempts
 from perdure_runner.child.recorder import Recorder
 
-_CLOCKS = """time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns
-thread_time thread_time_ns clock_gettime clock_gettime_ns""".split()
+_CLOCKS = (
+    *("time", "monotonic", "perf_counter", "process_time", "thread_time", "clock_gettime"),
+    *("time_ns", "monotonic_ns", "perf_counter_ns", "process_time_ns", "thread_time_ns", "clock_gettime_ns"),
+)
 _NOW_UNLESS_GIVEN = {"localtime": 0, "gmtime": 0, "ctime": 0, "asctime": 0, "strftime": 1}
 """Functions of `time` that mean "now" without the argument of this position."""
-_RANDOM = """random uniform triangular randint choice randrange sample choices normalvariate lognormvariate expovariate
-vonmisesvariate gammavariate gauss betavariate binomialvariate paretovariate weibullvariate getrandbits
-randbytes""".split()
-_SECRETS = "choice randbelow randbits token_bytes token_hex token_urlsafe".split()
+_RANDOM = (
+    *(
+        "random",
+        "uniform",
+        "triangular",
+        "randint",
+        "choice",
+        "randrange",
+        "sample",
+        "choices",
+        "getrandbits",
+        "randbytes",
+    ),
+    *("gauss", "normalvariate", "lognormvariate", "expovariate", "vonmisesvariate", "gammavariate", "betavariate"),
+    *("binomialvariate", "paretovariate", "weibullvariate"),
+)
+_SECRETS = ("choice", "randbelow", "randbits", "token_bytes", "token_hex", "token_urlsafe")
 _KEEP_REAL_TIME = (
     logging,
     logging.handlers,
     asyncio.base_events,
     asyncio.events,
-    concurrent.futures._base,
+    concurrent.futures._base,  # noqa: SLF001 - its `time` is replaced, nothing of it is used
     concurrent.futures.thread,
 )
 """Modules whose own use of the clock decides nothing that user code sees: they keep the real one."""
@@ -110,7 +125,7 @@ def _sleep(recorder: Recorder, seconds: float) -> None:
     """`time.sleep`: a durable timer, with its checks."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         seconds = seconds.__index__() if hasattr(seconds, "__index__") else float(seconds)
-    if seconds != seconds:  # noqa: PLR0124 - NaN
+    if seconds != seconds:
         raise ValueError("Invalid value NaN (not a number)")
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")

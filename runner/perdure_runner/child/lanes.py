@@ -17,6 +17,7 @@ import perdure
 
 _get_ident = threading.get_ident
 _FREE = "_perdure_free"
+_running_loop = asyncio._get_running_loop  # noqa: SLF001 - asyncio exports it for C code: no exception where there is none
 
 
 class Lanes:
@@ -56,7 +57,7 @@ class Lanes:
         where = ""
         if _get_ident() != self._main:
             where = f"in thread {threading.current_thread().name!r}"
-        elif asyncio._get_running_loop() is not None:
+        elif _running_loop() is not None:
             others = [t for t in asyncio.all_tasks() if t not in self._free_tasks and t is not asyncio.current_task()]
             if others:
                 where = f"while {len(others)} other asyncio task(s) of your code run"
@@ -65,18 +66,18 @@ class Lanes:
             self.failure = self.failure or error
             raise error
 
-    def watch(self) -> None:
-        """From now on, threads and tasks that an activity starts belong to it."""
+    def watch(self, direct: Callable[[], bool]) -> None:
+        """From now on, threads and tasks that are started where `direct()` holds belong to an activity."""
         start = threading.Thread.start
         create_task = asyncio.BaseEventLoop.create_task
 
         def start_marked(thread: threading.Thread) -> None:
-            thread.__dict__[_FREE] = self.is_free()
+            thread.__dict__[_FREE] = direct()
             start(thread)
 
         def create_marked(loop: asyncio.BaseEventLoop, *args: Any, **kwargs: Any) -> asyncio.Task[Any]:
             task = create_task(loop, *args, **kwargs)
-            if self.is_free():
+            if direct():
                 self._free_tasks.add(task)
             return task
 
@@ -92,4 +93,4 @@ def _replace(owner: type, name: str, new: Callable[..., Any]) -> None:
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
+    return asyncio.current_task() if _running_loop() is not None else None

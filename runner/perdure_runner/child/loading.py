@@ -86,7 +86,11 @@ def arguments(handler: Callable[..., Any], event: Any) -> tuple[Any, ...]:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):
         return (event,)
-    takes = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    takes = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    )
     return (event,) if any(p.kind in takes for p in parameters) else ()
 
 

@@ -11,12 +11,9 @@ import io
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from perdure_runner.child.link import Link
-
-if TYPE_CHECKING:
-    from perdure_runner.child.recorder import Recorder
 
 _time_ns = time.time_ns
 _CUT = " ...[cut]"
@@ -33,29 +30,37 @@ class StreamKind(enum.IntEnum):
 class Output:
     """Numbers lines and sends those that are new."""
 
-    def __init__(self, link: Link, recorder: Recorder | None, logged: tuple[int, int], line_bytes: int) -> None:
+    def __init__(
+        self, link: Link, progress: Callable[[], tuple[int, str]], logged: tuple[int, int], line_bytes: int
+    ) -> None:
+        """
+        Args:
+            progress: gives the calls of the main lane that have begun, and the running activity's name or "".
+            logged: place of the last line that the coordinator has.
+            line_bytes: characters of a line that are kept.
+        """
         self._link = link
-        self._recorder = recorder
+        self._progress = progress
         self._logged = logged
-        self._line_bytes = line_bytes
+        self.line_bytes = line_bytes
         self._ordinal = 0
         self._index = -1
 
     def line(self, stream: StreamKind, text: str, level: str = "") -> None:
         """One line of output, without its newline."""
-        ordinal = self._recorder.ordinal if self._recorder else 0
+        ordinal, activity = self._progress()
         if ordinal != self._ordinal:
             self._ordinal, self._index = ordinal, -1
         self._index += 1
         if (ordinal, self._index) <= self._logged:
             return
-        if len(text) > self._line_bytes:
-            text = text[: self._line_bytes] + _CUT
+        if len(text) > self.line_bytes:
+            text = text[: self.line_bytes] + _CUT
         fields = {"o": ordinal, "i": self._index, "s": int(stream), "at": _time_ns() // 1000, "x": text}
         if level:
             fields["l"] = level
-        if self._recorder and self._recorder.activity_name:
-            fields["a"] = self._recorder.activity_name
+        if activity:
+            fields["a"] = activity
         self._link.log(fields)
 
 
@@ -84,7 +89,7 @@ class SessionStream(io.TextIOBase):
         *lines, self._partial = (self._partial + text).split("\n")
         for line in lines:
             self._output.line(self._kind, line)
-        if len(self._partial) > self._output._line_bytes:
+        if len(self._partial) > self._output.line_bytes:
             self.finish()
         return len(text)
 

@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +21,16 @@ from typing import Any
 
 import perdure
 from perdure import _runtime
-from perdure_runner.child import codec, ground, hook, loading, output
+
+from perdure_runner.child import attempts, codec, ground, hook, loading, output
+from perdure_runner.child.calls import About, Calls
+from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
 from perdure_runner.child.policy import Policy
-from perdure_runner.child.recorder import Recorder, Start
+from perdure_runner.child.recorder import Recorder
 from perdure_runner.child.replay import History
 from perdure_runner.child.rules import Rules
+from perdure_runner.child.sites import SiteInfo
 
 FAULT = 70
 """Exit code of a runner with a fault of ours (EX_SOFTWARE of sysexits.h)."""
@@ -80,24 +85,30 @@ class _Session:
         sys.path.insert(0, self._root)
         sys.argv = [start["entry"].partition(":")[0]]
         sys.dont_write_bytecode = True
-        self._recorder: Recorder | None = None
-        if start.get("durable", True):
-            self._recorder = self._durable(history, debug)
+        self._calls: Calls | None = None
+        recorder = self._durable(history, debug) if start.get("durable", True) else None
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
-        out = output.Output(link, self._recorder, logged, line_bytes)
+        out = output.Output(link, lambda: _progress(self._calls, recorder), logged, line_bytes)
         self._streams = output.install(out)
 
     def _durable(self, history: History, debug: Callable[[], None] | None) -> Recorder:
         rules = Rules(self._start.get("rules") or [])
         policy = Policy(self.is_user_file, no_activity=(*rules.no_activity,))
-        about = Start(self._start["session"], self._root, bool(self._start.get("replay_only")), debug)
-        recorder = Recorder(about, self._link, history, self._values, policy, rules)
+        about = About(self._start["session"], bool(self._start.get("replay_only")), debug)
+        self._calls = Calls(about, self._link, history, self._values, Lanes(threading.get_ident()))
+        recorder = Recorder(about.session_id, self._calls, policy, rules, self._site)
         _runtime.current = recorder
         hook.install(self._root, self._start.get("cache") or None, recorder, policy)
-        recorder.lanes.watch()
+        self._calls.lanes.watch(recorder.direct)
         ground.install(recorder)
         return recorder
+
+    def _site(self) -> SiteInfo | None:
+        frame = attempts.user_frame(self.is_user_file)
+        if frame is None:
+            return None
+        return SiteInfo(self.relative(frame.f_code.co_filename), frame.f_lineno, 0, None, root=self._root)
 
     def is_user_file(self, path: str) -> bool:
         """Whether a file belongs to the build."""
@@ -108,8 +119,8 @@ class _Session:
         self._link.say("attached")
         try:
             value = self._call_handler()
-            if self._recorder:
-                self._recorder.end()
+            if self._calls:
+                self._calls.end()
             state, outcome, error = "completed", value, None
         except perdure.Cancelled as stop:
             state, outcome, error = "stopped", None, stop
@@ -156,6 +167,10 @@ class _Session:
     def relative(self, path: str) -> str:
         """A path for people: relative to the build's root where it lies in it."""
         return Path(path).relative_to(self._root).as_posix() if self.is_user_file(path) else path
+
+
+def _progress(calls: Calls | None, recorder: Recorder | None) -> tuple[int, str]:
+    return (calls.ordinal, recorder.activity_name) if calls and recorder else (0, "")
 
 
 def base_environment(root: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 Row = dict[str, Any]
 """One journal row as it travels in a frame: the keys of docs/explanation/architecture.md, and `data`, its payload."""
@@ -53,6 +53,25 @@ class Form(enum.Enum):
     SYSTEM = "system"
 
 
+class Site(Protocol):
+    """A place in the source of the build."""
+
+    @property
+    def file(self) -> str:
+        """Relative to the build's root."""
+
+    @property
+    def line(self) -> int:
+        """From 1."""
+
+    @property
+    def column(self) -> int:
+        """From 1; 0: unknown."""
+
+    def source(self) -> str:
+        """The line of source."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call that user code makes: which one of its lane, what it calls, with which arguments, and where."""
@@ -62,19 +81,16 @@ class Call:
     form: Form
     function: str
     digest: str
-    args: str
-    file: str = ""
-    line: int = 0
-    column: int = 0
-    source: str = ""
+    args: str = ""
+    site: Site | None = None
 
     def row(self, kind: Kind) -> Row:
         """The row's keys that every row of this call has."""
         row: Row = {"lane": self.lane, "ord": self.ordinal, "kind": int(kind), "fn": self.function, "dig": self.digest}
         if self.args:
             row["args"] = self.args
-        if self.file:
-            row["file"], row["line"], row["col"], row["src"] = self.file, self.line, self.column, self.source
+        if site := self.site:
+            row["file"], row["line"], row["col"], row["src"] = site.file, site.line, site.column, site.source()
         return row
 
 

@@ -1,0 +1,203 @@
+"""The session's calls and its journal: naming a call, deciding about it, writing its rows, leaving.
+
+This is the only part of the runner that turns decisions of `replay` into frames of `link`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import perdure
+
+from perdure_runner.child import codec
+from perdure_runner.child.lanes import Lanes
+from perdure_runner.child.link import Link
+from perdure_runner.child.replay import (
+    Call,
+    Decision,
+    Diverged,
+    Form,
+    History,
+    How,
+    Interrupted,
+    Kind,
+    Resolved,
+    Row,
+    Run,
+    Wait,
+)
+from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.stopping import Stop
+
+MAIN = "main"
+time_ns = time.time_ns
+"""The clock of journal rows: the real one, kept before the session's clock takes its place."""
+_FIRST_ROW = {
+    Form.ACTIVITY: Kind.STARTED,
+    Form.MARKER: Kind.MARKER,
+    Form.SYSTEM: Kind.SYSTEM,
+    Form.TIMER: Kind.WAIT,
+    Form.SIGNAL: Kind.WAIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What must be known of the session."""
+
+    session_id: str
+    replay_only: bool = False
+    debug: Callable[[], None] | None = None
+    """Called before a read-only replay leaves, or a session that diverges does (a debugger)."""
+
+
+class Calls:
+    """The calls of one session, in one lane."""
+
+    def __init__(self, about: About, link: Link, history: History, values: codec.Codec, lanes: Lanes) -> None:
+        self._about = about
+        self._history = history
+        self._last_row_no = 0
+        self._live_said = False
+        self.link = link
+        self.values = values
+        self.lanes = lanes
+        self.stop = Stop(link)
+        self.replaying = len(history) > 0
+        """The code still does what it has done before."""
+        self.ordinal = 0
+        """Calls of the main lane that have begun."""
+
+    # ---- deciding
+
+    def begin(
+        self, form: Form, function: str, site: SiteInfo | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Call, Decision]:
+        """Give the next call its place, and decide about it.
+
+        Raises:
+            perdure.ConcurrencyError: it is made where it has no place.
+        """
+        self.lanes.check(function)
+        self.ordinal += 1
+        digest = codec.fingerprint_call(args, kwargs).hex()
+        call = Call(MAIN, self.ordinal, form, function, digest, "", site)
+        return call, self._decide(call)
+
+    def _decide(self, call: Call) -> Decision:
+        decision = self._history.next(call)
+        if isinstance(decision, Diverged):
+            self._diverged(decision, call)
+        if not isinstance(decision, (Run, Wait, Interrupted)):
+            return decision
+        if len(self._history):
+            self._diverged(Diverged(None, "this call is not in the journal, but later ones are"), call)
+        self.replaying = False
+        return decision
+
+    def _go_live(self) -> None:
+        """Something new is about to happen."""
+        if self._about.replay_only:
+            self.leave("replayed")
+        if not self._live_said:
+            self._live_said = True
+            self.replaying = False
+            self.link.say("live")
+
+    def outcome(self, row: Row) -> Any:
+        """Return or raise a recorded outcome."""
+        value = self.values.decode(row["enc"], row.get("data", b""), bytes.fromhex(row.get("mac", "")))
+        if not row.get("err"):
+            return value
+        if not isinstance(value, BaseException):
+            raise perdure.PayloadCorrupt("an outcome is marked as an error but holds none")
+        if isinstance(value, perdure.Cancelled):
+            self.stop.delivered = True
+        raise value
+
+    def wait(self, call: Call, decision: Decision) -> Row:
+        """Wait until the wait of this call has ended, in the journal or now. Returns the RESOLVED row.
+
+        Raises:
+            perdure.Cancelled: the session is being stopped.
+        """
+        if isinstance(decision, Resolved):
+            row = decision.row
+        else:
+            self._go_live()
+            row = self.link.wait_resolved(call.lane, call.ordinal)
+        if row["how"] == How.CANCELLED:
+            raise self.stop.cancelled()
+        return row
+
+    def refuse_if_stopping(self, call: Call, kind: Kind) -> None:
+        """A new call of a session that was asked to stop: Cancelled is its outcome, once."""
+        if self.stop.pending():
+            self.link.poll()
+            error = self.stop.cancelled()
+            self.put_error(call, kind, error, time_ns())
+            raise error
+
+    # ---- rows
+
+    def put(self, call: Call, kind: Kind, more: Row, payload: bytes = b"", **how: bool) -> int:
+        """Send a row of `call`; `how` is passed to `Link.record`. Returns the record's number."""
+        self._go_live()
+        row = call.row(kind)
+        row["at"] = time_ns() // 1000
+        row.update(more)
+        self._last_row_no = self.link.record(row, payload, **how)
+        return self._last_row_no
+
+    def put_outcome(self, call: Call, kind: Kind, encoded: codec.Encoded, began_ns: int, **more: int) -> None:
+        """Send the outcome of `call`. Markers travel with the next row; everything else goes out at once."""
+        marker = kind is Kind.MARKER
+        row = payload_keys(encoded) | {"dur": (time_ns() - began_ns) // 1000} | more
+        self.put(call, kind, row, encoded.data, sync=not marker, keep_back=marker)
+
+    def put_error(self, call: Call, kind: Kind, error: BaseException, began_ns: int, **more: int) -> None:
+        """Send an exception as the outcome of `call`."""
+        self.put_outcome(call, kind, self.values.encode_error(error), began_ns, err=1, **more)
+
+    def start(self, call: Call, attempt: int, *, at_most_once: bool) -> None:
+        """Journal that an attempt begins, and return when the output commit allows it to."""
+        earlier = self._last_row_no
+        more: Row = {"att": attempt, "amo": 1} if at_most_once else {"att": attempt}
+        own = self.put(call, Kind.STARTED, more, sync=at_most_once or self.link.synced < earlier)
+        self.link.wait_acked(own if at_most_once else earlier)
+
+    # ---- the end
+
+    def end(self) -> None:
+        """User code has ended: so must the journal, and no other thread may have failed unseen."""
+        if self.lanes.failure:
+            raise self.lanes.failure
+        if left := self._history.end():
+            self._diverged(left, None)
+
+    def _diverged(self, difference: Diverged, call: Call | None) -> NoReturn:
+        """Stop before anything happens outside: no line of user code runs any more, not even a `finally`."""
+        recorded = difference.recorded and {k: v for k, v in difference.recorded.items() if k != "data"}
+        called = call and call.row(_FIRST_ROW[call.form])
+        self.leave("diverged", div={"recorded": recorded, "called": called, "reason": difference.reason})
+
+    def leave(self, state: str, **fields: Any) -> NoReturn:
+        """Say how the session stands, and end this process at once."""
+        if self._about.debug:
+            self._about.debug()
+        self.link.done({"state": state, **fields})
+        os._exit(0)
+
+
+def payload_keys(encoded: codec.Encoded) -> Row:
+    """The keys of a row that describe its payload."""
+    return {
+        "enc": encoded.encoding,
+        "mac": encoded.mac.hex(),
+        "pv": encoded.preview,
+        "size": len(encoded.data),
+    }
