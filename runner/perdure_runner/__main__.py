@@ -1,0 +1,87 @@
+"""How a host starts runners: `python -P -m perdure_runner MODE`, or `python -P PATH/perdure_runner/__main__.py MODE`.
+
+Run by its path, it needs nothing installed in the interpreter: the host says with `--package NAME=PATH` where the
+packages are that it carries along. Standard library only.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+
+MAIN = "perdure_runner.child.process:main"
+
+
+class Carried:
+    """Finds the host's own packages, and only these exact names, where the host says they are.
+
+    It stands first, so that an older copy in the project's environment cannot meet the half of it that came from the
+    host; nothing else of ours can be imported through it.
+    """
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self._places = places
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None, /) -> ModuleSpec | None:
+        place = self._places.get(name)
+        if place is None:
+            return None
+        if place.endswith(".py"):
+            return importlib.util.spec_from_file_location(name, place)
+        init = os.path.join(place, "__init__.py")
+        return importlib.util.spec_from_file_location(name, init, submodule_search_locations=[place])
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(prog="perdure_runner", description="Started by a host, not by people.")
+    parser.add_argument("--package", action="append", default=[], metavar="NAME=PATH", help="a package of the host's")
+    modes = parser.add_subparsers(dest="mode", required=True)
+    zygote = modes.add_parser("zygote", help="fork a runner for each request on a socket")
+    zygote.add_argument("--control", type=int, required=True, metavar="FD")
+    zygote.add_argument("--main", default=MAIN, metavar="MODULE:FUNCTION")
+    compiler = modes.add_parser("compile", help="fill a build's code cache")
+    compiler.add_argument("--root", required=True, metavar="DIR")
+    compiler.add_argument("--cache", required=True, metavar="DIR")
+    attach = modes.add_parser("attach", help="run one session in the foreground")
+    attach.add_argument("--fd", type=int, required=True)
+    attach.add_argument("--main", default=MAIN, metavar="MODULE:FUNCTION")
+    return parser.parse_args(argv)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the mode says; give the exit status."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    places = {"perdure_runner": here} | dict(item.split("=", 1) for item in options.package)
+    sys.meta_path.insert(0, Carried(places))
+    match options.mode:
+        case "zygote":
+            from perdure_runner.child import zygote
+
+            zygote.preload()
+            return zygote.serve(socket.socket(fileno=options.control), function(options.main))
+        case "attach":
+            return function(options.main)(socket.socket(fileno=options.fd))
+        case _:
+            from perdure_runner.child import zygote
+
+            zygote.limit_compiler()
+            hook = importlib.import_module("perdure_runner.child.hook")
+            print(json.dumps(hook.compile_tree(options.root, options.cache), default=str))
+            return 0
+
+
+def function(name: str) -> Callable[[socket.socket], int]:
+    """Import what `module:function` names."""
+    module, _, attribute = name.partition(":")
+    found: Callable[[socket.socket], int] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(run(arguments()))

@@ -1,0 +1,60 @@
+"""A host's settings."""
+
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perdure_runner import frames
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """What one runner may make its host hold or pass on."""
+
+    frame_bytes: int = frames.MAX_FRAME
+    header_bytes: int = frames.MAX_HEADER
+    unacked_bytes: int = 8 * MIB  # beyond it the runner is not read until the coordinator has committed some
+    unread_bytes: int = 512 * MIB  # history and answers that the runner has not read; beyond it it is killed
+    log_bytes_per_s: int = MIB  # of printed and logged lines; beyond it lines are dropped
+    log_burst_bytes: int = 4 * MIB
+    log_bytes_total: int = 256 * MIB  # of one attach
+    output_bytes: int = 64 << 10  # kept of what comes out at C level, for diagnosis
+    build_bytes: int = 256 * MIB  # of a build's tarball
+
+
+@dataclass(frozen=True, slots=True)
+class HostPatience:
+    """How long a host waits for a runner before it uses force. Seconds."""
+
+    suspend_s: float = 2.0  # for `suspended`, after the request
+    exit_s: float = 2.0  # for the exit, after the end of its frames (and the other way round)
+    start_s: float = 30.0  # for a zygote to be ready
+    compile_s: float = 120.0  # for the code cache of a build
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """Everything a host can be told.
+
+    `state_dir` holds builds and the runners' empty home; it may be deleted whenever the host is not running.
+    `main` is the runner's main function, "module:function"; `packages` names and paths of what runners import of ours.
+    """
+
+    state_dir: Path
+    host_id: str = field(default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+    capacity: int = 64  # sessions at once
+    labels: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+    warm_seeds: tuple[int, ...] = (0,)  # hash seeds whose zygotes are started with the host
+    zygotes: int = 8  # idle ones beyond this number are ended
+    limits: HostLimits = field(default_factory=HostLimits)
+    patience: HostPatience = field(default_factory=HostPatience)
+    path: str = os.defpath
+    main: str = "perdure_runner.child.process:main"
+    packages: Mapping[str, str] | None = None  # None: those this process would import

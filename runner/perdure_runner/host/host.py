@@ -1,0 +1,230 @@
+"""A host: starts, watches and stops the runners of its sessions, and relays their messages to the coordinator."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from perdure import _version
+from perdure_proto.v1.runner_pb2 import FromHost, Heartbeat, HostHello, Lost, Start, ToHost, Welcome
+
+from perdure_runner.host import launch
+from perdure_runner.host.archive import ArchiveError, ArchiveLimits
+from perdure_runner.host.builds import BuildError, Builds
+from perdure_runner.host.config import HostConfig, HostLimits, HostPatience
+from perdure_runner.host.link import BlobNotFoundError, Coordinator
+from perdure_runner.host.output import Tail
+from perdure_runner.host.pythons import Interpreter, InterpreterNotFoundError, Interpreters
+from perdure_runner.host.session import Session
+from perdure_runner.host.version import PROTOCOL_VERSION
+from perdure_runner.host.zygotes import Zygote, ZygoteError, Zygotes
+
+CAPABILITIES = ("process",)
+
+
+class Host:
+    """One host on one asyncio loop; the host's end of a `Link`."""
+
+    def __init__(self, config: HostConfig, coordinator: Coordinator) -> None:
+        self.config = config
+        self._coordinator = coordinator
+        self._pythons = Interpreters(config.python)
+        self._default: Interpreter | None = None
+        self._builds = Builds(config, coordinator, ArchiveLimits())
+        self._zygotes = Zygotes(config)
+        self._sessions: dict[str, Session] = {}
+        self._leaving: set[Session] = set()  # replaced by newer ones, not dead yet
+        self._preparing: set[asyncio.Task[None]] = set()
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._held = False
+        self._stopping = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def limits(self) -> HostLimits:
+        return self.config.limits
+
+    @property
+    def patience(self) -> HostPatience:
+        return self.config.patience
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The sessions that are here, by their id."""
+        return self._sessions
+
+    async def start(self) -> None:
+        """Prepare the state directory, begin to start the usual zygotes, and greet the coordinator.
+
+        Raises:
+            OSError: the state directory cannot be used.
+            InterpreterNotFoundError: the configured interpreter is none.
+        """
+        launch.home(self.config).mkdir(parents=True, exist_ok=True)
+        self._builds.prepare()
+        self._default = await self._pythons.resolve("")
+        for seed in self.config.warm_seeds:
+            self._zygotes.start(self._default, seed)
+        self.hello()
+
+    def hello(self) -> None:
+        """Greet the coordinator: the first message on a new link."""
+        hello = HostHello(
+            protocol_version=PROTOCOL_VERSION,
+            host_id=self.config.host_id,
+            perdure_version=_version.__version__,
+            capacity=self.config.capacity,
+            labels=self.config.labels,
+            capabilities=CAPABILITIES,
+            pythons=self._pythons.versions(),
+        )
+        self.send(FromHost(hello=hello))
+
+    async def stop(self, grace_s: float = 0.0) -> None:
+        """Take no more sessions, let those that are here end by themselves for `grace_s` seconds, kill the rest."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), grace_s)
+        for session in [*self._sessions.values()]:
+            session.fail("the host is leaving")
+        for task in self._preparing:
+            task.cancel()
+        await asyncio.gather(*self._preparing, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), 2 * self.patience.exit_s)
+        self._zygotes.kill()
+        self._beat_every(0)
+
+    # The link.
+
+    def receive(self, message: ToHost) -> None:
+        """Take a message of the coordinator; those for an old epoch or an unknown session are ignored."""
+        kind = message.WhichOneof("message")
+        match kind:
+            case None | "heartbeat":
+                pass
+            case "welcome":
+                self._welcome(message.welcome)
+            case "start":
+                self._begin(message.start)
+            case _:
+                content = getattr(message, kind)
+                session = self._sessions.get(content.session_id)
+                if session is not None and session.start.epoch == content.epoch and not session.over:
+                    _COMMANDS[kind](session, content)
+
+    def closed(self, reason: str) -> None:  # noqa: ARG002 (the link's signature)
+        """The coordinator is out of reach: its sessions go on elsewhere, so all runners die here."""
+        self._beat_every(0)
+        for session in [*self._sessions.values()]:
+            session.silence()
+
+    def send(self, message: FromHost) -> None:
+        """Give the coordinator a message."""
+        self._coordinator.receive(message)
+
+    def hold(self, held: bool) -> None:
+        """Stop reading the runners while the link takes no more, or go on."""
+        self._held = held
+        for session in self._sessions.values():
+            session.hold(held)
+
+    def _welcome(self, welcome: Welcome) -> None:
+        self._beat_every(welcome.heartbeat_ms / 1000)
+
+    def _beat_every(self, seconds: float) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            self._heartbeat = None
+        if seconds:
+            self.send(FromHost(heartbeat=Heartbeat(at_us=time.time_ns() // 1000)))
+            self._heartbeat = asyncio.get_running_loop().call_later(seconds, self._beat_every, seconds)
+
+    # Sessions.
+
+    def ended(self, session: Session) -> None:
+        """Called by a session when it is over."""
+        self._leaving.discard(session)
+        if self._sessions.get(session.start.session_id) is session:
+            del self._sessions[session.start.session_id]
+        if not self._sessions and not self._leaving:
+            self._empty.set()
+
+    def _begin(self, start: Start) -> None:
+        old = self._sessions.get(start.session_id)
+        if old is not None:
+            if start.epoch <= old.start.epoch:
+                return
+            self._leaving.add(old)
+            del self._sessions[start.session_id]
+            old.silence()
+        if self._stopping or len(self._sessions) >= self.config.capacity:
+            reason = "the host is leaving" if self._stopping else "the host is full"
+            self.send(FromHost(lost=Lost(session_id=start.session_id, epoch=start.epoch, reason=reason)))
+            return
+        session = self._sessions[start.session_id] = Session(start, self)
+        self._empty.clear()
+        session.hold(self._held)
+        if not self._launch_at_once(session):
+            task = asyncio.create_task(self._prepare(session))
+            self._preparing.add(task)
+            task.add_done_callback(lambda task: self._prepared(task, session))
+
+    def _launch_at_once(self, session: Session) -> bool:
+        """Launch a session if nothing needs to be awaited for it: the usual case, and the fast one."""
+        python, start = self._default, session.start
+        if python is None or start.python:
+            return False
+        build, zygote = self._builds.at_hand(start.build, python), self._zygotes.at_hand(python, start.hash_seed)
+        if build is None or zygote is None:
+            return False
+        self._launch(session, zygote, str(build[0]), str(build[1]))
+        return True
+
+    async def _prepare(self, session: Session) -> None:
+        start = session.start
+        try:
+            python = await self._pythons.resolve(start.python)
+            (code, cache), zygote = await asyncio.gather(
+                self._builds.get(start.build, python), self._zygotes.get(python, start.hash_seed)
+            )
+        except _NO_PROCESS as error:
+            known = getattr(error, "code", "")
+            session.fail(str(error), known, fatal=bool(known))
+            return
+        if not session.over:
+            self._launch(session, zygote, str(code), str(cache))
+
+    def _prepared(self, task: asyncio.Task[None], session: Session) -> None:
+        self._preparing.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            session.fail(f"a fault of the host's own: {fault!r}")
+
+    def _launch(self, session: Session, zygote: Zygote, code: str, cache: str) -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        output, write_end = os.pipe2(os.O_CLOEXEC)
+        said = Tail(loop, output, self.limits.output_bytes)
+        try:
+            process = zygote.fork(theirs.detach(), write_end, session.start.limits.memory_bytes, session.exited)
+        except ZygoteError as error:
+            ours.close()
+            said.close()
+            session.fail(str(error))
+            return
+        session.run(ours, said, process, code, cache)
+
+
+# Why there may be no process. Those with a code of ours are final; after the others, trying again may help.
+_NO_PROCESS = (InterpreterNotFoundError, BlobNotFoundError, ArchiveError, BuildError, ZygoteError, OSError)
+
+_COMMANDS: Mapping[str, Callable[[Session, Any], None]] = {
+    "history": Session.history,
+    "committed": Session.committed,
+    "resolved": Session.resolved,
+    "stop": Session.stop,
+}

@@ -1,0 +1,316 @@
+"""One session on its host: a runner's process, its frames, and the messages they become.
+
+The host's whole part in a session is here and in the table of `states.py`; what records mean is not its business.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
+
+from perdure_proto.v1 import runner_pb2 as runner
+
+from perdure_runner.frames import FrameError, Header, Parser, encode
+from perdure_runner.host import convert
+from perdure_runner.host.config import HostLimits, HostPatience
+from perdure_runner.host.connection import Connection
+from perdure_runner.host.fields import ProtocolError, integer
+from perdure_runner.host.outbox import Outbox
+from perdure_runner.host.output import Tail
+from perdure_runner.host.states import COMMANDS, FRAMES, Command, State
+from perdure_runner.host.zygotes import Forked
+
+FRAME_VERSION = 1
+_REASON_CHARS = 8192
+
+
+class Owner(Protocol):
+    """What a session needs of its host."""
+
+    @property
+    def limits(self) -> HostLimits: ...
+    @property
+    def patience(self) -> HostPatience: ...
+    def send(self, message: runner.FromHost) -> None: ...
+    def ended(self, session: "Session") -> None: ...
+
+
+class Session:
+    """One attach of a session. Done is reported as soon as the runner says it, Suspended and Lost when it is gone."""
+
+    def __init__(self, start: runner.Start, owner: Owner) -> None:
+        self.start = start
+        self.state = State.STARTING
+        self.over = False
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._identity: dict[str, Any] = {"session_id": start.session_id, "epoch": start.epoch}
+        self._parser = Parser(owner.limits.frame_bytes, owner.limits.header_bytes)
+        self._outbox = Outbox(start.session_id, start.epoch, owner.limits, owner.send, self._loop.time)
+        self._connection: Connection | None = None
+        self._process: Forked | None = None
+        self._said: Tail | None = None
+        self._early: list[tuple[Callable[[Any], None], Any]] = []  # came before there was a process
+        self._last_word: runner.FromHost | None = None  # to be said when the process is gone
+        self._silent = False
+        self._refused = False  # its frames are not believed any more
+        self._held = False  # the link takes no more for now
+        self._ended = False  # its frames are
+        self._status: int | None = None
+        self._told_pid = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What the host does with it.
+
+    def run(self, sock: socket.socket, said: Tail, process: Forked, code: str, cache: str) -> None:
+        """Its process is being forked: send it what it needs, and what came for it meanwhile."""
+        self._process, self._said = process, said
+        self._connection = Connection(self._loop, sock, self._receive, self._no_more)
+        self._pace()
+        try:
+            self._connection.write(convert.start_frame(self.start, code, cache))
+        except (FrameError, ProtocolError) as error:
+            self.fail(str(error), "P0201", fatal=True)
+        early, self._early = self._early, []
+        for method, message in early:
+            method(message)
+
+    def fail(self, reason: str, code: str = "", *, fatal: bool = False) -> None:
+        """Kill the process, if there is one; the session is lost, for this reason."""
+        lost = runner.Lost(reason=reason[:_REASON_CHARS], code=code, fatal=fatal, **self._identity)
+        self._last_word = runner.FromHost(lost=lost)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the process and all of its group."""
+        if self._process is None:
+            self._finish()
+        elif not self._process.exited:
+            self._process.signal(signal.SIGKILL, group=True)
+            self._after(self._owner.patience.exit_s, self._finish)
+
+    def silence(self) -> None:
+        """Kill the process and report nothing any more: the session goes on elsewhere."""
+        self._silent = True
+        self.kill()
+
+    def hold(self, held: bool) -> None:
+        """Read nothing of the runner while the link is full."""
+        self._held = held
+        self._pace()
+
+    def exited(self, status: int | None) -> None:
+        """The process is gone (None: nobody knows how). What it sent last may still be in the socket."""
+        self._status = status
+        if self._ended or self._connection is None:
+            self._finish()
+        else:
+            self._connection.resume()
+            self._after(self._owner.patience.exit_s, self._finish)
+
+    # What the coordinator says.
+
+    def history(self, page: runner.HistoryPage) -> None:
+        if self._connection is None:
+            self._early.append((self.history, page))
+            return
+        try:
+            for frame in convert.history_frames(page.entries, page.last):
+                self._connection.write(frame)
+        except (FrameError, ProtocolError) as error:
+            self.fail(f"history that no runner can take: {error}", "P0209", fatal=True)
+        if self._connection.unsent > self._owner.limits.unread_bytes:
+            self.fail(f"the runner has not read {self._connection.unsent} bytes of history")
+
+    def committed(self, message: runner.Committed) -> None:
+        number = self._outbox.committed(message.no)
+        if self._connection is not None:
+            self._connection.write(encode({"t": "ack", "no": number}))
+        self._pace()
+
+    def resolved(self, message: runner.Resolved) -> None:
+        if self._connection is None:
+            self._early.append((self.resolved, message))
+            return
+        self._command(Command.RESOLVE)
+        try:
+            self._connection.write(convert.resolved_frame(message.entry))
+        except (FrameError, ProtocolError) as error:
+            self.fail(f"a resolution that no runner can take: {error}", "P0209", fatal=True)
+
+    def stop(self, message: runner.Stop) -> None:
+        match message.kind:
+            case runner.STOP_KIND_KILL:
+                if self.state is State.DONE:
+                    self.kill()
+                else:
+                    self.fail(f"killed: {message.reason}" if message.reason else "killed")
+            case runner.STOP_KIND_SUSPEND:
+                self._suspend(message)
+            case runner.STOP_KIND_POLITE:
+                self._stop_politely(message)
+
+    def _stop_politely(self, message: runner.Stop) -> None:
+        if self._connection is None or self._process is None:
+            self._early.append((self._stop_politely, message))
+            return
+        self._command(Command.POLITE)
+        self._connection.write(encode({"t": "stop", "kind": "polite", "reason": message.reason}))
+        self._process.signal(signal.SIGUSR1, group=False)
+
+    def _suspend(self, message: runner.Stop) -> None:
+        if self.state is State.DONE:
+            return
+        if self._last_word is None:  # all that the session did is durable, so this is true however it ends
+            self._last_word = runner.FromHost(suspended=runner.Suspended(**self._identity))
+        if self._connection is None or self.state is State.STARTING:
+            self.kill()
+            return
+        self._command(Command.SUSPEND)
+        self._connection.write(encode({"t": "stop", "kind": "suspend", "reason": message.reason}))
+        self._after(self._owner.patience.suspend_s, self.kill)
+
+    def _command(self, command: Command) -> None:
+        self.state = COMMANDS.get((self.state, command), self.state)
+
+    # What the runner says.
+
+    def _receive(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._outbox.received(len(data))
+        try:
+            for header, payload in self._parser.feed(data):
+                self._frame(header, payload)
+        except (FrameError, ProtocolError) as error:
+            self._refused = True
+            self.fail(f"a bad frame from the runner: {error}", "P0701", fatal=True)
+        self._outbox.flush()
+        self._pace()
+
+    def _frame(self, header: Header, payload: bytes) -> None:
+        kind: Any = header.get("t")
+        following = FRAMES.get((self.state, kind)) if isinstance(kind, str) else None
+        if following is None:
+            raise ProtocolError(f"frame {kind!r:.40} of a session that is {self.state.value}")
+        self.state = following
+        self._HANDLERS[kind](self, header, payload)
+
+    def _hello(self, header: Header, _payload: bytes) -> None:
+        if header.get("v") != FRAME_VERSION:
+            raise ProtocolError(f"frames of version {header.get('v')!r:.40}, not {FRAME_VERSION}")
+        self._told_pid = integer(0, (1 << 31) - 1)(header.get("pid"))
+
+    def _attached(self, _header: Header, _payload: bytes) -> None:
+        # The zygote's word on the pid may come after the runner's own.
+        pid = (self._process and self._process.pid) or self._told_pid
+        self._owner.send(runner.FromHost(attached=runner.Attached(pid=pid, **self._identity)))
+
+    def _live(self, _header: Header, _payload: bytes) -> None:
+        self._outbox.flush()
+        self._owner.send(runner.FromHost(live=runner.Live(**self._identity)))
+
+    def _record(self, header: Header, payload: bytes) -> None:
+        self._outbox.record(header, payload)
+
+    def _log(self, header: Header, _payload: bytes) -> None:
+        self._outbox.log(header)
+
+    def _wait(self, header: Header, _payload: bytes) -> None:
+        lane, ordinal = convert.waiting(header)
+        self._outbox.flush()
+        self._owner.send(runner.FromHost(waiting=runner.Waiting(lane=lane, ordinal=ordinal, **self._identity)))
+
+    def _suspended(self, _header: Header, _payload: bytes) -> None:
+        """It is said to the coordinator when the process is gone."""
+
+    def _done(self, header: Header, payload: bytes) -> None:
+        done = convert.done(header, payload)
+        done.no = self._outbox.number(header)
+        done.session_id, done.epoch = self.start.session_id, self.start.epoch
+        self._last_word = None
+        self._owner.send(runner.FromHost(done=done))
+        self._after(self._owner.patience.exit_s, self.kill)
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[["Session", Header, bytes], None]]] = {
+        "hello": _hello,
+        "attached": _attached,
+        "live": _live,
+        "rec": _record,
+        "log": _log,
+        "wait": _wait,
+        "suspended": _suspended,
+        "done": _done,
+    }
+
+    # How it ends.
+
+    def _no_more(self) -> None:
+        """The runner has closed its socket, or is gone."""
+        self._ended = True
+        if self._process is None or self._process.exited:
+            self._finish()
+        else:
+            self._after(self._owner.patience.exit_s, self.kill)
+
+    def _finish(self) -> None:
+        if self.over:
+            return
+        self.over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._connection is not None:
+            self._connection.close()
+        if self._said is not None:
+            self._said.close()
+        if not self._silent:
+            self._say_last_word()
+        self._owner.ended(self)
+
+    def _say_last_word(self) -> None:
+        if self._last_word is None and self.state is not State.DONE:
+            self._last_word = runner.FromHost(lost=runner.Lost(reason=self._cause(), **self._identity))
+        if self._last_word is not None:
+            if self._last_word.HasField("lost"):
+                self._last_word.lost.exit_code = self._status or 0
+            self._owner.send(self._last_word)
+
+    def _cause(self) -> str:
+        """Say how the process ended, with the last it wrote past its frames."""
+        if self._process is not None and self._process.failure:
+            return f"the runner could not be started: {self._process.failure}"
+        cause = _how(self._status)
+        said = self._said.text() if self._said is not None else ""
+        return f"{cause}: {said[-_REASON_CHARS:]}" if said else cause
+
+    def _pace(self) -> None:
+        """Read the runner, or let it wait: for the link, or for what it sent to be committed."""
+        if self._connection is None or self._ended or (self._process is not None and self._process.exited):
+            return
+        if self._held or self._outbox.unacknowledged_bytes > self._owner.limits.unacked_bytes:
+            self._connection.pause()
+        else:
+            self._connection.resume()
+
+    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do this if nothing else ends the session before; the next call takes its place."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.over:
+            self._timer = self._loop.call_later(seconds, action)
+
+
+def _how(status: int | None) -> str:
+    if status is None:
+        return "the runner is gone, and so is the zygote that knew it"
+    if status < 0:
+        return f"the runner was killed by {_signal_name(-status)}"
+    return f"the runner exited with code {status} before its session was done"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

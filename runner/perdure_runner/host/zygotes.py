@@ -1,0 +1,245 @@
+"""The zygotes of a host, one for each interpreter and hash seed, and the runners they fork.
+
+What a zygote is and what it says is in `perdure_runner/child/zygote.py`. Lives on one asyncio loop, without a task of
+its own: its socket calls back.
+"""
+
+import array
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from perdure_runner.host import launch
+from perdure_runner.host.config import HostConfig
+from perdure_runner.host.output import Tail
+from perdure_runner.host.pythons import Interpreter
+
+_MAX_PACKET = 4096
+
+
+class ZygoteError(Exception):
+    """A zygote did not start, or is gone. The message has the last it said."""
+
+
+class Forked:
+    """A runner's process, as its zygote reports it.
+
+    `ended(status)` is called once: the exit code, a negative signal number, or None when nobody can tell.
+    """
+
+    def __init__(self, zygote: "Zygote", number: int, ended: Callable[[int | None], None]) -> None:
+        self._zygote = zygote
+        self._number = number
+        self._ended = ended
+        self.pid = 0  # 0: not reported yet
+        self.exited = False
+        self.failure = ""  # why no process was made
+
+    def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal to the process or to its group; nothing if it has exited."""
+        if not self.exited:
+            self._zygote.send({"op": "signal", "id": self._number, "signal": number, "group": group})
+
+    def finish(self, status: int | None) -> None:
+        """Called by the zygote when the process is no more."""
+        if not self.exited:
+            self.exited = True
+            self._ended(status)
+
+
+class Zygote:
+    """One zygote process."""
+
+    def __init__(self, config: HostConfig, python: Interpreter, seed: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._children: dict[int, Forked] = {}
+        self._unsent: deque[tuple[bytes, list[int]]] = deque()
+        self._count = 0
+        self.ready: asyncio.Future[None] = self._loop.create_future()
+        self.alive = True
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.setblocking(False)
+        command = launch.command(config, python.path, "zygote", f"--control={theirs.fileno()}", f"--main={config.main}")
+        output, write_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                cwd=launch.home(config),
+                env=launch.environment(config, seed),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        except OSError:
+            self._control.close()
+            os.close(output)
+            raise
+        finally:
+            theirs.close()
+            os.close(write_end)
+        self._said = Tail(self._loop, output, config.limits.output_bytes)
+        self._loop.add_reader(self._control.fileno(), self._read)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def busy(self) -> int:
+        """How many runners it has."""
+        return len(self._children)
+
+    def fork(self, connection: int, output: int, memory: int, ended: Callable[[int | None], None]) -> Forked:
+        """Have a runner forked; takes over both descriptors. `memory`: bytes on top of the zygote's own, 0 no limit.
+
+        Raises:
+            ZygoteError: the zygote is gone.
+        """
+        if not self.alive:
+            os.close(connection)
+            os.close(output)
+            raise ZygoteError("the zygote is gone")
+        self._count += 1
+        child = self._children[self._count] = Forked(self, self._count, ended)
+        self.send({"op": "fork", "id": self._count, "memory": memory}, [connection, output])
+        return child
+
+    def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+        """Send a request as soon as the socket takes it; takes over the descriptors."""
+        self._unsent.append((json.dumps(message).encode(), descriptors or []))
+        if len(self._unsent) == 1:
+            self._write()
+
+    def kill(self) -> None:
+        """End the zygote, and with it its runners."""
+        self._gone()
+
+    def _write(self) -> None:
+        while self._unsent:
+            packet, descriptors = self._unsent[0]
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+            try:
+                self._control.sendmsg([packet], rights)
+            except BlockingIOError:
+                self._loop.add_writer(self._control.fileno(), self._write)
+                return
+            except OSError:
+                self._gone()
+                return
+            self._unsent.popleft()
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._loop.remove_writer(self._control.fileno())
+
+    def _read(self) -> None:
+        while self.alive:
+            try:
+                packet = self._control.recv(_MAX_PACKET)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._gone()
+                return
+            self._report(json.loads(packet))
+
+    def _report(self, message: dict[str, Any]) -> None:
+        match message["op"]:
+            case "ready":
+                self.ready.set_result(None)
+            case "forked":
+                self._children[message["id"]].pid = message["pid"]
+            case "failed":
+                child = self._children.pop(message["id"])
+                child.failure = message["reason"]
+                child.finish(None)
+            case "exited":
+                self._children.pop(message["id"]).finish(message["status"])
+
+    def _gone(self) -> None:
+        """Make sure the zygote is dead, and with it, by their parent-death signal, its runners."""
+        if not self.alive:
+            return
+        self.alive = False
+        self._loop.remove_reader(self._control.fileno())
+        self._loop.remove_writer(self._control.fileno())
+        self._control.close()
+        for _, descriptors in self._unsent:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._unsent.clear()
+        self._process.kill()
+        self._process.wait()
+        self._said.close()
+        if not self.ready.done():
+            self.ready.set_exception(ZygoteError(f"a zygote did not start: {self._said.text()[-2000:]}"))
+            self.ready.exception()  # seen, even if nobody waits
+        children, self._children = self._children, {}
+        for child in children.values():
+            if child.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, signal.SIGKILL)  # what the runner started dies with it
+            child.finish(None)
+
+
+class Zygotes:
+    """Starts zygotes when they are asked for, and again when they died."""
+
+    def __init__(self, config: HostConfig) -> None:
+        self._config = config
+        self._zygotes: dict[tuple[str, int], Zygote] = {}
+
+    def __iter__(self) -> Iterator[Zygote]:
+        return iter(self._zygotes.values())
+
+    def at_hand(self, python: Interpreter, seed: int) -> Zygote | None:
+        """Give the zygote if it is ready."""
+        zygote = self._zygotes.get((python.path, seed))
+        return zygote if zygote and zygote.alive and zygote.ready.done() else None
+
+    async def get(self, python: Interpreter, seed: int) -> Zygote:
+        """Give the zygote, starting it if need be.
+
+        Raises:
+            ZygoteError, OSError: it does not start.
+        """
+        zygote = self.start(python, seed)
+        if not zygote.ready.done():
+            try:
+                await asyncio.wait_for(asyncio.shield(zygote.ready), self._config.patience.start_s)
+            except TimeoutError:
+                zygote.kill()
+                raise ZygoteError("a zygote was not ready in time") from None
+        return zygote
+
+    def start(self, python: Interpreter, seed: int) -> Zygote:
+        """Start the zygote without waiting for it, unless it runs."""
+        key = (python.path, seed)
+        zygote = self._zygotes.pop(key, None)
+        if zygote is None or not zygote.alive:
+            self._make_room()
+            zygote = Zygote(self._config, python, seed)
+        self._zygotes[key] = zygote  # the last one used is the last in the order
+        return zygote
+
+    def kill(self) -> None:
+        """End all zygotes and their runners."""
+        for zygote in self._zygotes.values():
+            zygote.kill()
+        self._zygotes.clear()
+
+    def _make_room(self) -> None:
+        self._zygotes = {key: zygote for key, zygote in self._zygotes.items() if zygote.alive}
+        idle = [key for key, zygote in self._zygotes.items() if not zygote.busy and zygote.ready.done()]
+        for key in idle[: max(0, len(self._zygotes) + 1 - self._config.zygotes)]:
+            self._zygotes.pop(key).kill()
