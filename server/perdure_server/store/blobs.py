@@ -20,6 +20,13 @@ from perdure_server.store.home import sync_directory
 # Payloads above this many bytes go to the blob store.
 SPILL_BYTES: Final = 64 * 1024
 _CHUNK: Final = 256 * 1024
+_FAULTS: Final = {
+    errno.ENOSPC: "P0211",
+    errno.EDQUOT: "P0211",
+    errno.EFBIG: "P0211",
+    errno.EIO: "P0209",
+    errno.EROFS: "P0209",
+}
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -48,7 +55,10 @@ class BlobStore:
             name = digest.hexdigest()
             self._adopt(draft, self._path(name))
         except OSError as error:
-            raise _told(error) from error
+            # The source of the chunks may raise one too: what is no fault of the disk stays as it is.
+            if error.errno not in _FAULTS:
+                raise
+            raise PerdureError(_FAULTS[error.errno], f"a blob cannot be written ({error.strerror})") from error
         finally:
             with contextlib.suppress(FileNotFoundError):
                 draft.unlink()
@@ -120,9 +130,3 @@ def _payloads(entry: journal_pb2.Entry) -> Iterator[journal_pb2.Payload]:
         yield entry.outcome
     if entry.HasField("resolution") and entry.resolution.HasField("payload"):
         yield entry.resolution.payload
-
-
-def _told(error: OSError) -> PerdureError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return PerdureError("P0211", f"there is no space left for a blob ({error.strerror})")
-    return PerdureError("P0209", f"a blob cannot be written ({error})")
