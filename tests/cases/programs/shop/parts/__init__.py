@@ -1,0 +1,5 @@
+"""A package in a package."""
+
+
+def names():
+    return ["tea", "sugar"]

@@ -1,0 +1,7 @@
+"""Prices, from outside."""
+
+from web import get
+
+
+def price(url, name):
+    return len(get(f"{url}/{name}"))

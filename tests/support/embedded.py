@@ -1,0 +1,1 @@
+"""One embedded engine in this process."""
