@@ -14,8 +14,8 @@ from collections import deque
 from typing import Any, NoReturn
 
 MAX_FRAME = 72 << 20  # bytes after the first length: the largest value (64 MiB) and its header
-MAX_HEADER = 4 << 20  # bytes of an ordinary frame's header
-MAX_HISTORY_HEADER = 32 << 20  # bytes of the header of a page of history
+MAX_HEADER = 4 << 20  # bytes of a header from a runner
+MAX_HISTORY_HEADER = 32 << 20  # bytes of a header from a host: a page of history, or a start with its event
 
 Header = dict[str, Any]
 Frame = tuple[Header, bytes]
@@ -61,7 +61,7 @@ class Parser:
 
     __slots__ = ("_buffer", "_max_frame", "_max_header", "_need")
 
-    def __init__(self, max_frame: int = MAX_FRAME, max_header: int = MAX_HEADER) -> None:
+    def __init__(self, max_frame: int = MAX_FRAME, max_header: int = MAX_HISTORY_HEADER) -> None:
         self._max_frame = max_frame
         self._max_header = max_header
         self._buffer = bytearray()

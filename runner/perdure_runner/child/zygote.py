@@ -125,13 +125,13 @@ class _Zygote:
             _signal(pid, request["signal"], group=request["group"])
         return True
 
-    def _receive(self) -> tuple[bytes, array.array[int]]:
+    def _receive(self) -> tuple[bytes, list[int]]:
         descriptors = array.array("i")
         packet, ancillary, _, _ = self._control.recvmsg(_MAX_PACKET, socket.CMSG_SPACE(2 * descriptors.itemsize))
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 descriptors.frombytes(data)
-        return packet, descriptors
+        return packet, descriptors.tolist()
 
     def _fork(self, request: dict[str, Any], connection: int, output: int) -> None:
         parent = os.getpid()

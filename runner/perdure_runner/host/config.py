@@ -1,6 +1,5 @@
 """A host's settings."""
 
-import os
 import secrets
 import socket
 import sys
@@ -47,14 +46,19 @@ class HostConfig:
     """
 
     state_dir: Path
-    host_id: str = field(default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+    host_id: str = ""  # empty: the machine's name and something random
     capacity: int = 64  # sessions at once
     labels: Mapping[str, str] = field(default_factory=dict)
     python: str = sys.executable
-    warm_seeds: tuple[int, ...] = (0,)  # hash seeds whose zygotes are started with the host
+    warm_seeds: tuple[int, ...] = ()  # hash seeds whose zygotes are started with the host
     zygotes: int = 8  # idle ones beyond this number are ended
     limits: HostLimits = field(default_factory=HostLimits)
     patience: HostPatience = field(default_factory=HostPatience)
-    path: str = os.defpath
+    path: str = "/usr/local/bin:/usr/bin:/bin"  # PATH of runners
     main: str = "perdure_runner.child.process:main"
     packages: Mapping[str, str] | None = None  # None: those this process would import
+
+    def __post_init__(self) -> None:
+        if not self.host_id:
+            object.__setattr__(self, "host_id", f"{socket.gethostname()}-{secrets.token_hex(4)}")
+        object.__setattr__(self, "state_dir", self.state_dir.resolve())  # runners have another working directory

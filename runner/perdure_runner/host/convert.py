@@ -19,7 +19,8 @@ NAME, PATH, LINE, PREVIEW, MESSAGE = 1024, 4096, 4096, 64 << 10, 1 << 20
 LOG_TEXT = 1 << 20
 NAMES = 256  # signals that one wait may name
 TRACEBACK = 2048  # frames
-PAGE_BYTES = 8 << 20  # of entries in one frame of history
+PAGE_TEXT = 512 << 10  # bytes of entries beside their payloads in one frame of history; escapes can make six of one
+PAGE_PAYLOAD = 8 << 20
 _U32 = (1 << 32) - 1
 
 # Parts of an entry: the message itself and its sub-messages.
@@ -108,7 +109,7 @@ Message = TypeVar("Message")
 
 def add_record(records: runner.Records, number: int, header: Header, payload: bytes) -> None:
     """Append a `rec` frame to a message under the coordinator's number for it."""
-    fields = header.get("e")
+    fields: Any = header.get("e")
     parts = _entry_parts(fields)
     entry = parts[_SELF]
     kind = entry.get("kind")
@@ -210,16 +211,17 @@ def history_frames(entries: Iterable[journal.Entry], last: bool) -> Iterator[byt
     """Give a page of history as encoded frames: one, or several when it is large."""
     page: list[Header] = []
     payloads: list[bytes] = []
-    size = 0
+    texts = data = 0
     for entry in entries:
-        weight = entry.ByteSize()
-        if page and size + weight > PAGE_BYTES:
-            yield encode({"t": "hist", "e": page, "last": False}, b"".join(payloads))
-            page, payloads, size = [], [], 0
         fields, payload = entry_frame(entry)
+        text_size = entry.ByteSize() - len(payload)
+        if page and (texts + text_size > PAGE_TEXT or data + len(payload) > PAGE_PAYLOAD):
+            yield encode({"t": "hist", "e": page, "last": False}, b"".join(payloads))
+            page, payloads, texts, data = [], [], 0, 0
         page.append(fields)
         payloads.append(payload)
-        size += weight
+        texts += text_size
+        data += len(payload)
     yield encode({"t": "hist", "e": page, "last": last}, b"".join(payloads))
 
 

@@ -12,12 +12,12 @@ from perdure import _version
 from perdure_proto.v1.runner_pb2 import FromHost, Heartbeat, HostHello, Lost, Start, ToHost, Welcome
 
 from perdure_runner.host import launch
-from perdure_runner.host.archive import ArchiveError, ArchiveLimits
+from perdure_runner.host.archive import ArchiveLimits
 from perdure_runner.host.builds import BuildError, Builds
 from perdure_runner.host.config import HostConfig, HostLimits, HostPatience
-from perdure_runner.host.link import BlobNotFoundError, Coordinator
+from perdure_runner.host.link import Coordinator
 from perdure_runner.host.output import Tail
-from perdure_runner.host.pythons import Interpreter, InterpreterNotFoundError, Interpreters
+from perdure_runner.host.pythons import Interpreter, Interpreters
 from perdure_runner.host.session import Session
 from perdure_runner.host.version import PROTOCOL_VERSION
 from perdure_runner.host.zygotes import Zygote, ZygoteError, Zygotes
@@ -187,22 +187,21 @@ class Host:
 
     async def _prepare(self, session: Session) -> None:
         start = session.start
-        try:
-            python = await self._pythons.resolve(start.python)
-            (code, cache), zygote = await asyncio.gather(
-                self._builds.get(start.build, python), self._zygotes.get(python, start.hash_seed)
-            )
-        except _NO_PROCESS as error:
-            known = getattr(error, "code", "")
-            session.fail(str(error), known, fatal=bool(known))
-            return
+        python = await self._pythons.resolve(start.python)
+        (code, cache), zygote = await asyncio.gather(
+            self._builds.get(start.build, python), self._zygotes.get(python, start.hash_seed)
+        )
         if not session.over:
             self._launch(session, zygote, str(code), str(cache))
 
     def _prepared(self, task: asyncio.Task[None], session: Session) -> None:
+        """Report why there is no process. An error with a code of ours is final; others may pass."""
         self._preparing.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            session.fail(f"a fault of the host's own: {fault!r}")
+            known = getattr(fault, "code", "")
+            code = known if isinstance(known, str) else ""
+            ours = bool(code) or isinstance(fault, ZygoteError | BuildError | OSError)
+            session.fail(str(fault) if ours else f"a fault of the host's own: {fault!r}", code, fatal=bool(code))
 
     def _launch(self, session: Session, zygote: Zygote, code: str, cache: str) -> None:
         loop = asyncio.get_running_loop()
@@ -218,9 +217,6 @@ class Host:
             return
         session.run(ours, said, process, code, cache)
 
-
-# Why there may be no process. Those with a code of ours are final; after the others, trying again may help.
-_NO_PROCESS = (InterpreterNotFoundError, BlobNotFoundError, ArchiveError, BuildError, ZygoteError, OSError)
 
 _COMMANDS: Mapping[str, Callable[[Session, Any], None]] = {
     "history": Session.history,

@@ -10,9 +10,11 @@ from perdure_proto.v1.runner_pb2 import FromHost, ToHost
 
 
 class BlobNotFoundError(LookupError):
-    """The coordinator has no blob of this digest."""
+    """The coordinator has no such blob. `code` is perdure's."""
 
-    code = "P0212"
+    def __init__(self, message: str, code: str = "P0212") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Coordinator(Protocol):
