@@ -1,1 +1,1 @@
-"""The command line: one small file per group of commands, one that renders for people, one that makes JSON documents."""
+"""The command line: a small file per group of commands, one that renders for people, one that makes JSON documents."""

@@ -107,7 +107,7 @@ def _call(rows: list[Entry]) -> Call:
         kind=kind,
         function=first.function,
         state=state,
-        attempts=max(1, max(row.attempt for row in rows)),
+        attempts=max([1, *(row.attempt for row in rows)]),
         started_at_us=first.at_us,
         duration_us=_duration_us(first, last, state),
         site=first.site,

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import os
+import shlex
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1.journal_pb2 import Entry, LogLine
 from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
-from perdure_server.cli import render
-from perdure_server.cli.settings import Settings
+
+from perdure_server.cli.settings import BY_NAME, Settings
+from perdure_server.coordinator.settings import Faults
+from perdure_server.core.errors import PerdureError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,3 +79,61 @@ async def remote(settings: Settings, at: str) -> AsyncIterator[Control]:
 
     async with RemoteControl(at, connect_timeout_s=settings.number("connect_timeout")) as control:
         yield control
+
+
+@asynccontextmanager
+async def embedded(home: Path, *, faults: Faults | None = None, recover: bool = True) -> AsyncIterator[Control]:
+    """A coordinator and a host in this process, on `home`. P0202 when another process has it."""
+    from perdure_server.app.engine import Engine
+
+    async with Engine.embedded(home, faults=faults, recover=recover) as engine:
+        yield engine.control
+
+
+@asynccontextmanager
+async def writing(
+    settings: Settings, server: str | None, home: str | None, *, recover: bool = True
+) -> AsyncIterator[Control]:
+    """For commands that change something: a running coordinator, else an embedded one for as long as it takes."""
+    place = Path(settings.text("home", home))
+    at = address(settings, server, place)
+    async with remote(settings, at) if at else embedded(place, recover=recover) as control:
+        yield control
+
+
+@asynccontextmanager
+async def reading(settings: Settings, server: str | None, home: str | None) -> AsyncIterator[Control]:
+    """For commands that only look: a running coordinator, else the home's journal, read-only."""
+    place = Path(settings.text("home", home))
+    at = address(settings, server, place)
+    if at:
+        async with remote(settings, at) as control:
+            yield control
+        return
+    require_home(place)
+    from perdure_server.app.engine import Engine
+
+    async with Engine.read_only(place) as control:
+        yield control
+
+
+def require_home(home: Path) -> None:
+    """Raises `PerdureError` P0110 where there is no home yet."""
+    if not (home / "perdure.db").is_file():
+        raise PerdureError(
+            "P0110", f"there is no home of perdure at {home}", help="name one with --home, or a server with --server"
+        )
+
+
+def resume_line(home: Path, session_id: str) -> str:
+    """The command that goes on with a session of a home."""
+    where = "" if str(home) == BY_NAME["home"].default else f" --home {shlex.quote(str(home))}"
+    return f"perdure resume {session_id}{where}"
+
+
+def again_line(settings: Settings, server: str | None, home: str | None, session_id: str) -> str:
+    """The command that stays with a session: of a running coordinator, or of a home that nobody serves just now."""
+    place = Path(settings.text("home", home))
+    if at := address(settings, server, place):
+        return f"perdure sessions watch {session_id} --server {at}"
+    return resume_line(place, session_id)

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
+from perdure_proto.v1 import runner_pb2 as runner
+
 from perdure_server.cli.calls import Call, assemble
 
 Document = dict[str, Any]
@@ -17,9 +19,7 @@ Document = dict[str, Any]
 _LAST_US = 253402300799_999999  # the last microsecond that datetime knows
 
 
-def session(
-    message: control.Session, entries: Iterable[journal.Entry], logs: Iterable[journal.LogLine]
-) -> Document:
+def session(message: control.Session, entries: Iterable[journal.Entry], logs: Iterable[journal.LogLine]) -> Document:
     """The document of `run --json`, `start --wait --json` and `sessions show --json`."""
     return {
         "session_id": message.session_id,
@@ -180,10 +180,33 @@ def deployment(message: control.DeployResponse) -> Document:
         "project": message.project,
         "build_id": message.build_id,
         "deployment_id": message.deployment_id,
-        "exports": [
-            {"file": e.file, "line": e.line, "name": e.name, "args": list(e.args)} for e in message.exports
-        ],
+        "exports": [{"file": e.file, "line": e.line, "name": e.name, "args": list(e.args)} for e in message.exports],
         "triggers": [{"name": t.name, "type": t.type, "url": t.url or None} for t in message.triggers],
+    }
+
+
+def replay(session_id: str, message: control.ReplaySessionResponse) -> Document:
+    """The document of `sessions replay --json`."""
+    done = message.done
+    differs = done.HasField("divergence")
+    return {
+        "session_id": session_id,
+        "entries": message.entries,
+        "agrees": done.state != runner.DONE_STATE_DIVERGED,
+        "reason": divergence_sentence(done.divergence) if differs else None,
+        "recorded": _call(done.divergence.recorded) if done.divergence.HasField("recorded") else None,
+        "called": _call(done.divergence.called) if done.divergence.HasField("called") else None,
+    }
+
+
+def _call(message: journal.Entry) -> Document:
+    return {
+        "seq": message.seq or None,
+        "function": message.function,
+        "args": message.args_preview,
+        "file": message.site.file,
+        "line": message.site.line,
+        "source": message.site.source,
     }
 
 
@@ -202,7 +225,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def timestamp(at_us: int) -> str | None:
-    """RFC 3339 in UTC with microseconds; `at_us` is Unix time in microseconds, 0 is None, past the year 9999 its end."""
+    """RFC 3339 in UTC, of Unix time in microseconds; 0 is None, what is past the year 9999 is its end."""
     if not at_us:
         return None
     moment = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=min(at_us, _LAST_US))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
+
 from perdure_server.cli.connect import Control
 
 _PAGE = 200  # sessions per request

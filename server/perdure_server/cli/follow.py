@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import enum
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
-from perdure_server.cli import render
+
+from perdure_server.cli import documents, fetch, render
 from perdure_server.cli.connect import Control
+from perdure_server.cli.interrupts import until_interrupted
 
 EXIT_CODES = {"completed": 0, "failed": 1, "stopped": 1, "diverged": 4}
 EXIT_INTERRUPTED = 130
@@ -40,37 +40,23 @@ class Follower:
     notice_s: float = 2.0
     after: tuple[int, int] = (0, -1)
     prefix: str = ""
-    state: str = "created"
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
+    left: Left = Left.ENDED
     _spoken: int = 0
 
     async def follow(self) -> Left:
         """Until the session ends, the user interrupts, or it waits and `detach` is set."""
-        watching = asyncio.ensure_future(self._watch())
-        interrupted = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, interrupted.set)
-        waiting = asyncio.ensure_future(interrupted.wait())
-        try:
-            await asyncio.wait({watching, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            return watching.result() if watching.done() else Left.INTERRUPTED
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-            for task in (watching, waiting):
-                task.cancel()
-            await asyncio.gather(watching, waiting, return_exceptions=True)
+        return Left.INTERRUPTED if await until_interrupted(self._watch()) else self.left
 
-    async def _watch(self) -> Left:
+    async def _watch(self) -> None:
         request = control.WatchSessionRequest(session_id=self.session_id, until_done=True)
         async for update in self.remote.watch_session(request):
             match update.WhichOneof("update"):
                 case "log":
                     self._line(update.log)
                 case "session" if self._session(update.session):
-                    return Left.DETACHED
-        return Left.ENDED
+                    self.left = Left.DETACHED
+                    return
 
     def _line(self, line: journal.LogLine) -> None:
         """Show a line once: a watcher may be told again what it was told before."""
@@ -82,7 +68,6 @@ class Follower:
 
     def _session(self, session: control.Session) -> bool:
         """Take note of a state; True where following ends because of it."""
-        self.state = session.state
         if session.state != "waiting" or not session.HasField("waiting_for"):
             return False
         fires_at_us = session.waiting_for.fires_at_us
@@ -92,3 +77,27 @@ class Follower:
             self._spoken = session.entries + 1
             render.say(f"{self.prefix}waiting for {render.waiting(session, self.now())}")
         return self.detach
+
+
+async def attend(follower: Follower, as_json: bool, resume: str) -> int:
+    """Stay with a session to its end and say how it ended; returns the exit code.
+
+    `resume` is the command that goes on with the session, said when nobody follows it any more.
+    """
+    left = await follower.follow()
+    remote, session_id = follower.remote, follower.session_id
+    if as_json and left is not Left.INTERRUPTED:
+        whole = await fetch.whole(remote, session_id)
+        documents.emit(documents.session(whole.session, whole.entries, whole.logs))
+    session = await remote.get_session(control.GetSessionRequest(session_id=session_id))
+    match left:
+        case Left.ENDED:
+            if not as_json:
+                render.ending(session)
+            return EXIT_CODES[session.state]
+        case Left.DETACHED:
+            render.say(f"session {session_id} waits; to stay with it: {resume}")
+            return 0
+        case Left.INTERRUPTED:
+            render.say(f"interrupted; session {session_id} can go on: {resume}")
+            return EXIT_INTERRUPTED

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 import click
-
 from perdure_proto.v1 import control_pb2 as control
+
 from perdure_server.cli import connect, documents, fetch, options, render
 from perdure_server.cli.settings import Settings
 

@@ -48,11 +48,11 @@ class LazyGroup(click.Group):
         super().__init__(**attributes)  # type: ignore[arg-type]  # click's own keywords, passed through
         self.table = table
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """The names, in the table's order."""
         return list(self.table)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         """Import the command."""
         if (lazy := self.table.get(cmd_name)) is None:
             return None
@@ -67,13 +67,13 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
+            from perdure_server.core.errors import did_you_mean
 
-            if near := difflib.get_close_matches(args[0], self.table, 1):
-                error.message = f"{error.message.rstrip('.')}. Did you mean {near[0]!r}?"
+            if hint := did_you_mean(args[0], self.table):
+                raise click.UsageError(f"{error.message.rstrip('.')}; {hint}", ctx) from None
             raise
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         """The table, without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.help) for name, lazy in self.table.items()])
@@ -96,7 +96,12 @@ cli = LazyGroup(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=[
         click.Option(
-            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Print the version."
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Print the version.",
         )
     ],
 )

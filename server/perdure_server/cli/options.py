@@ -13,6 +13,7 @@ import click
 
 from perdure_server.core.errors import PerdureError
 
+_COMPLETED = 200  # newest sessions, offered to a shell
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 HOME = click.option("--home", metavar="DIR", help="Home of the embedded coordinator [default: .perdure].")
@@ -30,7 +31,24 @@ def where(command: Decorated) -> Decorated:
     return functools.reduce(lambda function, option: option(function), (HOME, server), command)
 
 
-SESSION = click.argument("session_id", metavar="ID")
+def complete_sessions(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of sessions that begin with what is typed; none where there is nothing to ask, or it does not answer."""
+    import asyncio
+
+    from perdure_server.cli import connect, fetch
+    from perdure_server.cli.settings import Settings
+
+    async def ids() -> list[str]:
+        async with connect.reading(Settings.load(), ctx.params.get("server"), ctx.params.get("home")) as remote:
+            return [session.session_id for session in await fetch.sessions(remote, _COMPLETED)]
+
+    try:
+        return [each for each in asyncio.run(ids()) if each.startswith(incomplete)]
+    except PerdureError:
+        return []
+
+
+SESSION = click.argument("session_id", metavar="ID", shell_complete=complete_sessions)
 
 
 def event(text: str | None) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import fcntl
+import json
 import os
 import shutil
 import socket
@@ -114,15 +115,18 @@ def home_state(home: Path) -> Finding:
 
 
 def _holder(lock: Path) -> str | None:
-    """What the holder of the home's lock wrote into it; None when nobody holds it."""
+    """Who holds the home's lock, as it wrote into it (store/home.py); None when nobody does."""
     try:
         with lock.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return " ".join(file.read(200).decode(errors="replace").split()) or "unknown"
+                said = json.loads(file.read(4096))
+                return f"process {said['pid']} since {said['started_at']}"
     except OSError:
         return None
+    except (ValueError, KeyError, TypeError):
+        return "unknown process"
     return None
 
 

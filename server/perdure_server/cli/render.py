@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import IO
 
 import click
-
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
+
 from perdure_server.cli import documents
 from perdure_server.cli.calls import Call, CallState, assemble
+from perdure_server.cli.compare import Difference
 from perdure_server.core.errors import PerdureError
 
 _STATE_COLOURS = {
@@ -167,10 +168,10 @@ def divergence(message: journal.Divergence, session_id: str, width: int | None =
     before = max(0, recorded.seq - 1) if recorded is not None else 0
     ways = [
         "ways out:",
-        f"  perdure sessions fork {session_id} --from {before}   keep what was done before, go on with new code",
-        "  put the old code back            a session goes on with the build it began with; `deploy` never changes that",
-        "  mark or record what differs      a value from outside must come from a call that perdure records",
-        f"  perdure explain {code}            the long form",
+        f"  perdure sessions fork {session_id} --from {before}",
+        "      keeps what was done before the difference and goes on with new code (--build or --from-dir)",
+        "  pin the old build: a session goes on with the build it began with, whatever is deployed meanwhile",
+        f"  or record what differs: a value from outside must come from a call; see perdure explain {code}",
     ]
     return "\n".join([click.style(f"error[{code}] {what}{reason}", fg="red", bold=True), *columns, *ways])
 
@@ -197,6 +198,30 @@ def _columns(left: tuple[str, dict[str, str]], right: tuple[str, dict[str, str]]
             a, b = (side[row] if row < len(side) else "" for side in (ours, theirs))
             lines.append(f"  {label:<8}{a:<{cells}}  {b}".rstrip())
     return lines
+
+
+def difference(found: Difference, when: str) -> str:
+    """A difference that `check` found: the place, what it is, both sides, and in which run."""
+    head = click.style(f"{found.file}:{found.line}: {found.what}", fg="red", bold=True)
+    return f"{head} ({when})\n  expected  {clean(found.expected)}\n  found     {clean(found.found)}"
+
+
+# --- deployments ------------------------------------------------------------------------------------------------------
+
+
+def deployment(made: control.DeployResponse) -> None:
+    """`deploy`: what is live now, with its entry points and the addresses of its triggers."""
+    show(f"deployed {made.project}: build {made.build_id[:12]}, deployment {made.deployment_id}")
+    if made.exports:
+        show()
+        table(("ENTRY POINT", "LINE", "ARGUMENTS"), map(_export_row, made.exports))
+    if made.triggers:
+        show()
+        table(("TRIGGER", "TYPE", "URL"), ((t.name, t.type, t.url) for t in made.triggers))
+
+
+def _export_row(export: control.Export) -> tuple[str, ...]:
+    return (f"{export.file}:{export.name}", str(export.line), ", ".join(export.args))
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
@@ -347,4 +372,4 @@ def ago(moment: str, now: dt.datetime) -> str:
 
 
 def _moment(text: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return dt.datetime.fromisoformat(text)

@@ -19,13 +19,13 @@ PROJECT_FILE = "perdure.toml"
 
 def _text(raw: object) -> str:
     if not isinstance(raw, str):
-        raise ValueError("a text")
+        raise ValueError("a text")  # noqa: TRY004  # one kind of error for all wrong values
     return raw
 
 
 def _seconds(raw: object) -> float:
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise ValueError("a number of seconds")
+        raise ValueError("a number of seconds")  # noqa: TRY004  # one kind of error for all wrong values
     try:
         number = float(raw)
     except ValueError:
@@ -37,7 +37,7 @@ def _seconds(raw: object) -> float:
 
 def _count(raw: object) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int | str):
-        raise ValueError("a whole number")
+        raise ValueError("a whole number")  # noqa: TRY004  # one kind of error for all wrong values
     try:
         number = int(raw)
     except ValueError:
@@ -141,13 +141,11 @@ class Settings:
         """The value of a setting that is a text."""
         return str(self.resolve(name, flag).value)
 
-    def number(self, name: str, flag: float | None = None) -> float:
+    def number(self, name: str, flag: float | str | None = None) -> float:
         """The value of a setting that is a number."""
         return float(self.resolve(name, flag).value)
 
-    def _converted(
-        self, setting: Setting, raw: object, origin: str, at: tuple[int, str] | None = None
-    ) -> Resolved:
+    def _converted(self, setting: Setting, raw: object, origin: str, at: tuple[int, str] | None = None) -> Resolved:
         try:
             return Resolved(setting, setting.convert(raw), origin)
         except ValueError as wrong:
@@ -181,9 +179,7 @@ def _read(file: Path) -> _Layer:
         if key not in BY_NAME:
             line, source = lines.get(key, (None, None))
             hint = did_you_mean(key, BY_NAME) or "`perdure config` lists all settings"
-            raise PerdureError(
-                "P0102", f"unknown setting {key!r}", help=hint, file=str(file), line=line, source=source
-            )
+            raise PerdureError("P0102", f"unknown setting {key!r}", help=hint, file=str(file), line=line, source=source)
     return _Layer(str(file), values, lines)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-
 from perdure_proto.v1 import control_pb2 as control
+
 from perdure_server.cli import builds, connect, documents, options, render
 from perdure_server.cli.settings import Settings
 
@@ -70,9 +70,7 @@ async def signal(
 @options.SESSION
 @click.option("--from", "from_seq", metavar="SEQ", type=click.IntRange(0), required=True, help="Last shared entry.")
 @click.option("--build", metavar="DIGEST", help="Go on with this build.")
-@click.option(
-    "--from-dir", metavar="DIR", type=click.Path(path_type=Path), help="Go on with a build of this folder."
-)
+@click.option("--from-dir", metavar="DIR", type=click.Path(path_type=Path), help="Go on with a build of this folder.")
 @options.where
 @options.JSON
 @connect.waits
@@ -88,14 +86,15 @@ async def fork(
     """Begin a new session that shares the history of session ID up to entry SEQ."""
     if build and from_dir:
         raise click.UsageError("give either --build or --from-dir")
-    async with connect.writing(Settings.load(), server, home) as remote:
+    settings = Settings.load()
+    async with connect.writing(settings, server, home) as remote:
         if from_dir is not None:
-            build = (await builds.deploy(remote, from_dir, build_only=True)).build_id
+            build = (await builds.send(remote, builds.folder(from_dir, None), build_only=True)).build_id
         request = control.ForkSessionRequest(session_id=session_id, from_seq=from_seq, build_id=build or "")
         answer = await remote.fork_session(request)
     _answer(answer.session_id, answer.state, as_json)
     if not as_json:
-        connect.hint_resume(remote, answer.session_id)
+        render.say(connect.again_line(settings, server, home, answer.session_id))
 
 
 def _answer(session_id: str, state: str, as_json: bool) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-
 from perdure._version import __version__
 
 
@@ -25,7 +24,8 @@ def version(server: str | None, home: str | None, as_json: bool) -> None:
     if as_json:
         import json
 
-        click.echo(json.dumps({"client": {"version": __version__, "python": platform.python_version()}, "server": answer}))
+        client = {"version": __version__, "python": platform.python_version()}
+        click.echo(json.dumps({"client": client, "server": answer}))
         return
     click.echo(f"perdure {__version__} (Python {platform.python_version()})")
     if answer is not None:
@@ -45,6 +45,7 @@ def _ask(settings: Any, at: str) -> dict[str, Any]:
     import asyncio
 
     from perdure_proto.v1.control_pb2 import GetVersionRequest
+
     from perdure_server.cli import connect
 
     async def ask() -> dict[str, Any]:

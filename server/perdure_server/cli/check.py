@@ -1,0 +1,91 @@
+"""`perdure check`: run a handler, crash its runner after every entry of the journal, report every difference."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import click
+from perdure_proto.v1 import control_pb2 as control
+
+from perdure_server.cli import builds, connect, documents, options, render
+from perdure_server.cli.compare import Run
+from perdure_server.cli.laboratory import Found, Kills, Laboratory
+
+EXIT_DIFFERS = 4
+
+
+@click.command()
+@click.argument("target")
+@options.EVENT
+@click.option("--kill", type=click.Choice(["runner"]), default="runner", help="What to crash [default: runner].")
+@click.option("--signal", "signals", metavar="NAME=JSON", multiple=True, help="What next_signal gets; repeatable.")
+@click.option("--var", "variables", metavar="K=V", multiple=True, help="Set a variable of the project; repeatable.")
+@options.JSON
+@connect.waits
+async def check(
+    target: str, event: str | None, kill: str, signals: tuple[str, ...], variables: tuple[str, ...], as_json: bool
+) -> int:
+    """Crash a handler after every journal entry; report what differs.
+
+    Runs TARGET once undisturbed, then once for every entry of its journal with the runner killed right after it; the
+    rest is replayed and gone on with. Sleeps are skipped. External effects happen once in every run. Each run's prints,
+    outcome and calls are compared with the undisturbed run's up to the first answer of the outside world that differs,
+    and with a full replay of its own journal to the end. Exit code 0 only when all agree.
+    """
+    assert kill == "runner"
+    source = builds.resolve(target, None, options.pairs(variables, "--var"))
+    given = {name: options.event(text) for name, text in options.pairs(signals, "--signal").items()}
+    kills = Kills()
+    payload = options.event(event)
+    with tempfile.TemporaryDirectory(prefix="perdure-check-") as scratch:
+        async with connect.embedded(Path(scratch), faults=kills.fault) as remote:
+            built = await builds.send(remote, source, build_only=True)
+            template = control.StartSessionRequest(
+                project=built.project, build_id=built.build_id, entry_point=source.entry_point, event=payload
+            )
+            reference, found, entries = await _examine(Laboratory(remote, kills, template, given), as_json)
+    if as_json:
+        documents.emit(_document(target, entries, found))
+    else:
+        _report(reference, found, entries)
+    return EXIT_DIFFERS if found else 0
+
+
+async def _examine(laboratory: Laboratory, quiet: bool) -> tuple[Run, list[Found], int]:
+    reference = await laboratory.undisturbed()
+    found = await laboratory.replayed(reference)
+    entries = max((call.seq for call in reference.calls), default=0)
+    if not quiet:
+        render.say(f"undisturbed: {reference.state}, {entries} entries, {len(reference.lines)} lines")
+    for after in range(1, entries + 1):
+        of_this = await laboratory.killed(after, reference)
+        found += of_this
+        if of_this and not quiet:
+            render.say(f"killed after entry {after}: differs")
+    return reference, found, entries
+
+
+def _document(target: str, entries: int, found: list[Found]) -> documents.Document:
+    return {
+        "target": target,
+        "entries": entries,
+        "runs": entries + 1,
+        "differences": [{"killed_after": each.after, **dataclasses.asdict(each.difference)} for each in found],
+    }
+
+
+def _report(reference: Run, found: list[Found], entries: int) -> None:
+    told: set[object] = set()
+    for each in found:
+        if each.difference in told:
+            continue
+        told.add(each.difference)
+        when = f"runner killed after entry {each.after}" if each.after else "replayed without a crash"
+        render.show(render.difference(each.difference, when))
+    runs = f"{entries + 1} runs of {reference.entry_point}, the runner killed after each of {entries} entries"
+    if found:
+        render.say(f"{render.state('fail')}: {runs}: {len({each.after for each in found})} of them differ")
+    else:
+        render.say(f"{render.state('ok')}: {runs}: all agree ({reference.state})")

@@ -1,0 +1,73 @@
+"""`perdure deploy` and `perdure start`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from perdure_proto.v1 import control_pb2 as control
+
+from perdure_server.cli import builds, connect, documents, options, render
+from perdure_server.cli.follow import Follower, attend
+from perdure_server.cli.settings import Settings
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@options.PROJECT
+@options.where
+@options.JSON
+@connect.waits
+async def deploy(folder: Path, project: str | None, server: str | None, home: str | None, as_json: bool) -> None:
+    """Build a folder, check it and make it live."""
+    settings = Settings.load()
+    source = builds.folder(folder, settings.text("project", project))
+    async with connect.writing(settings, server, home) as remote:
+        made = await builds.send(remote, source, build_only=False)
+    if as_json:
+        documents.emit(documents.deployment(made))
+    else:
+        render.deployment(made)
+
+
+@click.command()
+@click.argument("entry")
+@options.PROJECT
+@options.EVENT
+@options.NO_DURABLE
+@click.option("--wait", is_flag=True, help="Stay with the session to its end, as `run` does.")
+@click.option("--detach", is_flag=True, help="With --wait: leave when the session waits for long.")
+@options.where
+@options.JSON
+@connect.waits
+async def start(
+    entry: str,
+    project: str | None,
+    event: str | None,
+    no_durable: bool,
+    wait: bool,
+    detach: bool,
+    server: str | None,
+    home: str | None,
+    as_json: bool,
+) -> int:
+    """Start a session at ENTRY (FILE.py:HANDLER) of a deployed project."""
+    settings = Settings.load()
+    request = control.StartSessionRequest(
+        project=settings.text("project", project),
+        entry_point=entry,
+        event=options.event(event),
+        not_durable=no_durable,
+    )
+    async with connect.writing(settings, server, home) as remote:
+        started = await remote.start_session(request)
+        again = connect.again_line(settings, server, home, started.session_id)
+        if wait:
+            follower = Follower(remote, started.session_id, as_json, detach, settings.number("wait_notice"))
+            return await attend(follower, as_json, again)
+    if as_json:
+        documents.emit({"session_id": started.session_id, "state": started.state})
+    else:
+        render.show(f"{started.session_id} {render.state(started.state)}")
+        render.say(again)
+    return 0

@@ -1,0 +1,84 @@
+"""`perdure dev`: a coordinator and a host for one folder, deployed again whenever it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+from perdure_proto.v1 import control_pb2 as control
+
+from perdure_server.cli import builds, connect, fetch, options, render
+from perdure_server.cli.interrupts import until_interrupted
+from perdure_server.cli.settings import Settings
+from perdure_server.core.errors import PerdureError
+
+POLL_S = 0.3
+"""How often `dev` looks for new sessions: their list has no stream."""
+_NEWEST = 50
+_IGNORED = frozenset({"__pycache__", ".git", ".venv", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path())
+@options.HOME
+@click.option("--grpc", metavar="ADDR", help="HOST:PORT or unix:PATH to listen on; port 0: any [default: 127.0.0.1:0].")
+@options.PROJECT
+@connect.waits
+async def dev(folder: Path, home: str | None, grpc: str | None, project: str | None) -> None:
+    """Serve a folder and deploy it again whenever it changes; show what its sessions print. Ctrl-C ends it."""
+    settings = Settings.load()
+    place = Path(settings.text("home", home))
+    source = builds.folder(folder, settings.text("project", project))
+    async with connect.served(place, settings.text("grpc", grpc)) as (remote, addresses):
+        if not await _deploy(remote, source):
+            render.say("waiting for a change")
+        render.say(f"ready grpc={addresses} journal={place / 'perdure.db'}")
+        render.say(f"try: perdure start FILE.py:HANDLER --project {source.project} --home {place}")
+        await until_interrupted(_redeploy(remote, source, place, settings.number("debounce")), _show_sessions(remote))
+
+
+async def _deploy(remote: connect.Control, source: builds.Source) -> bool:
+    """Deploy and say so in one line; False, with the error shown, when the folder has faults."""
+    try:
+        made = await builds.send(remote, builds.folder(source.folder, source.project), build_only=False)
+    except PerdureError as error:
+        render.problem(error)
+        return False
+    names = ", ".join(f"{export.file}:{export.name}" for export in made.exports)
+    render.say(f"deployed {made.project} {made.build_id[:12]}: {names or 'no entry point'}")
+    return True
+
+
+async def _redeploy(remote: connect.Control, source: builds.Source, home: Path, debounce_s: float) -> None:
+    from watchfiles import Change, awatch
+
+    hidden = home.resolve()
+
+    def matters(_: Change, path: str) -> bool:
+        return not _IGNORED.intersection(Path(path).parts) and hidden not in Path(path).parents
+
+    async for _ in awatch(source.folder, watch_filter=matters, debounce=max(1, int(debounce_s * 1000))):
+        await _deploy(remote, source)
+
+
+async def _show_sessions(remote: connect.Control) -> None:
+    """Follow every session that begins from now on, each line marked with the session it came from."""
+    known = {session.session_id for session in await fetch.sessions(remote, _NEWEST)}
+    async with asyncio.TaskGroup() as group:
+        while True:
+            for session in reversed(await fetch.sessions(remote, _NEWEST)):
+                if session.session_id not in known:
+                    known.add(session.session_id)
+                    group.create_task(_show_session(remote, session.session_id))
+            await asyncio.sleep(POLL_S)
+
+
+async def _show_session(remote: connect.Control, session_id: str) -> None:
+    prefix = f"[{session_id[-8:]}] "
+    request = control.WatchSessionRequest(session_id=session_id, until_done=True)
+    async for update in remote.watch_session(request):
+        if update.WhichOneof("update") == "log":
+            render.output(update.log, prefix)
+    session = await remote.get_session(control.GetSessionRequest(session_id=session_id))
+    render.ending(session)

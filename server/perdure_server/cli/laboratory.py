@@ -1,0 +1,128 @@
+"""Runs of one handler under disturbance, for `perdure check`: time is skipped, runners are killed on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perdure_proto.v1 import control_pb2 as control
+from perdure_proto.v1.journal_pb2 import WAIT_KIND_SIGNAL, Entry
+
+from perdure_server.cli import fetch
+from perdure_server.cli.compare import Difference, Run, differences
+from perdure_server.cli.connect import Control
+from perdure_server.coordinator.settings import Fault
+from perdure_server.core.errors import PerdureError
+
+MIN_PATIENCE_S = 30.0
+PATIENCE_FACTOR = 20.0  # how many times longer than the undisturbed run a disturbed one may take
+
+
+@dataclass(slots=True)
+class Kills:
+    """Which session's runner is killed after which entry; each once."""
+
+    planned: dict[str, int] = field(default_factory=dict)
+
+    def fault(self, session_id: str, _number: int, entry: Entry) -> Fault | None:
+        """What the coordinator asks after every durable entry."""
+        if self.planned.get(session_id) != entry.seq:
+            return None
+        del self.planned[session_id]
+        return "kill-runner"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A difference in the run whose runner was killed after entry `after` (0: in a replay of the undisturbed run)."""
+
+    after: int
+    difference: Difference
+
+
+@dataclass(slots=True)
+class Laboratory:
+    """Runs sessions like `template`. A sleeping one is woken at once, one that waits gets one of `signals`."""
+
+    remote: Control
+    kills: Kills
+    template: control.StartSessionRequest
+    signals: Mapping[str, bytes]
+    patience_s: float = MIN_PATIENCE_S
+
+    async def undisturbed(self) -> Run:
+        """The run that all others must agree with. It has as long as it needs."""
+        began = time.monotonic()
+        run = await self._run("check-undisturbed")
+        self.patience_s = max(MIN_PATIENCE_S, PATIENCE_FACTOR * (time.monotonic() - began))
+        return run
+
+    async def killed(self, after: int, reference: Run) -> list[Found]:
+        """Kill the runner right after entry `after`; what differs from the reference, and from the run's own replay."""
+        session_id = f"check-killed-after-{after}"
+        self.kills.planned[session_id] = after
+        try:
+            async with asyncio.timeout(self.patience_s):
+                run = await self._run(session_id)
+                found = differences(reference, run, same_journal=False) or await self._replayed(run)
+        except TimeoutError:
+            place = next((call.site for call in reference.calls if call.seq >= after), None)
+            stuck = Difference(
+                place.file if place else reference.entry_point.partition(":")[0],
+                place.line if place else 1,
+                f"no end within {self.patience_s:.0f} s",
+                reference.state,
+                (await self._session(session_id)).state,
+            )
+            found = [stuck]
+        return [Found(after, difference) for difference in found]
+
+    async def replayed(self, run: Run) -> list[Found]:
+        """What differs when an undisturbed run's whole journal is replayed by a new session."""
+        return [Found(0, difference) for difference in await self._replayed(run)]
+
+    async def _replayed(self, run: Run) -> list[Difference]:
+        last = (await self._session(run.session_id)).entries
+        request = control.ForkSessionRequest(session_id=run.session_id, from_seq=last)
+        forked = await self.remote.fork_session(request)
+        return differences(run, await self._finished(forked.session_id), same_journal=True)
+
+    async def _run(self, session_id: str) -> Run:
+        request = control.StartSessionRequest()
+        request.CopyFrom(self.template)
+        request.session_id = session_id
+        await self.remote.start_session(request)
+        return await self._finished(session_id)
+
+    async def _finished(self, session_id: str) -> Run:
+        """Follow a session to its end, ending its waits."""
+        request = control.WatchSessionRequest(session_id=session_id, until_done=True)
+        async for update in self.remote.watch_session(request):
+            if update.WhichOneof("update") == "session" and update.session.state == "waiting":
+                await self._end_wait(update.session)
+        return Run.of(await fetch.whole(self.remote, session_id))
+
+    async def _end_wait(self, session: control.Session) -> None:
+        wait = session.waiting_for
+        request = control.SignalSessionRequest(session_id=session.session_id, wake=True)
+        if wait.kind == WAIT_KIND_SIGNAL:
+            name = next((name for name in self.signals if not wait.names or name in wait.names), None)
+            if name is not None:
+                request = control.SignalSessionRequest(
+                    session_id=session.session_id, name=name, payload=self.signals[name]
+                )
+            elif not wait.fires_at_us:
+                names = " or ".join(wait.names) or "any signal"
+                raise PerdureError(
+                    "P0201", f"the handler waits for {names}", help="say what it gets: --signal NAME=JSON"
+                )
+        try:
+            await self.remote.signal_session(request)
+        except PerdureError as error:
+            if error.code != "P0205":  # it went on, and ended, meanwhile
+                raise
+
+    async def _session(self, session_id: str) -> control.Session:
+        return await self.remote.get_session(control.GetSessionRequest(session_id=session_id))

@@ -1,0 +1,74 @@
+"""Following a session: Ctrl-C leaves it, failures are raised, every line is shown once."""
+
+import asyncio
+import datetime as dt
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import cli_samples as samples
+import pytest
+from perdure_proto.v1 import control_pb2 as control
+from perdure_proto.v1 import journal_pb2 as journal
+from perdure_server.cli.follow import EXIT_INTERRUPTED, Follower, Left, attend
+from perdure_server.cli.interrupts import until_interrupted
+from perdure_server.core.errors import PerdureError
+
+
+class Endless(samples.FakeControl):
+    """A session that says one line and then runs on; the test is told when it has come to that."""
+
+    def __init__(self) -> None:
+        super().__init__(sessions=[samples.session("running")])
+        self.said = asyncio.Event()
+
+    async def watch_session(self, request: control.WatchSessionRequest) -> AsyncIterator[control.SessionUpdate]:
+        yield control.SessionUpdate(log=samples.line(0, 0, "begun"))
+        self.said.set()
+        await asyncio.Event().wait()
+
+
+async def interrupt(after: asyncio.Event, number: int) -> None:
+    await after.wait()
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupt_leaves_the_session_and_says_how_to_go_on(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote = Endless()
+    killer = asyncio.create_task(interrupt(remote.said, number))
+    assert await attend(Follower(remote, "s1"), False, "perdure resume s1") == EXIT_INTERRUPTED
+    await killer
+    out, err = capsys.readouterr()
+    assert out == "begun\n"
+    assert err == "interrupted; session s1 can go on: perdure resume s1\n"
+
+
+async def test_what_goes_wrong_while_following_is_raised() -> None:
+    async def fails() -> None:
+        raise PerdureError("P0207", "gone")
+
+    with pytest.raises(PerdureError, match="gone"):
+        await until_interrupted(fails())
+
+
+async def test_lines_shown_before_are_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [samples.line(0, 0, "a"), samples.line(1, 0, "b"), samples.line(1, 1, "c")]
+    remote = samples.FakeControl(updates=[control.SessionUpdate(log=line) for line in lines])
+    assert await Follower(remote, "s1", after=(1, 0)).follow() is Left.ENDED
+    assert capsys.readouterr().out == "c\n"
+
+
+async def test_only_long_waits_are_spoken_of_each_once(capsys: pytest.CaptureFixture[str]) -> None:
+    now = dt.datetime(2026, 11, 18, tzinfo=dt.UTC)
+
+    def waits(seconds: float) -> control.SessionUpdate:
+        at_us = int((now.timestamp() + seconds) * 1e6)
+        wait = journal.Wait(kind=journal.WAIT_KIND_TIMER, fires_at_us=at_us)
+        return control.SessionUpdate(session=samples.session("waiting", waiting_for=wait))
+
+    remote = samples.FakeControl(updates=[waits(0.5), waits(3600), waits(3600)])
+    await Follower(remote, "s1", notice_s=2.0, now=lambda: now).follow()
+    assert capsys.readouterr().err == "waiting for a timer, until 2026-11-18 01:00:00 UTC (in 60 min)\n"
