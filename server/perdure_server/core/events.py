@@ -54,7 +54,9 @@ class Resolved(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LimitReached(Event):
+class Doomed(Event):
+    """A limit is reached or the journal cannot be read: no runner can go on."""
+
     code: str
     message: str
 

@@ -108,7 +108,7 @@ def _misbehaved(session: SessionState, event: ev.Misbehaved, rules: Rules) -> Re
     return session, (fx.Kill(event.epoch, event.reason), *effects)
 
 
-def _limit(session: SessionState, event: ev.LimitReached, _rules: Rules) -> Result:
+def _doomed(session: SessionState, event: ev.Doomed, _rules: Rules) -> Result:
     return _finish(session, Phase.FAILED, event.code, event.message)
 
 
@@ -329,7 +329,7 @@ TABLE: Final[dict[type[ev.Event], tuple[Transition, ...]]] = {
     ev.HostGone:        (_ignore,       _host_gone,     _host_gone,     _host_gone,     _ignore),
     ev.Misbehaved:      (_stray,        _misbehaved,    _misbehaved,    _misbehaved,    _stray),
     ev.DoneReceived:    (_ignore,       _done,          _done,          _done,          _ignore),
-    ev.LimitReached:    (_limit,        _limit,         _limit,         _limit,         _ignore),
+    ev.Doomed:    (_doomed,        _doomed,         _doomed,         _doomed,         _ignore),
     ev.StopRequested:   (_stop,         _stop,          _stop,          _stop,          _ended),
     ev.GraceOver:       (_ignore,       _grace_over,    _grace_over,    _grace_over,    _ignore),
     ev.Fenced:          (_forget,       _forget,        _forget,        _forget,        _forget),

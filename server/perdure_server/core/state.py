@@ -74,7 +74,6 @@ class WaitPoint:
     ordinal: int
     fires_at_us: int  # Unix time; 0: no deadline
     signals: tuple[str, ...] | None = None  # None: a timer; empty: any signal
-    attempt: int = 0  # of a retried activity that waits for its delay; 0: no retry
 
     def takes(self, signal: str) -> bool:
         return self.signals is not None and (not self.signals or signal in self.signals)

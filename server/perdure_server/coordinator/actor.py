@@ -1,0 +1,166 @@
+"""A session in memory: its state, and what is done about every effect of `core.session.step`.
+
+Only sessions that have or want a runner are in memory. A suspended one is rows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from perdure_proto.v1 import journal_pb2 as pb
+from perdure_proto.v1.runner_pb2 import ToHost
+
+from perdure_server.coordinator.clock import Handle
+from perdure_server.coordinator.doing import DO
+from perdure_server.coordinator.hosts import Connection
+from perdure_server.coordinator.waits import OpenWaits
+from perdure_server.coordinator.writer import Writer
+from perdure_server.core import events as ev
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.session import step
+from perdure_server.core.state import Phase, Resolving, Runner, SessionState
+from perdure_server.store import SessionRecord, SignalRow
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+
+class Actor:
+    """One session. `handle` is the only way in; it never blocks and may be called from its own effects."""
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        record: SessionRecord,
+        state: SessionState,
+        *,
+        waits: OpenWaits | None = None,
+        signals: Sequence[SignalRow] = (),
+        log_bytes: int = 0,
+    ) -> None:
+        self.coordinator = coordinator
+        self.record = record
+        self.session_id = record.session_id
+        self.state = state
+        self.connection: Connection | None = None
+        self.pid = 0
+        self.waits = waits or OpenWaits()
+        self.signals = list(signals)
+        self.last_signal = max((signal.n for signal in signals), default=0)
+        self.committed_seq = state.next_seq - 1
+        self.unborn: SessionRecord | None = None  # its row is still to be inserted, with the first placement
+        self.dropped = False
+        self.writer = Writer(self, log_bytes)
+        self._alarms: dict[str, Handle] = {}
+        self._inbox: deque[tuple[ev.Event, Any, Connection | None]] = deque()
+        self._busy = False
+        self.refusal: PerdureError | None = None
+        self.resolution: pb.Entry | None = None
+        self.acknowledgement: tuple[int, int] | None = None
+
+    # The way in.
+
+    def handle(self, event: ev.Event, message: Any = None, origin: Connection | None = None) -> None:
+        """Let `event` happen. `message` and `origin` are what it came with, if it came from a host."""
+        self._inbox.append((event, message, origin))
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox and not self.dropped:
+                self._turn(*self._inbox.popleft())
+        finally:
+            self._busy = False
+
+    def ask(self, event: ev.Event) -> None:
+        """Let somebody's request happen; raises `PerdureError` when the session refuses it."""
+        self.refusal = None
+        self.handle(event)
+        if self.refusal is not None:
+            raise self.refusal
+
+    def _turn(self, event: ev.Event, message: Any, origin: Connection | None) -> None:
+        before = self.state.phase
+        self.state, effects = step(self.state, event, self.coordinator.settings.rules)
+        for effect in effects:
+            DO[type(effect)](self, effect, message, origin)
+        if self.state.phase is not before:
+            self._phase_changed(before)
+
+    def _phase_changed(self, before: Phase) -> None:
+        if before is Phase.WAITING:
+            self.disarm("suspend")
+            self.coordinator.timers.disarm(self.session_id)
+        if not self.state.phase.ended:
+            self.coordinator.publish_session(self)
+        wait = self.state.wait
+        if wait is not None and (early := next((s for s in self.signals if wait.takes(s.name)), None)) is not None:
+            self.handle(ev.SignalArrived(early.name))
+
+    def signal_stored(self, signal: SignalRow) -> None:
+        """A signal is durable and not consumed; loading may have seen it before."""
+        if signal.n > self.last_signal:
+            self.last_signal = signal.n
+            self.signals.append(signal)
+            self.handle(ev.SignalArrived(signal.name))
+
+    # Alarms: at most one of a name.
+
+    def arm(self, name: str, after_s: float, callback: Callable[[], None]) -> None:
+        self.disarm(name)
+        clock = self.coordinator.clock
+        self._alarms[name] = clock.call_at(clock.now_us() + int(after_s * 1e6), callback)
+
+    def disarm(self, name: str) -> None:
+        if (alarm := self._alarms.pop(name, None)) is not None:
+            alarm.cancel()
+
+    def arm_event(self, name: str, after_s: float, event: ev.Event) -> None:
+        if after_s:
+            self.arm(name, after_s, lambda: self.handle(event))
+        else:
+            self.handle(event)
+
+    # Leaving memory.
+
+    def settle(self) -> None:
+        """Leave memory if the session is suspended and all its rows are durable."""
+        state = self.state
+        at_rest = state.phase is Phase.WAITING and state.runner is Runner.NONE and state.resolving is Resolving.NO
+        if at_rest and not self.dropped and not self._inbox and self.writer.idle:
+            self.coordinator.timers.release(self.session_id)
+            self.drop()
+
+    def drop(self) -> None:
+        """Forget the session; nothing that is still on its way reaches it."""
+        self.dropped = True
+        for alarm in self._alarms.values():
+            alarm.cancel()
+        self._alarms.clear()
+        self.detach(self.state.epoch)
+        self.coordinator.remove(self)
+
+    def detach(self, epoch: int) -> None:
+        if self.connection is not None:
+            self.coordinator.placement.released(self.connection, self.session_id, epoch)
+        self.connection, self.pid = None, 0
+
+    # Sending.
+
+    def acknowledge_soon(self, epoch: int, no: int) -> None:
+        """Acknowledge when the rest of the transaction has been told, too."""
+        if self.acknowledgement is None:
+            self.coordinator.soon(self._acknowledge_now)
+        self.acknowledgement = (epoch, no)
+
+    def _acknowledge_now(self) -> None:
+        if self.acknowledgement is not None:
+            epoch, no = self.acknowledgement
+            self.acknowledgement = None
+            self.handle(ev.Committed(epoch, no))
+
+    def send(self, message: ToHost) -> None:
+        if self.connection is not None:
+            self.connection.send(message)

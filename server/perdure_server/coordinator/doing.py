@@ -1,0 +1,210 @@
+"""What is done about every effect of `core.session.step`: one small function each, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure_proto.v1 import journal_pb2 as pb
+from perdure_proto.v1 import runner_pb2 as rpb
+from perdure_proto.v1.runner_pb2 import ToHost
+
+from perdure_server.coordinator.hosts import Connection, kill_runner
+from perdure_server.coordinator.waits import resolution
+from perdure_server.core import effects as fx
+from perdure_server.core import events as ev
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import Ending, Phase, Resolving, Stop
+from perdure_server.store import SPILL_BYTES, SessionUpdate, spill
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.actor import Actor
+
+
+def _place(actor: Actor, effect: fx.Place, *_: object) -> None:
+    actor.detach(actor.state.epoch)
+    actor.coordinator.placement.want(actor, effect.after_s)
+
+
+def _send_history(actor: Actor, effect: fx.SendHistory, *_: object) -> None:
+    actor.coordinator.placement.begin(actor, effect.epoch)
+
+
+def _append(actor: Actor, effect: fx.Append, message: Any, _origin: object) -> None:
+    actor.writer.add(message, effect.first_seq)
+    limit = actor.coordinator.settings.limits.journal_entries
+    if actor.state.next_seq - 1 > limit:
+        actor.handle(ev.Doomed("P0601", f"the journal has more than {limit} entries"))
+
+
+def _acknowledge_records(actor: Actor, effect: fx.Acknowledge, *_: object) -> None:
+    actor.acknowledgement = None
+    committed = rpb.Committed(
+        session_id=actor.session_id, epoch=actor.state.epoch, no=effect.no, seq=actor.committed_seq
+    )
+    actor.send(ToHost(committed=committed))
+
+
+def _resolve(actor: Actor, effect: fx.Resolve, *_: object) -> None:
+    wait = actor.state.wait
+    assert wait is not None
+    waited = actor.waits.get(wait.lane, wait.ordinal)
+    assert waited is not None
+    signal = None
+    if effect.ending is Ending.SIGNALLED:
+        signal = next(s for s in actor.signals if wait.takes(s.name))
+        actor.signals.remove(signal)
+    entry = resolution(waited, effect.ending, effect.seq, actor.coordinator.clock.now_us(), signal)
+    actor.waits.note(entry)
+    actor.resolution = entry
+    actor.writer.write(
+        lambda: actor.handle(ev.Resolved()),
+        entries=[entry],
+        update=SessionUpdate(state=Phase.RUNNING.value, wake_at_us=None, waiting=None),
+        consumes=signal.n if signal else None,
+    )
+
+
+def _send_resolved(actor: Actor, *_: object) -> None:
+    resolved = rpb.Resolved(session_id=actor.session_id, epoch=actor.state.epoch, entry=actor.resolution)
+    actor.send(ToHost(resolved=resolved))
+
+
+def _send_stop(actor: Actor, effect: fx.SendStop, *_: object) -> None:
+    _order(actor, rpb.STOP_KIND_POLITE, effect.reason)
+
+
+def _send_suspend(actor: Actor, *_: object) -> None:
+    _order(actor, rpb.STOP_KIND_SUSPEND, "")
+
+
+def _order(actor: Actor, kind: rpb.StopKind.ValueType, reason: str) -> None:
+    stop = rpb.Stop(session_id=actor.session_id, epoch=actor.state.epoch, kind=kind, reason=reason)
+    actor.send(ToHost(stop=stop))
+
+
+def _kill(actor: Actor, effect: fx.Kill, _message: object, origin: Connection | None) -> None:
+    connection = origin or actor.connection
+    if connection is not None:
+        kill_runner(connection, actor.session_id, effect.epoch, effect.reason)
+        actor.coordinator.placement.released(connection, actor.session_id, effect.epoch)
+
+
+def _persist(actor: Actor, *_: object) -> None:
+    state, wait = actor.state, actor.state.wait
+    waited = actor.waits.get(wait.lane, wait.ordinal) if wait and state.resolving is Resolving.NO else None
+    update = SessionUpdate(
+        state=state.phase.value if waited else Phase.RUNNING.value,
+        waiting=waited.SerializeToString() if waited else None,
+        wake_at_us=(wait.fires_at_us or None) if waited and wait else None,
+        stop_requested=None if state.stop is Stop.NONE else {"reason": state.stop_reason},
+    )
+    actor.writer.write(_nothing_more, update=update)
+
+
+def _nothing_more() -> None:
+    """The row is durable; `settle`, which follows, may let the session go."""
+
+
+def _arm_timer(actor: Actor, effect: fx.ArmTimer, *_: object) -> None:
+    actor.coordinator.timers.arm(actor.session_id, effect.at_us)
+
+
+def _arm_suspend(actor: Actor, effect: fx.ArmSuspend, *_: object) -> None:
+    actor.arm_event("suspend", effect.after_s, ev.SuspendDue())
+
+
+def _arm_start_timeout(actor: Actor, effect: fx.ArmStartTimeout, *_: object) -> None:
+    actor.arm_event("runner", effect.after_s, ev.StartTimeout(actor.state.epoch))
+
+
+def _arm_leave_timeout(actor: Actor, effect: fx.ArmLeaveTimeout, *_: object) -> None:
+    actor.arm_event("runner", effect.after_s, ev.LeaveTimeout(actor.state.epoch))
+
+
+def _arm_grace(actor: Actor, effect: fx.ArmGrace, *_: object) -> None:
+    actor.arm_event("grace", effect.after_s, ev.GraceOver())
+
+
+def _rest(actor: Actor, *_: object) -> None:
+    actor.detach(actor.state.epoch)
+    actor.coordinator.publish_session(actor)
+
+
+def _finish(actor: Actor, effect: fx.Finish, message: Any, _origin: object) -> None:
+    connection, epoch = actor.connection, actor.state.epoch
+    done = message if isinstance(message, rpb.Done) and not effect.code else None
+    actor.detach(epoch)
+    ended_us = actor.coordinator.clock.now_us()
+
+    def finished() -> None:
+        if done is not None and connection is not None:
+            committed = rpb.Committed(session_id=actor.session_id, epoch=epoch, no=done.no, seq=actor.committed_seq)
+            connection.send(ToHost(committed=committed))
+        actor.coordinator.ended(actor)
+
+    if done is not None and len(done.result.data) > SPILL_BYTES:
+        actor.writer.write(finished, prepare=lambda: _end(actor, effect, done, ended_us))
+    else:
+        actor.writer.write(finished, update=_end(actor, effect, done, ended_us))
+
+
+def _end(actor: Actor, effect: fx.Finish, done: rpb.Done | None, ended_us: int) -> SessionUpdate:
+    result = error = divergence = None
+    if done is not None:
+        result, error, divergence = _parts(actor, done)
+    elif effect.code or effect.message:
+        error = pb.Error(type="PerdureError", message=effect.message, code=effect.code).SerializeToString()
+    return SessionUpdate(
+        state=effect.phase.value,
+        ended_us=ended_us,
+        wake_at_us=None,
+        waiting=None,
+        result=result,
+        error=error,
+        divergence=divergence,
+    )
+
+
+def _forget(actor: Actor, effect: fx.Forget, *_: object) -> None:
+    actor.coordinator.forgotten(actor, effect.code, effect.message)
+    actor.drop()
+
+
+def _refuse(actor: Actor, effect: fx.Refuse, *_: object) -> None:
+    actor.refusal = PerdureError(effect.code, f"{actor.session_id}: {effect.message}")
+
+
+def _parts(actor: Actor, done: rpb.Done) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """Result, error and divergence of the end, serialised, or None."""
+    if done.HasField("result") and len(done.result.data) > SPILL_BYTES:
+        holder = pb.Entry(outcome=done.result)
+        spill(holder, actor.coordinator.blobs)
+        done.result.CopyFrom(holder.outcome)
+    result = done.result.SerializeToString() if done.HasField("result") else None
+    error = done.error.SerializeToString() if done.HasField("error") else None
+    divergence = done.divergence.SerializeToString() if done.HasField("divergence") else None
+    return result, error, divergence
+
+
+DO: Final[dict[type[fx.Effect], Callable[[Actor, Any, Any, Connection | None], None]]] = {
+    fx.Place: _place,
+    fx.SendHistory: _send_history,
+    fx.Append: _append,
+    fx.Acknowledge: _acknowledge_records,
+    fx.Resolve: _resolve,
+    fx.SendResolved: _send_resolved,
+    fx.SendStop: _send_stop,
+    fx.SendSuspend: _send_suspend,
+    fx.Kill: _kill,
+    fx.Persist: _persist,
+    fx.ArmTimer: _arm_timer,
+    fx.ArmSuspend: _arm_suspend,
+    fx.ArmStartTimeout: _arm_start_timeout,
+    fx.ArmLeaveTimeout: _arm_leave_timeout,
+    fx.ArmGrace: _arm_grace,
+    fx.Finish: _finish,
+    fx.Rest: _rest,
+    fx.Forget: _forget,
+    fx.Refuse: _refuse,
+}

@@ -1,0 +1,288 @@
+"""The coordinator: sessions in memory, hosts, and what passes between them.
+
+Everything here runs on one event loop. Messages come in by plain calls, go through `core.session.step`, and leave by
+plain calls; the store calls back when something is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from perdure_proto.v1 import journal_pb2 as jpb
+from perdure_proto.v1 import runner_pb2 as rpb
+from perdure_proto.v1.control_pb2 import SessionUpdate as Update
+
+from perdure_server.coordinator.actor import Actor
+from perdure_server.coordinator.builds import Builds
+from perdure_server.coordinator.clock import Clock, SystemClock
+from perdure_server.coordinator.hosts import Connection, Drain, HostEnd, Hosts, kill_runner
+from perdure_server.coordinator.loading import Loading
+from perdure_server.coordinator.messages import session_message
+from perdure_server.coordinator.placement import Placement
+from perdure_server.coordinator.recovery import Recovery
+from perdure_server.coordinator.replays import Replays
+from perdure_server.coordinator.settings import Fault, Settings
+from perdure_server.coordinator.timers import Timers
+from perdure_server.coordinator.translate import EVENTS
+from perdure_server.coordinator.watch import Watchers
+from perdure_server.core import events as ev
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import SessionState
+from perdure_server.store import (
+    BlobStore,
+    Done,
+    Failed,
+    Mutation,
+    Result,
+    SessionKeys,
+    SessionRecord,
+    Store,
+    Transaction,
+)
+
+log: Final = logging.getLogger("perdure.coordinator")
+
+
+class Coordinator:
+    """Owns the journal of a home, dispatches, places sessions on hosts. `start` it before use, `close` it after."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: BlobStore,
+        keys: SessionKeys,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.store = store
+        self.blobs = blobs
+        self.keys = keys
+        self.settings = settings or Settings()
+        self.clock = clock or SystemClock()
+        self.hash_seed = int.from_bytes(keys.session_key("hash seed")[:4])
+        self.actors: dict[str, Actor] = {}
+        self.hosts = Hosts(store.coordinator_id, self.settings, self.clock)
+        self.watchers = Watchers(self.settings.watch_updates)
+        self.builds = Builds(store)
+        self.placement = Placement(self, self.hosts)
+        self.replays = Replays(self)
+        self.loading = Loading(self)
+        self.recovery = Recovery(self)
+        self.timers = Timers(
+            self.clock,
+            lambda before_us, limit: asyncio.to_thread(store.due_timers, before_us, limit),
+            self._timer_due,
+            window_s=self.settings.timer_window_s,
+            batch=self.settings.timer_batch,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._births: dict[str, asyncio.Future[bool]] = {}  # of sessions whose rows are not durable yet
+
+    # Life.
+
+    async def start(self) -> None:
+        """Take up every session that was alive, and keep looking after them."""
+        await self.recovery.recover()
+        self.spawn(self.recovery.watch_over())
+
+    async def close(self) -> None:
+        """Cut the hosts and forget the sessions: all that counts is durable, and the next start takes it up."""
+        for task in list(self._tasks):
+            task.cancel()
+        for actor in list(self.actors.values()):
+            actor.drop()
+        for connection in self.hosts:
+            connection.close("the coordinator is shutting down")
+        self.timers.close()
+        self.watchers.fail_all(PerdureError("P0207", "the coordinator is shutting down"))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the coordinator failed", exc_info=error)
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back in the loop's next turn."""
+        asyncio.get_running_loop().call_soon(callback)
+
+    # Hosts.
+
+    def connect(self, end: HostEnd, drain: Drain | None = None) -> Connection:
+        """A host has dialled in; its first message has to be a hello. `drain` paces bulk where the link can be full."""
+        return Connection(self, end, drain)
+
+    def disconnect(self, connection: Connection, reason: str) -> None:
+        """The link is gone, or is to be: its sessions are placed again."""
+        if connection.closed:
+            return
+        connection.closed = True
+        connection.end.closed(reason)
+        if self.hosts.remove(connection):
+            log.info("host %s is gone: %s", connection.host_id, reason)
+        sessions, connection.sessions = connection.sessions, set()
+        for session_id, epoch in sessions:
+            actor = self.actors.get(session_id)
+            if actor is not None and actor.connection is connection and actor.state.epoch == epoch:
+                actor.connection, actor.pid = None, 0
+                actor.handle(ev.HostGone(reason))
+                actor.settle()
+        self.replays.host_gone(connection, reason)
+
+    def receive(self, connection: Connection, message: rpb.FromHost) -> None:
+        """Take a message of a host. Raises `PerdureError` when the host itself makes no sense (P0208, P0702)."""
+        connection.heard_us = self.clock.now_us()
+        kind = message.WhichOneof("message")
+        if kind == "hello":
+            self.hosts.greet(connection, message.hello)
+            log.info("host %s has dialled in", connection.host_id)
+            self.placement.pump()
+        elif not connection.host_id:
+            raise PerdureError("P0702", "a host's first message has to be its hello")
+        elif kind == "heartbeat":
+            self.hosts.beat(connection)
+        elif kind is not None:
+            self._of_session(connection, kind, getattr(message, kind))
+
+    def _of_session(self, connection: Connection, kind: str, body: Any) -> None:
+        if self.replays.takes(connection, kind, body):
+            return
+        actor = self.actors.get(body.session_id)
+        if actor is not None and (actor.connection is connection or body.epoch != actor.state.epoch):
+            event = EVENTS[kind](self, actor, body)
+            if event is not None:
+                actor.handle(event, body, connection)
+        elif kind in {"attached", "live", "records", "waiting"}:
+            kill_runner(connection, body.session_id, body.epoch, "fenced: the session is not here")
+        if kind in {"done", "lost", "suspended"}:
+            self.placement.released(connection, body.session_id, body.epoch)
+
+    async def fetch_blob(self, digest: str) -> AsyncIterator[bytes]:
+        """The pieces of a build or a payload. P0209 when it is not there, P0212 when `digest` is none."""
+        chunks = await asyncio.to_thread(self.blobs.chunks, digest)
+        while (chunk := await asyncio.to_thread(next, chunks, b"")) != b"":
+            yield chunk
+
+    # Sessions.
+
+    async def begin(self, record: SessionRecord, copy_from: tuple[str, int] | None = None) -> bool:
+        """Make a session and want a runner for it; False when there is one of this id already.
+
+        `copy_from`: the session and the last `seq` of the history that it begins with. Returns when it is durable.
+        Raises P0213 when too many wait for a host.
+        """
+        if self.placement.full:
+            raise PerdureError("P0213", f"{len(self.placement)} sessions wait for a host already", help="add a host")
+        await self.builds.of(record.build_id)
+        await self.builds.vars_of(record.deployment_id)
+        if record.session_id in self.actors:
+            return False
+        next_seq = copy_from[1] + 1 if copy_from else 1
+        actor = Actor(self, record, SessionState(next_seq=next_seq, durable=record.durable))
+        self.actors[record.session_id] = actor
+        birth: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._births[record.session_id] = birth
+        if copy_from is None:
+            actor.unborn = record
+            actor.handle(ev.RunnerWanted())
+        if actor.unborn is not None or copy_from is not None:
+            actor.unborn = None
+            actor.writer.submit(_insertion(record, copy_from), lambda result: self._inserted(actor, result))
+        if copy_from is not None:
+            actor.handle(ev.RunnerWanted())
+        return await birth
+
+    def _inserted(self, actor: Actor, result: Result) -> None:
+        match result:
+            case Done(value):
+                self.born(actor, bool(value))
+                if not value:
+                    actor.drop()
+            case Failed(error):
+                self.unborn(actor, error)
+                actor.drop()
+
+    def born(self, actor: Actor, new: bool = True) -> None:
+        """The session's row is durable; not `new`: there was one of this id."""
+        if (birth := self._births.pop(actor.session_id, None)) is not None and not birth.done():
+            birth.set_result(new)
+
+    def unborn(self, actor: Actor, error: Exception) -> None:
+        if (birth := self._births.pop(actor.session_id, None)) is not None and not birth.done():
+            birth.set_exception(error)
+
+    def remove(self, actor: Actor) -> None:
+        """`actor` has dropped itself."""
+        if self.actors.get(actor.session_id) is actor:
+            del self.actors[actor.session_id]
+
+    def ended(self, actor: Actor) -> None:
+        """The end of the session is durable."""
+        actor.drop()
+        session_id = actor.session_id
+        if self.watchers.watched(session_id):
+            record = self.store.load_session(session_id)
+            if record is not None:
+                self.watchers.push(session_id, Update(session=session_message(record, None)))
+            self.watchers.close(session_id)
+        self.builds.session_ended(actor.record.project, actor.record.deployment_id)
+
+    def forgotten(self, actor: Actor, code: str, message: str) -> None:
+        """What is in memory of a session could not be stored."""
+        log.error("session %s left memory: %s %s", actor.session_id, code, message)
+        self.watchers.fail(actor.session_id, PerdureError(code or "P0209", message))
+
+    def _timer_due(self, session_id: str) -> None:
+        event = ev.TimerDue(self.clock.now_us())
+        if (actor := self.actors.get(session_id)) is not None:
+            actor.handle(event)
+        else:
+            self.spawn(self.loading.deliver(session_id, event))
+
+    # Telling.
+
+    def publish_session(self, actor: Actor) -> None:
+        if self.watchers.watched(actor.session_id):
+            self.watchers.push(actor.session_id, Update(session=session_message(actor.record, actor)))
+
+    def publish_records(self, session_id: str, entries: Sequence[jpb.Entry], lines: Sequence[jpb.LogLine]) -> None:
+        for entry in entries:
+            self.watchers.push(session_id, Update(entry=entry))
+        for line in lines:
+            self.watchers.push(session_id, Update(log=line))
+
+    # Faults, for tests and `perdure check`.
+
+    def inject(self, actor: Actor, fault: Fault) -> None:
+        match fault:
+            case "kill-coordinator":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "kill-host":
+                if actor.connection is not None:
+                    actor.connection.close("fault injection")
+            case "kill-runner":
+                epoch = actor.state.epoch
+                if actor.connection is not None:
+                    kill_runner(actor.connection, actor.session_id, epoch, "fault injection")
+                actor.handle(ev.RunnerLost(epoch, "fault injection", exit_code=-signal.SIGKILL))
+                actor.settle()
+
+
+def _insertion(record: SessionRecord, copy_from: tuple[str, int] | None) -> Mutation[bool]:
+    def insert(transaction: Transaction) -> bool:
+        inserted = transaction.insert_session(record)
+        if inserted and copy_from is not None:
+            transaction.copy_entries(copy_from[0], record.session_id, copy_from[1])
+        return inserted
+
+    return Mutation(insert)

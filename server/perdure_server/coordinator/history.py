@@ -1,0 +1,83 @@
+"""What a runner gets to begin with: Start, and the journal in pages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from perdure_proto.v1 import journal_pb2 as pb
+from perdure_proto.v1 import runner_pb2 as rpb
+
+from perdure_server.coordinator.messages import timestamp
+from perdure_server.store import LogPosition, SessionRecord, inline
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+
+async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entries: int) -> rpb.Start:
+    """Everything that the runner of `record` needs but the history."""
+    build = await c.builds.of(record.build_id)
+    settings = c.settings.limits
+    logged = LogPosition() if epoch == 1 else await asyncio.to_thread(c.store.last_log, record.session_id)
+    return rpb.Start(
+        session_id=record.session_id,
+        epoch=epoch,
+        build=record.build_id,
+        entry_point=record.entry_point,
+        event=record.event,
+        vars=await c.builds.vars_of(record.deployment_id),
+        activities=build.activities,
+        limits=rpb.Limits(
+            payload_bytes=build.limits.get("payload_bytes", settings.payload_bytes),
+            journal_entries=settings.journal_entries,
+            log_bytes=settings.log_bytes,
+            log_line_bytes=build.limits.get("log_line_bytes", settings.log_line_bytes),
+            memory_bytes=build.limits.get("memory_bytes", settings.memory_bytes),
+        ),
+        hash_seed=record.hash_seed,
+        key=c.keys.session_key(record.origin_id or record.session_id),
+        history_entries=entries,
+        logged_ordinal=logged.ordinal,
+        logged_index=logged.index,
+        python=build.python,
+        durable=record.durable,
+        created_at=timestamp(record.created_us),
+        project=record.project,
+    )
+
+
+async def pages(c: Coordinator, session_id: str, epoch: int, entries: int) -> AsyncIterator[rpb.HistoryPage]:
+    """The first `entries` entries of the journal, large payloads put back; at least one page, the last one marked."""
+    after = 0
+    while after < entries:
+        limit = min(c.settings.page_entries, entries - after)
+        page = await asyncio.to_thread(_read_page, c, session_id, after, limit)
+        after += len(page.entries)
+        page.session_id, page.epoch, page.last = session_id, epoch, after >= entries
+        if not page.entries:
+            page.last, after = True, entries
+        yield page
+    if not entries:
+        yield rpb.HistoryPage(session_id=session_id, epoch=epoch, last=True)
+
+
+def _read_page(c: Coordinator, session_id: str, after: int, limit: int) -> rpb.HistoryPage:
+    """At most `limit` entries and, but for a single large one, `page_bytes`."""
+    rows = c.store.entries(session_id, after, limit)
+    page = rpb.HistoryPage()
+    room = c.settings.page_bytes
+    for row in rows:
+        room -= len(row)
+        if room < 0 and page.entries:
+            break
+        entry = pb.Entry.FromString(row)
+        if entry.outcome.blob or entry.resolution.payload.blob:
+            inline(entry, c.blobs)
+            large = entry.outcome.size or entry.resolution.payload.size
+            if page.entries and large > room:
+                break
+            room -= large
+        page.entries.append(entry)
+    return page

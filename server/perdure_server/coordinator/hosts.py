@@ -1,0 +1,154 @@
+"""The hosts that have dialled in, and how busy they are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from perdure_proto.v1.runner_pb2 import STOP_KIND_KILL, FromHost, Heartbeat, HostHello, Stop, ToHost, Welcome
+
+from perdure_server.coordinator.clock import Clock, Handle
+from perdure_server.coordinator.settings import PROTOCOL_VERSION, Settings
+from perdure_server.core.errors import PerdureError
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+Drain = Callable[[], Awaitable[None]]
+
+
+class HostEnd(Protocol):
+    """What a coordinator sees of a host; the same as in `perdure_runner.host.link`, which we may not import."""
+
+    def receive(self, message: ToHost) -> None: ...
+
+    def closed(self, reason: str) -> None: ...
+
+
+class Connection:
+    """One host's link to the coordinator: the `Coordinator` of architecture.md, as that host sees it."""
+
+    def __init__(self, coordinator: Coordinator, end: HostEnd, drain: Drain | None) -> None:
+        self.end = end
+        self.hello = HostHello()
+        self.sessions: set[tuple[str, int]] = set()  # (session, epoch) that it was given
+        self.heard_us = 0
+        self.closed = False
+        self._coordinator = coordinator
+        self._drain = drain
+
+    @property
+    def host_id(self) -> str:
+        return self.hello.host_id
+
+    @property
+    def room(self) -> int:
+        return 0 if self.closed else max(0, self.hello.capacity - len(self.sessions))
+
+    def receive(self, message: FromHost) -> None:
+        """Take a message. Never blocks; raises `PerdureError` P0208 or P0702 only for what is no conversation."""
+        self._coordinator.receive(self, message)
+
+    def fetch_blob(self, digest: str) -> object:
+        return self._coordinator.fetch_blob(digest)
+
+    def send(self, message: ToHost) -> None:
+        if not self.closed:
+            self.end.receive(message)
+
+    async def drain(self) -> None:
+        """Wait until the host can take more bulk."""
+        if self._drain is not None:
+            await self._drain()
+
+    def close(self, reason: str) -> None:
+        self._coordinator.disconnect(self, reason)
+
+
+class Hosts:
+    """All connections by host id."""
+
+    def __init__(self, coordinator_id: str, settings: Settings, clock: Clock) -> None:
+        self._coordinator_id = coordinator_id
+        self._settings = settings
+        self._clock = clock
+        self._connections: dict[str, Connection] = {}
+        self._checks: dict[str, Handle] = {}
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._connections.values()))
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def greet(self, connection: Connection, hello: HostHello) -> None:
+        """Join a host. One that comes again has lost its old link."""
+        if hello.protocol_version != PROTOCOL_VERSION:
+            raise PerdureError(
+                "P0208",
+                f"host {hello.host_id} speaks protocol {hello.protocol_version}, this coordinator {PROTOCOL_VERSION}",
+                help="install the same version of perdure on both sides",
+            )
+        if not hello.host_id or not hello.capacity:
+            raise PerdureError("P0702", "a host has to have a name and a capacity")
+        if (old := self._connections.get(hello.host_id)) is not None:
+            old.close("the host has dialled in again")
+        connection.hello.CopyFrom(hello)
+        self._connections[hello.host_id] = connection
+        heartbeat_ms = int(self._settings.heartbeat_s * 1000)
+        connection.send(
+            ToHost(
+                welcome=Welcome(
+                    protocol_version=PROTOCOL_VERSION, coordinator_id=self._coordinator_id, heartbeat_ms=heartbeat_ms
+                )
+            )
+        )
+        self._watch(connection)
+
+    def beat(self, connection: Connection) -> None:
+        connection.send(ToHost(heartbeat=Heartbeat(at_us=self._clock.now_us())))
+
+    def remove(self, connection: Connection) -> bool:
+        """Forget it; False when it was not there."""
+        if self._connections.get(connection.host_id) is not connection:
+            return False
+        del self._connections[connection.host_id]
+        self._checks.pop(connection.host_id).cancel()
+        return True
+
+    def choose(self, session_id: str, python: str = "") -> Connection | None:
+        """The least loaded host, by share of its capacity, that has room, the interpreter, and not the session.
+
+        A host tells sessions apart by their ids: a replay and the session itself cannot be on the same one.
+        """
+        fitting = [
+            c
+            for c in self._connections.values()
+            if c.room and _has(c.hello, python) and all(taken != session_id for taken, _ in c.sessions)
+        ]
+        return min(fitting, key=lambda c: len(c.sessions) / c.hello.capacity, default=None)
+
+    def _watch(self, connection: Connection) -> None:
+        """Close the link of a host that falls silent. Heartbeats come far more often than this looks."""
+        connection.heard_us = self._clock.now_us()
+        timeout_us = int(self._settings.host_timeout_s * 1e6)
+
+        def check() -> None:
+            silent_us = self._clock.now_us() - connection.heard_us
+            if silent_us >= timeout_us:
+                connection.close(f"the host was silent for {silent_us / 1e6:.0f} s")
+            else:
+                later = connection.heard_us + timeout_us
+                self._checks[connection.host_id] = self._clock.call_at(later, check)
+
+        self._checks[connection.host_id] = self._clock.call_at(connection.heard_us + timeout_us, check)
+
+
+def _has(hello: HostHello, python: str) -> bool:
+    """An empty `python` means the host's own; a path is the host's business."""
+    return not python or "/" in python or python in hello.pythons
+
+
+def kill_runner(connection: Connection, session_id: str, epoch: int, reason: str) -> None:
+    stop = Stop(session_id=session_id, epoch=epoch, kind=STOP_KIND_KILL, reason=reason)
+    connection.send(ToHost(stop=stop))

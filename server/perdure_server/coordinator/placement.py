@@ -1,0 +1,122 @@
+"""Which host runs which session, and how a session gets there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from perdure_proto.v1.runner_pb2 import Start, ToHost
+
+from perdure_server.coordinator import history
+from perdure_server.coordinator.hosts import Connection, Hosts
+from perdure_server.core import events as ev
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import Phase, Runner
+from perdure_server.store import Done, Failed, Mutation, Result, SessionUpdate, Transaction
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.actor import Actor
+    from perdure_server.coordinator.engine import Coordinator
+
+
+class Placement:
+    """The queue of sessions that want a runner, and the sending of histories."""
+
+    def __init__(self, coordinator: Coordinator, hosts: Hosts) -> None:
+        self._c = coordinator
+        self._hosts = hosts
+        self._queue: deque[Actor] = deque()
+        self._sending = asyncio.Semaphore(coordinator.settings.placing_limit)
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def full(self) -> bool:
+        return len(self._queue) >= self._c.settings.queue_limit
+
+    def want(self, actor: Actor, after_s: float) -> None:
+        """Find a host for `actor`, at once or after `after_s` seconds."""
+        if after_s:
+            actor.arm("backoff", after_s, lambda: self.want(actor, 0))
+            return
+        self._queue.append(actor)
+        self.pump()
+
+    def pump(self) -> None:
+        """Give room to those that wait, in order; one that needs what no host has lets others pass."""
+        passed: list[Actor] = []
+        while self._queue and any(host.room for host in self._hosts):
+            actor = self._queue.popleft()
+            if actor.dropped or actor.state.runner is not Runner.WANTED:
+                continue
+            host = self._hosts.choose(actor.session_id, self._c.builds.python(actor.record.build_id))
+            if host is None:
+                passed.append(actor)
+                continue
+            actor.connection = host
+            actor.handle(ev.Placed())
+        self._queue.extendleft(reversed(passed))
+
+    def begin(self, actor: Actor, epoch: int) -> None:
+        """Fence off earlier runners durably, then send the session to its host."""
+        connection = actor.connection
+        assert connection is not None
+        connection.sessions.add((actor.session_id, epoch))
+        session_id = actor.session_id
+        unborn, actor.unborn = actor.unborn, None
+
+        def raise_epoch(transaction: Transaction) -> int:
+            if unborn is not None:
+                transaction.insert_session(unborn)
+            raised = transaction.raise_epoch(session_id)
+            transaction.update_session(
+                session_id, SessionUpdate(state=Phase.RUNNING.value, waiting=None, wake_at_us=None)
+            )
+            return raised
+
+        def raised(result: Result) -> None:
+            if actor.dropped:
+                return
+            match result:
+                case Done(value) if value == epoch:
+                    self._c.born(actor)
+                    self._c.spawn(self._send(actor, epoch, connection))
+                case Failed(error):
+                    self._c.unborn(actor, error)
+                    actor.handle(ev.StorageFailed(result.code or "P0209", str(error)))
+                case _:
+                    actor.handle(ev.Fenced())
+
+        actor.writer.submit(Mutation(raise_epoch), raised)
+
+    def released(self, connection: Connection, session_id: str, epoch: int) -> None:
+        """The host has room again."""
+        if (session_id, epoch) in connection.sessions:
+            connection.sessions.discard((session_id, epoch))
+            if self._queue:
+                self._c.soon(self.pump)
+
+    async def _send(self, actor: Actor, epoch: int, connection: Connection) -> None:
+        """Start and history; given up as soon as the session or the host has gone elsewhere."""
+
+        def current() -> bool:
+            return not (actor.dropped or connection.closed) and actor.state.epoch == epoch
+
+        try:
+            start: Start | None = await history.start_message(self._c, actor.record, epoch, actor.state.next_seq - 1)
+            async with self._sending:
+                async for page in history.pages(self._c, actor.session_id, epoch, actor.state.next_seq - 1):
+                    if not current():
+                        return
+                    for entry in page.entries:
+                        actor.waits.note(entry)
+                    if start is not None:
+                        connection.send(ToHost(start=start))
+                        start = None
+                    connection.send(ToHost(history=page))
+                    await connection.drain()
+        except PerdureError as error:
+            if current():
+                actor.handle(ev.Doomed(error.code, str(error)))

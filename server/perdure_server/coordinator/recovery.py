@@ -1,0 +1,103 @@
+"""Taking up what was alive: at the start, and whenever something is found stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from perdure_proto.v1 import journal_pb2 as pb
+
+from perdure_server.coordinator.waits import wait_point
+from perdure_server.core import events as ev
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import Phase, Stop
+from perdure_server.store import SessionRecord
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+log: Final = logging.getLogger("perdure.coordinator")
+
+# The sweep reads every living session's row: it may take this share of the time at most.
+_SWEEP_SHARE: Final = 0.01
+_OVERDUE_US: Final = 2_000_000
+
+
+class Recovery:
+    """Finds sessions that are alive in the store while nothing is under way for them."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._c = coordinator
+        self.found_stuck = 0  # by sweeps: a metric that should stay 0
+
+    async def recover(self) -> None:
+        """At the start: everything alive has lost its runner with the last coordinator."""
+        revived = await self._sweep(self._c.clock.now_us())
+        await self._c.timers.read_window()
+        if revived:
+            log.info("took up %d sessions", revived)
+
+    async def watch_over(self) -> None:
+        """For ever: read the timers' windows, and sweep."""
+        next_sweep = time.monotonic() + self._c.settings.sweep_s
+        while True:
+            await asyncio.sleep(self._pause_s(next_sweep))
+            try:
+                if self._c.timers.horizon_us - self._c.clock.now_us() < self._c.settings.timer_window_s * 5e5:
+                    await self._c.timers.read_window()
+                if time.monotonic() >= next_sweep:
+                    next_sweep = await self._timed_sweep()
+            except PerdureError as error:
+                log.error("the sweep failed: %s", error)  # noqa: TRY400  # told; the next one tries again
+
+    def _pause_s(self, next_sweep: float) -> float:
+        """Until the next sweep, or until half of the timers' window has passed; never less than a moment."""
+        window_us = self._c.timers.horizon_us - self._c.settings.timer_window_s * 5e5 - self._c.clock.now_us()
+        return max(0.1, min(next_sweep - time.monotonic(), window_us / 1e6))
+
+    async def _timed_sweep(self) -> float:
+        began = time.monotonic()
+        stuck = await self._sweep(self._c.clock.now_us() - _OVERDUE_US)
+        now = time.monotonic()
+        if stuck:
+            self.found_stuck += stuck
+            log.warning("found %d sessions stuck; %d since the start", stuck, self.found_stuck)
+        return now + max(self._c.settings.sweep_s, (now - began) / _SWEEP_SHARE)
+
+    async def _sweep(self, overdue_us: int) -> int:
+        """Get going what should go; how many."""
+        suspects = await asyncio.to_thread(self._suspects, overdue_us)
+        revived = 0
+        for session_id in suspects:
+            if session_id not in self._c.actors and not self._c.placement.full:
+                revived += await self._revive(session_id)
+        return revived
+
+    def _suspects(self, overdue_us: int) -> list[str]:
+        return [row.session_id for row in self._c.store.alive_sessions() if self._suspect(row, overdue_us)]
+
+    def _suspect(self, row: SessionRecord, overdue_us: int) -> bool:
+        if row.session_id in self._c.actors:
+            return False
+        if row.state != Phase.WAITING.value or row.waiting is None or row.stop_requested is not None:
+            return True
+        if row.wake_at_us is not None and row.wake_at_us <= overdue_us:
+            return True
+        wait = wait_point(pb.Entry.FromString(row.waiting))
+        return wait.signals is not None and any(wait.takes(s.name) for s in self._c.store.signals(row.session_id))
+
+    async def _revive(self, session_id: str) -> bool:
+        """Look again, now at the newest row, and do what has to be done; False when that is nothing."""
+        actor = await self._c.loading.actor(session_id)
+        if actor is None:
+            return False
+        stop = actor.record.stop_requested
+        if stop is not None and actor.state.stop is Stop.NONE:
+            actor.handle(ev.StopRequested(str(stop.get("reason", "")), grace_s=self._c.settings.grace_s))
+        for signal in list(actor.signals):
+            actor.handle(ev.SignalArrived(signal.name))
+        actor.handle(ev.TimerDue(self._c.clock.now_us()))
+        actor.settle()
+        return not actor.dropped

@@ -1,0 +1,50 @@
+"""What a coordinator can be told. Names say their units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from perdure_proto.v1.journal_pb2 import Entry
+
+from perdure_server.core.state import Rules
+
+Fault = Literal["kill-runner", "kill-host", "kill-coordinator"]
+Faults = Callable[[str, int, Entry], Fault | None]
+
+PROTOCOL_VERSION: Final = 1
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What one session may use. 0: no limit (memory only)."""
+
+    payload_bytes: int = 64 * MIB
+    journal_entries: int = 1_000_000
+    log_bytes: int = 64 * MIB
+    log_line_bytes: int = 16 * 1024
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    rules: Rules = field(default_factory=Rules)
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    linger_s: float = 0.02  # how long records that nobody waits for may stay to share a transaction
+    grace_s: float = 10.0  # between a polite stop and the kill
+    page_entries: int = 500  # of history, in one message
+    page_bytes: int = 4 * MIB
+    queue_limit: int = 10_000  # sessions that wait for a host
+    placing_limit: int = 32  # histories being read and sent at once
+    sweep_s: float = 5.0
+    timer_window_s: float = 60.0  # timers nearer than this are in memory
+    timer_batch: int = 1_000  # of them at most, read at once
+    heartbeat_s: float = 2.0
+    host_timeout_s: float = 10.0  # without a message
+    watch_updates: int = 10_000  # that one watcher may be behind
+    event_bytes: int = 4 * MIB
+    signal_bytes: int = MIB
+    build_bytes: int = 256 * MIB  # of a tarball
+    faults: Faults | None = None  # asked after every durable entry, before it is acknowledged; for tests and `check`

@@ -1,0 +1,140 @@
+"""New sessions: from a request, and from the history of another one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from perdure_proto.v1 import control_pb2 as pb
+from perdure_proto.v1 import journal_pb2 as jpb
+from perdure_server.core import ids
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import Phase
+from perdure_server.store import Deployment, SessionRecord
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+_SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+_ENTRY_POINT: Final = re.compile(r"[^:\0]+\.py:[^:\0]+")
+_LAST_ROWS: Final = frozenset(
+    {jpb.ENTRY_KIND_ACTIVITY, jpb.ENTRY_KIND_MARKER, jpb.ENTRY_KIND_SYSTEM, jpb.ENTRY_KIND_RESOLVED}
+)
+
+
+def new_id(c: Coordinator, prefix: str) -> str:
+    return ids.make_id(prefix, c.clock.now_us(), secrets.token_bytes(ids.RANDOM_BYTES))
+
+
+async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.StartSessionResponse:
+    """Start a session, or find the one that was started under the same id.
+
+    Raises P0114 bad entry point, P0201 event is no JSON, P0206 no active deployment, P0212 unknown build,
+    P0213 too many sessions wait, P0402 event too large.
+    """
+    session_id = request.session_id
+    if session_id:
+        if not _SESSION_ID.fullmatch(session_id):
+            raise PerdureError("P0103", f"{session_id[:80]!r} is no session id", help="letters, digits and _ . : -")
+        if (state := await _state_of(c, session_id)) is not None:
+            return pb.StartSessionResponse(session_id=session_id, state=state)
+    if not _ENTRY_POINT.fullmatch(request.entry_point):
+        raise PerdureError("P0114", f"{request.entry_point!r} is no entry point", help="name it as file.py:handler")
+    deployment = await _deployment(c, request.project, needed=not request.build_id)
+    record = SessionRecord(
+        session_id=session_id or new_id(c, ids.SESSION),
+        project=deployment.project if deployment else request.project,
+        build_id=request.build_id or (deployment.build_id if deployment else ""),
+        deployment_id=deployment.deployment_id if deployment else "",
+        entry_point=request.entry_point,
+        event=_event(request.event, c.settings.event_bytes),
+        created_us=c.clock.now_us(),
+        hash_seed=c.hash_seed,
+        durable=not request.not_durable,
+    )
+    new = await c.begin(record)
+    state = Phase.CREATED.value if new else await _state_of(c, record.session_id)
+    return pb.StartSessionResponse(session_id=record.session_id, state=state or Phase.CREATED.value)
+
+
+async def _state_of(c: Coordinator, session_id: str) -> str | None:
+    if (actor := c.actors.get(session_id)) is not None:
+        return actor.state.phase.value
+    record = c.store.load_session(session_id)
+    return record.state if record else None
+
+
+def _event(event: bytes, limit: int) -> bytes:
+    if len(event) > limit:
+        raise PerdureError("P0402", f"the event has {len(event)} bytes, more than {limit}")
+    try:
+        json.loads(event or b"null")
+    except (ValueError, RecursionError) as error:
+        raise PerdureError("P0201", f"the event is no JSON: {error}") from None
+    return event or b"null"
+
+
+async def _deployment(c: Coordinator, project: str, *, needed: bool) -> Deployment | None:
+    """The active deployment of `project`; of the only project there is, when none is named."""
+    if not project and needed:
+        projects = c.store.projects()
+        if len(projects) != 1:
+            known = ", ".join(projects) or "none is deployed yet"
+            raise PerdureError("P0206", f"name a project; known: {known}", help="`perdure deploy DIR` makes one live")
+        project = projects[0]
+    deployment = await c.builds.active(project)
+    if deployment is None and needed:
+        raise PerdureError(
+            "P0206", f"project {project!r} has no active deployment", help="`perdure deploy DIR` makes one live"
+        )
+    return deployment
+
+
+async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.StartSessionResponse:
+    """A new session that begins with the entries 1..from_seq of another, perhaps on another build.
+
+    Raises P0204, P0212, P0214 when from_seq is not the last row of a call.
+    """
+    source = c.store.load_session(request.session_id)
+    if source is None:
+        raise PerdureError("P0204", f"unknown session {request.session_id!r}")
+    await asyncio.to_thread(_check_boundary, c, source, request.from_seq)
+    record = SessionRecord(
+        session_id=new_id(c, ids.SESSION),
+        project=source.project,
+        build_id=request.build_id or source.build_id,
+        deployment_id=source.deployment_id,
+        entry_point=source.entry_point,
+        event=source.event,
+        created_us=c.clock.now_us(),
+        hash_seed=source.hash_seed,
+        durable=source.durable,
+        forked_from=source.session_id,
+        origin_id=source.origin_id or source.session_id,
+    )
+    await c.begin(record, copy_from=(source.session_id, request.from_seq))
+    return pb.StartSessionResponse(session_id=record.session_id, state=Phase.CREATED.value)
+
+
+def _check_boundary(c: Coordinator, source: SessionRecord, from_seq: int) -> None:
+    """A history may be cut only where no call is in the middle of its rows."""
+    last_row: dict[tuple[str, int], int] = {}
+    complete: set[int] = set()
+    for row in c.store.entries(source.session_id):
+        entry = jpb.Entry.FromString(row)
+        last_row[entry.lane, entry.ordinal] = entry.seq
+        if entry.kind in _LAST_ROWS:
+            complete.add(entry.seq)
+    boundaries = sorted({0, *(seq for seq in last_row.values() if seq in complete)})
+    if from_seq in boundaries:
+        return
+    near = [max((b for b in boundaries if b < from_seq), default=None), min((b for b in boundaries if b > from_seq), default=None)]
+    places = " or ".join(str(b) for b in near if b is not None)
+    raise PerdureError(
+        "P0214",
+        f"entry {from_seq} of {source.session_id} is not the end of a call",
+        help=f"fork from {places}; `perdure sessions history` shows all entries",
+    )

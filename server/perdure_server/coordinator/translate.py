@@ -1,0 +1,71 @@
+"""Messages of a host as events of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure_proto.v1 import runner_pb2 as pb
+
+from perdure_server.coordinator.waits import wait_point
+from perdure_server.coordinator.writer import examine
+from perdure_server.core import events as ev
+from perdure_server.core.state import Phase
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.actor import Actor
+    from perdure_server.coordinator.engine import Coordinator
+
+_ENDS: Final = {
+    pb.DONE_STATE_COMPLETED: Phase.COMPLETED,
+    pb.DONE_STATE_FAILED: Phase.FAILED,
+    pb.DONE_STATE_STOPPED: Phase.STOPPED,
+    pb.DONE_STATE_DIVERGED: Phase.DIVERGED,
+}
+
+
+def _attached(_c: Coordinator, actor: Actor, body: pb.Attached) -> ev.Event:
+    if body.epoch == actor.state.epoch:
+        actor.pid = body.pid
+    return ev.Attached(body.epoch)
+
+
+def _live(_c: Coordinator, _actor: Actor, _body: pb.Live) -> None:
+    """That a replay is over changes nothing for the coordinator."""
+
+
+def _records(c: Coordinator, _actor: Actor, body: pb.Records) -> ev.Event:
+    return examine(body, c.settings.limits.payload_bytes)
+
+
+def _waiting(c: Coordinator, actor: Actor, body: pb.Waiting) -> ev.Event:
+    waited = actor.waits.get(body.lane, body.ordinal)
+    if waited is None:
+        return ev.Misbehaved(body.epoch, f"it waits for call {body.ordinal} of lane {body.lane!r}, which is no wait")
+    return ev.WaitBegan(body.epoch, wait_point(waited), c.clock.now_us())
+
+
+def _suspended(_c: Coordinator, _actor: Actor, body: pb.Suspended) -> ev.Event:
+    return ev.Suspended(body.epoch)
+
+
+def _done(_c: Coordinator, _actor: Actor, body: pb.Done) -> ev.Event:
+    phase = _ENDS.get(body.state)
+    if phase is None:
+        return ev.Misbehaved(body.epoch, f"it ended in state {body.state}")
+    return ev.DoneReceived(body.epoch, body.no, phase)
+
+
+def _lost(_c: Coordinator, _actor: Actor, body: pb.Lost) -> ev.Event:
+    return ev.RunnerLost(body.epoch, body.reason, body.exit_code, body.code, body.reason, body.fatal)
+
+
+EVENTS: Final[dict[str, Callable[[Coordinator, Actor, Any], ev.Event | None]]] = {
+    "attached": _attached,
+    "live": _live,
+    "records": _records,
+    "waiting": _waiting,
+    "suspended": _suspended,
+    "done": _done,
+    "lost": _lost,
+}

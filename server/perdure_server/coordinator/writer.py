@@ -1,0 +1,241 @@
+"""From a session's records to the store: numbered, bounded, batched, written in order, and acknowledged.
+
+This is the path that every durable step takes, so it costs no task, no await and one serialisation per entry. Only
+payloads that have to go to the blob store first take a detour through a thread; what follows them waits its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from perdure_proto.v1 import journal_pb2 as pb
+from perdure_proto.v1.runner_pb2 import Records
+
+from perdure_server.core import events as ev
+from perdure_server.core.errors import PerdureError
+from perdure_server.store import SPILL_BYTES, Append, Done, Failed, Fenced, Item, LogRow, Result, SessionUpdate, spill
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.actor import Actor
+
+OnDone = Callable[[], None]
+OnResult = Callable[[Result], None]
+
+_RESOLVED: Final = pb.ENTRY_KIND_RESOLVED
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of one runner that are written together."""
+
+    epoch: int
+    first_seq: int = 0
+    last_no: int = 0
+    entries: list[pb.Entry] = field(default_factory=list)
+    lines: list[pb.LogLine] = field(default_factory=list)
+    large: bool = False  # a payload goes to the blob store
+
+
+def examine(message: Records, payload_bytes: int) -> ev.OfRunner:
+    """The event that a message of records is: numbered without a gap, and nothing that only we may write."""
+    records = message.records
+    if not records:
+        return ev.Misbehaved(message.epoch, "a message of records without one")
+    first = expected = records[0].no
+    entries = 0
+    for record in records:
+        if record.no != expected:
+            return ev.Misbehaved(message.epoch, f"record {record.no} came where {expected} was due")
+        expected += 1
+        if record.HasField("entry"):
+            entries += 1
+            entry = record.entry
+            if entry.kind == _RESOLVED or not entry.kind:
+                return ev.Misbehaved(message.epoch, f"a runner wrote an entry of kind {entry.kind}")
+            if len(entry.outcome.data) > payload_bytes:
+                return ev.Misbehaved(message.epoch, f"a runner recorded a value of {len(entry.outcome.data)} bytes")
+    return ev.RecordsReceived(message.epoch, first, expected - first, entries)
+
+
+class Writer:
+    """Everything that one session writes, in order."""
+
+    def __init__(self, actor: Actor, log_bytes: int) -> None:
+        self._actor = actor
+        self._c = actor.coordinator
+        self._batch: Batch | None = None
+        self._log_bytes = log_bytes
+        self._in_flight = 0
+        self._held: deque[tuple[Callable[[], Item], OnResult]] | None = None
+
+    @property
+    def idle(self) -> bool:
+        return not self._in_flight and self._batch is None and self._held is None
+
+    def add(self, message: Records, first_seq: int) -> None:
+        """Take the records of `message`; their first entry is number `first_seq`."""
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = Batch(message.epoch, first_seq)
+            if not message.sync:
+                self._actor.arm("linger", self._c.settings.linger_s, self.flush)
+        waits = self._actor.waits
+        seq = first_seq
+        for record in message.records:
+            if not record.HasField("entry"):
+                self._add_line(batch, record.log)
+                continue
+            entry = record.entry
+            entry.seq = seq
+            seq += 1
+            waits.note(entry)
+            batch.entries.append(entry)
+            if len(entry.outcome.data) > SPILL_BYTES:
+                batch.large = True
+        batch.last_no = message.records[-1].no
+        if message.sync:
+            self.flush()
+
+    def flush(self) -> None:
+        """Submit what lingers."""
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        self._actor.disarm("linger")
+        self._submit(lambda: self._append(batch), lambda result: self._written(batch, result), large=batch.large)
+
+    def write(
+        self,
+        on_done: OnDone,
+        *,
+        entries: Sequence[pb.Entry] = (),
+        update: SessionUpdate | None = None,
+        consumes: int | None = None,
+        prepare: Callable[[], SessionUpdate] | None = None,
+    ) -> None:
+        """Write rows of the coordinator's own, after all that came before. `prepare` makes the update in a thread."""
+        self.flush()
+        epoch, session_id = self._actor.state.epoch, self._actor.session_id
+
+        def append() -> Append:
+            return Append(
+                session_id,
+                epoch,
+                entries[0].seq if entries else 0,
+                [entry.SerializeToString() for entry in entries],
+                update=prepare() if prepare else update,
+                consumes=consumes,
+            )
+
+        def written(result: Result) -> None:
+            if self._survived(result):
+                self._publish(entries, ())
+                on_done()
+                self._actor.settle()
+
+        self._submit(append, written, large=prepare is not None)
+
+    def submit(self, item: Item, on_result: OnResult) -> None:
+        """Write anything else, after all that came before."""
+        self.flush()
+
+        def written(result: Result) -> None:
+            self._in_flight -= 1
+            on_result(result)
+
+        self._submit(lambda: item, written, large=False)
+
+    def _append(self, batch: Batch) -> Append:
+        if batch.large:
+            for entry in batch.entries:
+                spill(entry, self._c.blobs)
+        return Append(
+            self._actor.session_id,
+            batch.epoch,
+            batch.first_seq,
+            [entry.SerializeToString() for entry in batch.entries],
+            [LogRow(line.ordinal, line.index, line.SerializeToString()) for line in batch.lines],
+        )
+
+    def _submit(self, make: Callable[[], Item], on_result: OnResult, *, large: bool) -> None:
+        self._in_flight += 1
+        if self._held is not None:
+            self._held.append((make, on_result))
+        elif large:
+            self._held = deque([(make, on_result)])
+            self._c.spawn(self._spool())
+        else:
+            self._c.store.submit(make(), on_result)
+
+    async def _spool(self) -> None:
+        """Submit what is held, making each item in a thread, until nothing is."""
+        assert self._held is not None
+        while self._held:
+            make, on_result = self._held[0]
+            try:
+                item = await asyncio.to_thread(make)
+            except PerdureError as error:
+                on_result(Failed(error))
+            else:
+                self._c.store.submit(item, on_result)
+            self._held.popleft()
+        self._held = None
+
+    def _written(self, batch: Batch, result: Result) -> None:
+        if not self._survived(result):
+            return
+        assert isinstance(result, Done)
+        if self._c.settings.faults is not None and self._faulty(batch):
+            return
+        self._publish(batch.entries, batch.lines)
+        actor = self._actor
+        actor.committed_seq = result.value
+        if self._in_flight:
+            # More of this session is being written, perhaps by the same transaction: one acknowledgement for all.
+            actor.acknowledge_soon(batch.epoch, batch.last_no)
+        else:
+            actor.handle(ev.Committed(batch.epoch, batch.last_no))
+            actor.settle()
+
+    def _survived(self, result: Result) -> bool:
+        """Is it durable? If not, the session leaves memory."""
+        self._in_flight -= 1
+        if self._actor.dropped:
+            return False
+        match result:
+            case Done():
+                return True
+            case Fenced():
+                self._actor.handle(ev.Fenced())
+            case Failed(error=error):
+                self._actor.handle(ev.StorageFailed(result.code or "P0209", str(error)))
+        return False
+
+    def _faulty(self, batch: Batch) -> bool:
+        """Ask the fault injection about every entry; a fault suppresses the acknowledgement."""
+        assert self._c.settings.faults is not None
+        for entry in batch.entries:
+            fault = self._c.settings.faults(self._actor.session_id, entry.seq, entry)
+            if fault is not None:
+                self._c.inject(self._actor, fault)
+                return True
+        return False
+
+    def _publish(self, entries: Sequence[pb.Entry], lines: Sequence[pb.LogLine]) -> None:
+        if self._c.watchers.watched(self._actor.session_id):
+            self._c.publish_records(self._actor.session_id, entries, lines)
+
+    def _add_line(self, batch: Batch, line: pb.LogLine) -> None:
+        """Keep a line of output as long as the session's limit allows; the first one beyond it becomes a notice."""
+        limit = self._c.settings.limits.log_bytes
+        if self._log_bytes > limit:
+            return
+        self._log_bytes += len(line.text) + 32
+        if self._log_bytes > limit:
+            line.stream = pb.STREAM_STDERR
+            line.text = f"perdure: P0602: the session has printed more than {limit} bytes; the rest is dropped"
+        batch.lines.append(line)

@@ -1,0 +1,119 @@
+"""`RemoteControl`: what `Control` offers, over a channel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar, cast
+
+import grpc
+from perdure_proto.v1 import control_pb2 as pb
+from perdure_proto.v1 import control_pb2_grpc
+from perdure_proto.v1.journal_pb2 import Entry, LogLine
+from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
+
+from perdure_server.rpc.channel import open_channel
+from perdure_server.rpc.errors import error_of
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT_S: Final = 30.0
+
+
+class RemoteControl:
+    """The `Control` service of a coordinator at `address` (`HOST:PORT` or `unix:PATH`).
+
+    Methods take the request message and return the response message, or an async iterator of messages. They raise
+    `PerdureError`: what the server raised, or P0207 when there is none. `connect_timeout_s` bounds the first contact.
+    """
+
+    def __init__(self, address: str, *, connect_timeout_s: float = 5.0) -> None:
+        self.address = address
+        self._connect_timeout_s = connect_timeout_s
+        self._channel = open_channel(address)
+        self._stub = control_pb2_grpc.ControlStub(self._channel)
+        self._connected = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def get_version(self, request: pb.GetVersionRequest) -> pb.GetVersionResponse:
+        return await self._unary(self._stub.GetVersion, request)
+
+    async def deploy(self, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
+        return await self._unary(self._stub.Deploy, parts, timeout_s=None)
+
+    async def start_session(self, request: pb.StartSessionRequest) -> pb.StartSessionResponse:
+        return await self._unary(self._stub.StartSession, request)
+
+    async def list_sessions(self, request: pb.ListSessionsRequest) -> pb.ListSessionsResponse:
+        return await self._unary(self._stub.ListSessions, request)
+
+    async def get_session(self, request: pb.GetSessionRequest) -> pb.Session:
+        return await self._unary(self._stub.GetSession, request)
+
+    def get_history(self, request: pb.GetHistoryRequest) -> AsyncIterator[Entry]:
+        return self._stream(self._stub.GetHistory, request)
+
+    def get_logs(self, request: pb.GetLogsRequest) -> AsyncIterator[LogLine]:
+        return self._stream(self._stub.GetLogs, request)
+
+    def watch_session(self, request: pb.WatchSessionRequest) -> AsyncIterator[pb.SessionUpdate]:
+        return self._stream(self._stub.WatchSession, request)
+
+    async def signal_session(self, request: pb.SignalSessionRequest) -> pb.SignalSessionResponse:
+        return await self._unary(self._stub.SignalSession, request)
+
+    async def stop_session(self, request: pb.StopSessionRequest) -> pb.StopSessionResponse:
+        return await self._unary(self._stub.StopSession, request)
+
+    async def fork_session(self, request: pb.ForkSessionRequest) -> pb.StartSessionResponse:
+        return await self._unary(self._stub.ForkSession, request)
+
+    async def replay_session(self, request: pb.ReplaySessionRequest) -> pb.ReplaySessionResponse:
+        return await self._unary(self._stub.ReplaySession, request, timeout_s=None)
+
+    def fetch_build(self, request: FetchBlobRequest) -> AsyncIterator[BlobChunk]:
+        return self._stream(self._stub.FetchBuild, request)
+
+    async def list_hosts(self, request: pb.ListHostsRequest) -> pb.ListHostsResponse:
+        return await self._unary(self._stub.ListHosts, request)
+
+    async def _unary(self, method: Any, request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S) -> Any:
+        await self._connect()
+        try:
+            return await cast("Awaitable[Any]", method(request, timeout=timeout_s))
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, self.address) from None
+
+    async def _stream(self, method: Any, request: Any) -> AsyncIterator[Any]:
+        await self._connect()
+        call = method(request)
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, self.address) from None
+        finally:
+            call.cancel()
+
+    async def _connect(self) -> None:
+        """One cheap question with `wait_for_ready`, so that a server that is just coming up is waited for."""
+        if self._connected:
+            return
+        try:
+            await cast(
+                "Awaitable[Any]",
+                self._stub.GetVersion(pb.GetVersionRequest(), timeout=self._connect_timeout_s, wait_for_ready=True),
+            )
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, self.address) from None
+        self._connected = True

@@ -1,0 +1,78 @@
+"""The `Control` service: every rpc is the method of `Control` of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+from perdure_proto.v1 import control_pb2 as pb
+from perdure_proto.v1 import control_pb2_grpc
+from perdure_proto.v1.journal_pb2 import Entry, LogLine
+from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
+
+from perdure_server.coordinator.control import Control
+from perdure_server.core.errors import PerdureError
+from perdure_server.rpc.errors import status_of
+
+
+# ruff: noqa: N802  (the names of the rpcs)
+class ControlServicer(control_pb2_grpc.ControlServicer):
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    async def GetVersion(self, request: pb.GetVersionRequest, context: Any) -> pb.GetVersionResponse:
+        return await _answer(context, self._control.get_version(request))
+
+    async def Deploy(self, request_iterator: AsyncIterator[pb.DeployRequest], context: Any) -> pb.DeployResponse:
+        return await _answer(context, self._control.deploy(request_iterator))
+
+    async def StartSession(self, request: pb.StartSessionRequest, context: Any) -> pb.StartSessionResponse:
+        return await _answer(context, self._control.start_session(request))
+
+    async def ListSessions(self, request: pb.ListSessionsRequest, context: Any) -> pb.ListSessionsResponse:
+        return await _answer(context, self._control.list_sessions(request))
+
+    async def GetSession(self, request: pb.GetSessionRequest, context: Any) -> pb.Session:
+        return await _answer(context, self._control.get_session(request))
+
+    def GetHistory(self, request: pb.GetHistoryRequest, context: Any) -> AsyncIterator[Entry]:
+        return _answers(context, self._control.get_history(request))
+
+    def GetLogs(self, request: pb.GetLogsRequest, context: Any) -> AsyncIterator[LogLine]:
+        return _answers(context, self._control.get_logs(request))
+
+    def WatchSession(self, request: pb.WatchSessionRequest, context: Any) -> AsyncIterator[pb.SessionUpdate]:
+        return _answers(context, self._control.watch_session(request))
+
+    async def SignalSession(self, request: pb.SignalSessionRequest, context: Any) -> pb.SignalSessionResponse:
+        return await _answer(context, self._control.signal_session(request))
+
+    async def StopSession(self, request: pb.StopSessionRequest, context: Any) -> pb.StopSessionResponse:
+        return await _answer(context, self._control.stop_session(request))
+
+    async def ForkSession(self, request: pb.ForkSessionRequest, context: Any) -> pb.StartSessionResponse:
+        return await _answer(context, self._control.fork_session(request))
+
+    async def ReplaySession(self, request: pb.ReplaySessionRequest, context: Any) -> pb.ReplaySessionResponse:
+        return await _answer(context, self._control.replay_session(request))
+
+    def FetchBuild(self, request: FetchBlobRequest, context: Any) -> AsyncIterator[BlobChunk]:
+        return _answers(context, self._control.fetch_build(request))
+
+    async def ListHosts(self, request: pb.ListHostsRequest, context: Any) -> pb.ListHostsResponse:
+        return await _answer(context, self._control.list_hosts(request))
+
+
+async def _answer(context: Any, answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except PerdureError as error:
+        await context.abort(*status_of(error))
+
+
+async def _answers(context: Any, answers: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    try:
+        async for message in answers:
+            yield message
+    except PerdureError as error:
+        await context.abort(*status_of(error))
