@@ -129,6 +129,6 @@ def _mark(thing: T, options: ActivityOptions | None) -> T:
             setattr(target, MARK, options)
     except (AttributeError, TypeError):
         raise TypeError(
-            f"{thing!r} takes no marks: call it in a function of your own, or name it under `activities:` in perdure.yaml"
+            f"{thing!r} takes no marks: call it in your own function, or name it under `activities:` in perdure.yaml"
         ) from None
     return thing
