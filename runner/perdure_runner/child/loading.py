@@ -14,23 +14,56 @@ import perdure
 
 
 class EntryError(perdure.Error):
-    """The entry point does not lead to a handler. Ours to say, the user's to mend."""
+    """The entry point does not lead to a handler that can be called. Ours to say, the user's to mend."""
 
-    def __init__(self, code: str, message: str, help_: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.help = help_
+
+class BadEntryPoint(EntryError):
+    """The text is no entry point."""
+
+    code = "P0114"
+    help = "Write it as FILE.py:HANDLER."
+
+
+class NoModule(EntryError):
+    """The build has no such file."""
+
+    code = "P0110"
+
+
+class NoHandler(EntryError):
+    """The module has no such name."""
+
+    code = "P0111"
+
+
+class NotAHandler(EntryError):
+    """The name is no function."""
+
+    code = "P0112"
+    help = "An entry point names a function or a class of the module."
+
+
+class BadSyntax(EntryError):
+    """A file of the build cannot be compiled."""
+
+    code = "P0113"
+
+
+class MissingPackage(EntryError):
+    """User code imports what is not there."""
+
+    code = "P0301"
 
 
 def parse_entry(entry: str) -> tuple[str, str]:
     """`"pkg/file.py:handler"` -> `("pkg.file", "handler")`.
 
     Raises:
-        EntryError: P0114, the text has another form.
+        BadEntryPoint: the text has another form.
     """
     path, _, name = entry.partition(":")
     if not path.endswith(".py") or not name.isidentifier():
-        raise EntryError("P0114", f"{entry!r} is no entry point", "write it as FILE.py:HANDLER")
+        raise BadEntryPoint(f"{entry!r} is no entry point")
     module = path[: -len(".py")].replace("/", ".")
     return module.removesuffix(".__init__"), name
 
@@ -39,28 +72,27 @@ def load(module: str, root: str) -> types.ModuleType:
     """Import the user's module.
 
     Raises:
-        EntryError: P0110 no such file, P0113 a syntax error, P0301 a package is missing, P0302 the module failed.
-        perdure.Cancelled, perdure.Error: as user code raised them.
+        NoModule, BadSyntax, MissingPackage: as their names say; and whatever the module itself raises.
     """
     path = os.path.join(root, *module.split("."))
     if not (os.path.isfile(path + ".py") or os.path.isdir(path)):
-        raise EntryError("P0110", f"there is no {module.replace('.', '/')}.py in this build")
+        raise NoModule(f"there is no {module.replace('.', '/')}.py in this build")
     try:
         return importlib.import_module(module)
     except SyntaxError as error:
-        raise EntryError("P0113", _syntax_error(error, root)) from error
+        raise BadSyntax(_syntax_error(error, root)) from error
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         message = f"{error}, imported by {_importer(error, root)}"
-        help_ = f"add {package!r} to the project's requirements.txt, or install it where the runners' python finds it"
-        raise EntryError("P0301", message, help_) from error
+        help_ = f"Add {package!r} to the project's requirements.txt, or install it where the runners' python finds it."
+        raise MissingPackage(message, help=help_) from error
 
 
 def find(module: types.ModuleType, name: str) -> Callable[..., Any]:
     """The handler.
 
     Raises:
-        EntryError: P0111 there is none of this name, P0112 it is no function.
+        NoHandler, NotAHandler: there is none of this name; it is no function.
     """
     try:
         handler = vars(module)[name]
@@ -69,10 +101,10 @@ def find(module: types.ModuleType, name: str) -> Callable[..., Any]:
         import difflib
 
         close = difflib.get_close_matches(name, names, 1)
-        help_ = f"did you mean {close[0]!r}?" if close else f"its functions are: {', '.join(names) or 'none'}"
-        raise EntryError("P0111", f"{module.__name__} has no handler {name!r}", help_) from None
+        help_ = f"Did you mean {close[0]!r}?" if close else f"Its functions are: {', '.join(names) or 'none'}"
+        raise NoHandler(f"{module.__name__} has no handler {name!r}", help=help_) from None
     if not (inspect.isroutine(handler) or isinstance(handler, type) or _is_callable_object(handler)):
-        raise EntryError("P0112", f"{name!r} in {module.__name__} is a {type(handler).__name__}, not a function")
+        raise NotAHandler(f"{name!r} in {module.__name__} is a {type(handler).__name__}, not a function")
     return handler  # type: ignore[no-any-return]
 
 

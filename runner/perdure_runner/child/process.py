@@ -7,6 +7,7 @@ the real stderr; the coordinator tries again and, if that does not help, says th
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
@@ -16,7 +17,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import perdure
@@ -77,6 +77,9 @@ class _Session:
         self._link = link
         self._start = start
         self._root = os.path.realpath(start["code"])
+        tree = hook.UserTree(self._root)
+        self.is_user_file = functools.lru_cache(maxsize=None)(tree.owns)
+        self.relative = tree.relative
         limits = start.get("limits") or {}
         self._values = codec.Codec(bytes.fromhex(start["key"]), limits.get("payload_bytes") or codec.DEFAULT_MAX_BYTES)
         os.environ.clear()
@@ -108,27 +111,26 @@ class _Session:
         frame = attempts.user_frame(self.is_user_file)
         if frame is None:
             return None
-        return SiteInfo(self.relative(frame.f_code.co_filename), frame.f_lineno, 0, None, root=self._root)
-
-    def is_user_file(self, path: str) -> bool:
-        """Whether a file belongs to the build."""
-        return path.startswith(self._root + os.sep)
+        path = frame.f_code.co_filename
+        return SiteInfo(self.relative(path), frame.f_lineno, 0, None, path)
 
     def run(self) -> int:
         """Load the module, call the handler, send its outcome. Returns the exit code."""
         self._link.say("attached")
+        state = "completed"
+        outcome: Any = None
+        error: BaseException | None = None
         try:
-            value = self._call_handler()
+            outcome = self._call_handler()
             if self._calls:
                 self._calls.end()
-            state, outcome, error = "completed", value, None
         except perdure.Cancelled as stop:
-            state, outcome, error = "stopped", None, stop
+            state, error = "stopped", stop
         except BaseException as failure:  # noqa: BLE001 - user code's
             if _is_ours(failure):
                 traceback.print_exc(file=os.fdopen(2, "w", closefd=False))
                 return FAULT
-            state, outcome, error = _ending(failure)
+            state, error = _ending(failure)
         self._send(state, outcome, error)
         return 0
 
@@ -164,10 +166,6 @@ class _Session:
             stream.finish()
         self._link.done(fields, payload)
 
-    def relative(self, path: str) -> str:
-        """A path for people: relative to the build's root where it lies in it."""
-        return Path(path).relative_to(self._root).as_posix() if self.is_user_file(path) else path
-
 
 def _progress(calls: Calls | None, recorder: Recorder | None) -> tuple[int, str]:
     return (calls.ordinal, recorder.activity_name) if calls and recorder else (0, "")
@@ -178,10 +176,10 @@ def base_environment(root: str) -> dict[str, str]:
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": root, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 
 
-def _ending(failure: BaseException) -> tuple[str, Any, BaseException | None]:
+def _ending(failure: BaseException) -> tuple[str, BaseException | None]:
     if isinstance(failure, SystemExit) and failure.code in {None, 0}:
-        return "completed", None, None
-    return "failed", None, failure
+        return "completed", None
+    return "failed", failure
 
 
 def _is_ours(failure: BaseException) -> bool:
