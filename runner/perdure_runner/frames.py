@@ -84,7 +84,7 @@ class Parser:
         try:
             frames, used = self._cut(buffer)
         except FrameError:
-            buffer.clear()
+            self._buffer = bytearray()  # the old one cannot shrink while the traceback looks into it
             raise
         del buffer[:used]
         return frames

@@ -238,7 +238,7 @@ def start_frame(start: runner.Start, code: str, cache: str) -> bytes:
         ProtocolError: the event is not JSON in UTF-8.
     """
     try:
-        event = start.event.decode()
+        event = start.event.decode() or "null"
         json.loads(event)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"the event is no JSON: {error}") from None
