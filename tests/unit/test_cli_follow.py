@@ -56,9 +56,16 @@ async def test_what_goes_wrong_while_following_is_raised() -> None:
 
 async def test_lines_shown_before_are_not_shown_again(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [samples.line(0, 0, "a"), samples.line(1, 0, "b"), samples.line(1, 1, "c")]
-    remote = samples.FakeControl(updates=[control.SessionUpdate(log=line) for line in lines])
+    remote = samples.FakeControl(logs=lines[:2], updates=[control.SessionUpdate(log=line) for line in lines])
     assert await Follower(remote, "s1", after=(1, 0)).follow() is Left.ENDED
     assert capsys.readouterr().out == "c\n"
+
+
+async def test_lines_from_before_the_watching_are_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [samples.line(0, 0, "a"), samples.line(1, 0, "b")]
+    updates = [control.SessionUpdate(session=samples.session("running")), control.SessionUpdate(log=lines[1])]
+    await Follower(samples.FakeControl(logs=lines, updates=updates), "s1").follow()
+    assert capsys.readouterr().out == "a\nb\n"
 
 
 async def test_only_long_waits_are_spoken_of_each_once(capsys: pytest.CaptureFixture[str]) -> None:

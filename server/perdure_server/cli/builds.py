@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import tarfile
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli.connect import Control
+from perdure_server.core.errors import PerdureError
 
 CHUNK_BYTES = 256 * 1024
 
@@ -20,25 +25,85 @@ class Source:
     folder: Path
     project: str
     entry_point: str = ""
-    tarball: bytes = b""
+    variables: Mapping[str, str] = field(default_factory=dict)  # these values instead of the manifest's
 
 
-def resolve(target: str, project: str | None, variables: Mapping[str, str]) -> Source:
-    """What TARGET (`DIR`, `FILE.py:HANDLER`, `DIR:FILE.py:HANDLER`) means."""
-    raise NotImplementedError
+def resolve(target: str, project: str | None, variables: Mapping[str, str] | None = None) -> Source:
+    """What TARGET (`DIR`, `FILE.py:HANDLER`, `DIR:FILE.py:HANDLER`) means. Nothing of it is run.
+
+    Raises `PerdureError`: P0101 to P0104 the manifest, P0110 to P0114 the target.
+    """
+    from perdure_server.manifest.target import parse_target
+
+    found = parse_target(target)
+    return Source(found.root, _project(found.root, project), found.entry_point, variables or {})
 
 
 def folder(path: Path, project: str | None) -> Source:
-    """A folder."""
-    raise NotImplementedError
+    """A folder without a choice of entry point. Raises `PerdureError` as `resolve` does."""
+    if not path.is_dir():
+        raise PerdureError("P0110", f"there is no folder {path}")
+    return Source(path, _project(path, project))
+
+
+def _project(root: Path, named: str | None) -> str:
+    from perdure_server.manifest.manifest import load_manifest
+
+    manifest = load_manifest(root)  # also with a name given: its faults are shown before anything is sent
+    return named or manifest.name
 
 
 async def send(remote: Control, source: Source, *, build_only: bool) -> control.DeployResponse:
-    """Build it at the coordinator, and make it live unless `build_only`."""
+    """Build it at the coordinator, and make it live unless `build_only`.
+
+    Raises `PerdureError`: P0110 to P0124, whatever is wrong with the folder.
+    """
+    from perdure_server.manifest.build import pack
+
+    tarball = pack(source.folder)
+    if source.variables:
+        tarball = with_variables(tarball, source.variables)
 
     async def parts() -> AsyncIterator[control.DeployRequest]:
         yield control.DeployRequest(header=control.DeployHeader(project=source.project, build_only=build_only))
-        for start in range(0, len(source.tarball), CHUNK_BYTES):
-            yield control.DeployRequest(chunk=source.tarball[start : start + CHUNK_BYTES])
+        for start in range(0, len(tarball), CHUNK_BYTES):
+            yield control.DeployRequest(chunk=tarball[start : start + CHUNK_BYTES])
 
     return await remote.deploy(parts())
+
+
+def with_variables(tarball: bytes, variables: Mapping[str, str]) -> bytes:
+    """The same build, but for the values of some variables in its manifest, which is made where there is none."""
+    from perdure_server.manifest.manifest import MANIFEST_FILE
+
+    out = io.BytesIO()
+    text = b""
+    with (
+        tarfile.open(fileobj=io.BytesIO(tarball)) as old,
+        gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
+    ):
+        for member in old:
+            content = old.extractfile(member) if member.isreg() else None
+            if content is not None and member.name == MANIFEST_FILE:
+                text = content.read()
+            else:
+                new.addfile(member, content)
+        manifest = tarfile.TarInfo(MANIFEST_FILE)
+        changed = _manifest_with(text, variables)
+        manifest.size = len(changed)
+        new.addfile(manifest, io.BytesIO(changed))
+    return out.getvalue()
+
+
+def _manifest_with(text: bytes, variables: Mapping[str, str]) -> bytes:
+    """The manifest (already found sound) with these values; what else it says of a variable stays."""
+    import yaml
+
+    content: dict[str, Any] = yaml.safe_load(text) or {}
+    declared = dict(content.get("vars") or {})
+    for name, value in variables.items():
+        said = declared.get(name)
+        kept = {key: fact for key, fact in said.items() if key != "env"} if isinstance(said, dict) else {}
+        declared[name] = kept | {"value": value}
+    return yaml.safe_dump(content | {"vars": declared}, encoding="utf-8", allow_unicode=True, sort_keys=False)

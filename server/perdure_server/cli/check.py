@@ -35,17 +35,17 @@ async def check(
     and with a full replay of its own journal to the end. Exit code 0 only when all agree.
     """
     assert kill == "runner"
-    source = builds.resolve(target, None, options.pairs(variables, "--var"))
-    given = {name: options.event(text) for name, text in options.pairs(signals, "--signal").items()}
+    answers = {name: options.event(text) for name, text in options.pairs(signals, "--signal").items()}
+    payload, given = options.event(event), options.pairs(variables, "--var")
+    source = builds.resolve(target, None, given)
     kills = Kills()
-    payload = options.event(event)
     with tempfile.TemporaryDirectory(prefix="perdure-check-") as scratch:
         async with connect.embedded(Path(scratch), faults=kills.fault) as remote:
             built = await builds.send(remote, source, build_only=True)
             template = control.StartSessionRequest(
                 project=built.project, build_id=built.build_id, entry_point=source.entry_point, event=payload
             )
-            reference, found, entries = await _examine(Laboratory(remote, kills, template, given), as_json)
+            reference, found, entries = await _examine(Laboratory(remote, kills, template, answers), as_json)
     if as_json:
         documents.emit(_document(target, entries, found))
     else:

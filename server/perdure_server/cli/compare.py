@@ -45,6 +45,11 @@ class Run:
             whole.logs,
         )
 
+    @property
+    def whole_calls(self) -> int:
+        """`seq` of the last row of the last call that has ended: how far a fork can share its journal."""
+        return max((call.seq for call in self.calls if call.duration_us is not None), default=0)
+
     def text(self, text: str) -> str:
         """`text` without this session's id."""
         return text.replace(self.session_id, "<session>")

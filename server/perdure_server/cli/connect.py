@@ -111,9 +111,9 @@ async def reading(settings: Settings, server: str | None, home: str | None) -> A
             yield control
         return
     require_home(place)
-    from perdure_server.app.engine import Engine
+    from perdure_server.cli.onlooker import onlooker
 
-    async with Engine.read_only(place) as control:
+    with onlooker(place) as control:
         yield control
 
 

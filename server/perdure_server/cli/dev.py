@@ -9,6 +9,7 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli import builds, connect, fetch, options, render
+from perdure_server.cli.follow import Follower
 from perdure_server.cli.interrupts import until_interrupted
 from perdure_server.cli.settings import Settings
 from perdure_server.core.errors import PerdureError
@@ -51,15 +52,20 @@ async def _deploy(remote: connect.Control, source: builds.Source) -> bool:
 
 
 async def _redeploy(remote: connect.Control, source: builds.Source, home: Path, debounce_s: float) -> None:
-    from watchfiles import Change, awatch
+    from watchfiles import awatch
 
-    hidden = home.resolve()
-
-    def matters(_: Change, path: str) -> bool:
-        return not _IGNORED.intersection(Path(path).parts) and hidden not in Path(path).parents
-
-    async for _ in awatch(source.folder, watch_filter=matters, debounce=max(1, int(debounce_s * 1000))):
+    async for _ in awatch(source.folder, watch_filter=_Matters(home), debounce=max(1, int(debounce_s * 1000))):
         await _deploy(remote, source)
+
+
+class _Matters:
+    """Which changed files ask for a new build: not those of caches, of environments and of the home itself."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home.resolve()
+
+    def __call__(self, _: object, path: str) -> bool:
+        return not _IGNORED.intersection(Path(path).parts) and self._home not in Path(path).parents
 
 
 async def _show_sessions(remote: connect.Control) -> None:
@@ -75,10 +81,6 @@ async def _show_sessions(remote: connect.Control) -> None:
 
 
 async def _show_session(remote: connect.Control, session_id: str) -> None:
-    prefix = f"[{session_id[-8:]}] "
-    request = control.WatchSessionRequest(session_id=session_id, until_done=True)
-    async for update in remote.watch_session(request):
-        if update.WhichOneof("update") == "log":
-            render.output(update.log, prefix)
+    await Follower(remote, session_id, prefix=f"[{session_id[-8:]}] ").watch()
     session = await remote.get_session(control.GetSessionRequest(session_id=session_id))
     render.ending(session)

@@ -58,7 +58,7 @@ async def _session() -> Finding:
 
 
 async def _run(remote: connect.Control, file: Path) -> str:
-    source = builds.resolve(f"{file}:main", None, {})
+    source = builds.resolve(f"{file}:main", None)
     built = await builds.send(remote, source, build_only=True)
     started = await remote.start_session(
         control.StartSessionRequest(

@@ -144,7 +144,7 @@ def entry(message: journal.Entry) -> Document:
 def wait(message: journal.Wait) -> Document:
     """What a session waits for: `{"kind": "timer|signal", "until": time or null, "names": [...]}`."""
     return {
-        "kind": _name(journal.WaitKind.Name(message.kind), "WAIT_KIND_"),
+        "kind": "signal" if message.kind == journal.WAIT_KIND_SIGNAL else "timer",
         "until": timestamp(message.fires_at_us) if message.fires_at_us else None,
         "names": list(message.names),
     }

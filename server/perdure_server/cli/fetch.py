@@ -45,6 +45,6 @@ async def sessions(
         )
         found.extend(page.sessions)
         before = page.next
-        if not before or not page.sessions:
+        if not before:  # a page may hold fewer than asked for, and still not be the last
             break
     return found[:limit]

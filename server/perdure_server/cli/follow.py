@@ -46,11 +46,20 @@ class Follower:
 
     async def follow(self) -> Left:
         """Until the session ends, the user interrupts, or it waits and `detach` is set."""
-        return Left.INTERRUPTED if await until_interrupted(self._watch()) else self.left
+        return Left.INTERRUPTED if await until_interrupted(self.watch()) else self.left
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
+        """The same without regard to signals; what ended it is in `left`.
+
+        Lines that were stored before watching began are asked for once it has begun: so none falls between.
+        """
         request = control.WatchSessionRequest(session_id=self.session_id, until_done=True)
+        caught_up = False
         async for update in self.remote.watch_session(request):
+            if not caught_up:
+                caught_up = True
+                async for line in self.remote.get_logs(control.GetLogsRequest(session_id=self.session_id)):
+                    self._line(line)
             match update.WhichOneof("update"):
                 case "log":
                     self._line(update.log)

@@ -17,6 +17,7 @@ from perdure_server.coordinator.settings import Fault
 from perdure_server.core.errors import PerdureError
 
 MIN_PATIENCE_S = 30.0
+_WENT_ON = frozenset({"P0205", "P0214"})  # it has ended, or waits no more, meanwhile
 PATIENCE_FACTOR = 20.0  # how many times longer than the undisturbed run a disturbed one may take
 
 
@@ -84,8 +85,7 @@ class Laboratory:
         return [Found(0, difference) for difference in await self._replayed(run)]
 
     async def _replayed(self, run: Run) -> list[Difference]:
-        last = (await self._session(run.session_id)).entries
-        request = control.ForkSessionRequest(session_id=run.session_id, from_seq=last)
+        request = control.ForkSessionRequest(session_id=run.session_id, from_seq=run.whole_calls)
         forked = await self.remote.fork_session(request)
         return differences(run, await self._finished(forked.session_id), same_journal=True)
 
@@ -121,7 +121,7 @@ class Laboratory:
         try:
             await self.remote.signal_session(request)
         except PerdureError as error:
-            if error.code != "P0205":  # it went on, and ended, meanwhile
+            if error.code not in _WENT_ON:
                 raise
 
     async def _session(self, session_id: str) -> control.Session:

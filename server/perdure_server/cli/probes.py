@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import enum
-import fcntl
-import json
 import os
 import shutil
 import socket
@@ -103,31 +101,17 @@ def sqlite() -> Finding:
 
 def home_state(home: Path) -> Finding:
     """Whether the home can be written, and whose it is just now."""
+    from perdure_server.cli.onlooker import holder
+
     place = _existing(home)
     if not place.is_dir():
         return Finding("home", Verdict.FAIL, f"{place} is no folder", "name another home: --home DIR")
     if not os.access(place, os.W_OK | os.X_OK):
         return Finding("home", Verdict.FAIL, f"{place} is not writable", f"chown or chmod {place}, or --home DIR")
-    holder = _holder(home / "lock")
-    if holder is not None:
-        return Finding("home", Verdict.OK, f"{home}: a coordinator runs on it ({holder})")
+    used_by = holder(home)
+    if used_by is not None:
+        return Finding("home", Verdict.OK, f"{home}: a coordinator runs on it ({used_by})")
     return Finding("home", Verdict.OK, f"{home}: writable, free" if home.exists() else f"{home}: can be made")
-
-
-def _holder(lock: Path) -> str | None:
-    """Who holds the home's lock, as it wrote into it (store/home.py); None when nobody does."""
-    try:
-        with lock.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                said = json.loads(file.read(4096))
-                return f"process {said['pid']} since {said['started_at']}"
-    except OSError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        return "unknown process"
-    return None
 
 
 def commits(folder: Path) -> Finding:

@@ -44,8 +44,8 @@ async def run(
     can go on: `perdure resume`.
     """
     settings = Settings.load()
-    payload = options.event(event)
-    source = builds.resolve(target, project, options.pairs(variables, "--var"))
+    payload, given = options.event(event), options.pairs(variables, "--var")
+    source = builds.resolve(target, project, given)
     place = Path(settings.text("home", home))
     async with connect.embedded(place) as remote:
         built = await builds.send(remote, source, build_only=True)

@@ -30,13 +30,15 @@ async def serve(home: str | None, grpc: str | None, runner: str | None) -> None:
 @click.option("--state-dir", metavar="DIR", help="Where extracted builds are kept [default: .perdure-host].")
 @click.option("--capacity", metavar="N", help="Sessions at once [default: 64].")
 @click.option("--label", "labels", metavar="K=V", multiple=True, help="A label that sessions may ask for; repeatable.")
-def host(coordinator: str, state_dir: str | None, capacity: str | None, labels: tuple[str, ...]) -> int:
+@connect.waits
+async def host(coordinator: str, state_dir: str | None, capacity: str | None, labels: tuple[str, ...]) -> int:
     """Run a host: it dials the coordinator, starts runners for it, and goes on dialling when the link is lost."""
     from perdure_runner.host.main import main
 
     settings = Settings.load()
-    arguments = ["--coordinator", coordinator, "--state-dir", settings.text("state_dir", state_dir)]
-    arguments += ["--capacity", str(int(settings.number("capacity", capacity)))]
-    for key, value in options.pairs(labels, "--label").items():
-        arguments += ["--label", f"{key}={value}"]
-    return main(arguments)
+    return await main(
+        coordinator,
+        Path(settings.text("state_dir", state_dir)),
+        capacity=int(settings.number("capacity", capacity)),
+        labels=options.pairs(labels, "--label"),
+    )
