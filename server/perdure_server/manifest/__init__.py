@@ -1,1 +1,1 @@
-"""The manifest `perdure.yaml` and the tarball of a build."""
+"""The manifest `perdure.yaml`, the tarball of a build, and what a project's files define."""

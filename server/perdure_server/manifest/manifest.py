@@ -1,0 +1,270 @@
+"""`perdure.yaml`: what a project says about itself. Every key is optional, and so is the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from perdure_proto.v1 import runner_pb2
+from yaml.nodes import MappingNode, Node, ScalarNode
+
+from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.manifest.nodes import MAX_BYTES, Reader
+
+MANIFEST_FILE: Final = "perdure.yaml"
+
+_PROJECT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`TOKEN: text`, or `TOKEN: {env: NAME, value: text if NAME is not set, secret: true}`."""
+
+    name: str
+    value: str | None = None
+    env: str | None = None
+    secret: bool = False
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`attempts` 0 means no limit. `on` names classes of exceptions; empty: Exception."""
+
+    attempts: int = 3
+    initial_delay_s: float = 1.0
+    factor: float = 2.0
+    max_delay_s: float = 60.0
+    jitter: float = 0.1
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityPolicy:
+    """How calls are treated whose qualified name matches `pattern` (as fnmatch). The first match counts."""
+
+    pattern: str
+    retry: Retry | None = None
+    timeout_s: float = 0.0  # 0: none
+    at_most_once: bool = False
+    record: bool = True  # False: run it directly, it is known to be deterministic
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one session. Sizes are in bytes."""
+
+    payload_bytes: int = 64 * _MIB
+    journal_entries: int = 100_000
+    log_bytes: int = 16 * _MIB
+    log_line_bytes: int = 16 * 1024
+    memory_bytes: int = 2048 * _MIB
+
+    def to_proto(self) -> runner_pb2.Limits:
+        return runner_pb2.Limits(**asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    name: str
+    python: str = ""  # version or path of the runners' interpreter; empty: the host's own
+    entry: str = ""  # "file.py:handler" when a command names none
+    vars: tuple[Variable, ...] = ()
+    activities: tuple[ActivityPolicy, ...] = ()
+    limits: Limits = Limits()
+
+    def to_rules(self) -> list[runner_pb2.ActivityRule]:
+        return [_rule(policy) for policy in self.activities]
+
+    def resolve_vars(self, environment: Mapping[str, str], file: str = MANIFEST_FILE) -> dict[str, str]:
+        """Values by name, those of `env:` from the environment. `Problems` (P0104) lists all that are missing."""
+        values: dict[str, str] = {}
+        missing: list[PerdureError] = []
+        for variable in self.vars:
+            value = environment.get(variable.env, variable.value) if variable.env else variable.value
+            if value is not None:
+                values[variable.name] = value
+                continue
+            missing.append(
+                PerdureError(
+                    "P0104",
+                    f"variable {variable.name}: {variable.env} is not set in the environment",
+                    help=f"export {variable.env}=..., or give it a `value`",
+                    file=file,
+                    line=variable.line or None,
+                    column=variable.column or None,
+                )
+            )
+        if missing:
+            raise Problems(missing)
+        return values
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, values of secret variables left out."""
+        data = asdict(self)
+        for variable in data["vars"]:
+            if variable["secret"]:
+                variable["value"] = None
+        return data
+
+
+def load_manifest(root: Path) -> Manifest:
+    """The manifest of the project in a folder; without a file, its defaults with the folder's name.
+
+    Raises `Problems` with everything that is wrong with it (P0101 to P0104).
+    """
+    path = root / MANIFEST_FILE
+    name = _name_of(root)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return Manifest(name)
+    except OSError as error:
+        raise PerdureError("P0110", f"{path} cannot be read: {error.strerror}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if len(data) <= MAX_BYTES:
+            raise PerdureError("P0101", f"the file is not UTF-8 (byte {error.start})", file=MANIFEST_FILE) from None
+        text = data.decode("utf-8", "replace")  # the limit cut a letter in two
+    return parse_manifest(text, name)
+
+
+def parse_manifest(text: str, default_name: str, file: str = MANIFEST_FILE) -> Manifest:
+    """Raises `Problems` with everything that is wrong with the text."""
+    reader = Reader(text, file)
+    keys = reader.mapping(reader.root(), "the manifest", ("name", "python", "entry", "vars", "activities", "limits"))
+    values = {key: value for key, (_, value) in keys.items()}
+    manifest = Manifest(
+        name=_matching(reader, values.get("name"), "name", _PROJECT_NAME) or default_name,
+        python=_python(reader, values.get("python")),
+        entry=_matching(reader, values.get("entry"), "entry", re.compile(r"[^:]+\.py:[A-Za-z_]\w*")) or "",
+        vars=_variables(reader, values.get("vars")),
+        activities=_activities(reader, values.get("activities")),
+        limits=_limits(reader, values.get("limits")),
+    )
+    reader.raise_problems()
+    return manifest
+
+
+def _matching(reader: Reader, node: Node | None, what: str, form: re.Pattern[str]) -> str | None:
+    text = reader.text(node, what) if node is not None else None
+    if text is None or form.fullmatch(text):
+        return text
+    hints = {"name": "use letters, digits, '.', '_' and '-', at most 63", "entry": "write FILE.py:FUNCTION"}
+    reader.add("P0103", node, f"{text!r} is no valid {what}", hints[what])
+    return None
+
+
+def _python(reader: Reader, node: Node | None) -> str:
+    """A version, `3.12` unquoted included, although YAML takes that for a number."""
+    if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:float":
+        return str(node.value)
+    return (reader.text(node, "python") or "") if node is not None else ""
+
+
+def _variables(reader: Reader, node: Node | None) -> tuple[Variable, ...]:
+    found = []
+    for name, (key, value) in reader.mapping(node, "vars").items():
+        if not _VARIABLE_NAME.fullmatch(name):
+            reader.add("P0103", key, f"{name!r} is no name of a variable", "use letters, digits and '_'")
+        found.append(_variable(reader, name, key, value))
+    return tuple(found)
+
+
+def _variable(reader: Reader, name: str, key: Node, node: Node) -> Variable:
+    line, column = key.start_mark.line + 1, key.start_mark.column + 1
+    if isinstance(node, ScalarNode):
+        return Variable(name, reader.text(node, f"variable {name}"), line=line, column=column)
+    keys = reader.mapping(node, f"variable {name}", ("value", "secret", "env"))
+    value = reader.text(keys["value"][1], "value") if "value" in keys else None
+    env = reader.text(keys["env"][1], "env") if "env" in keys else None
+    secret = reader.boolean(keys["secret"][1], "secret", False) if "secret" in keys else False
+    if isinstance(node, MappingNode) and "value" not in keys and "env" not in keys:
+        reader.add("P0104", key, f"variable {name} has neither `value` nor `env`")
+    return Variable(name, value, env, secret, line, column)
+
+
+def _activities(reader: Reader, node: Node | None) -> tuple[ActivityPolicy, ...]:
+    keys = reader.mapping(node, "activities")
+    return tuple(_policy(reader, pattern, value) for pattern, (_, value) in keys.items())
+
+
+def _policy(reader: Reader, pattern: str, node: Node) -> ActivityPolicy:
+    keys = reader.mapping(node, f"activity {pattern!r}", ("retry", "timeout", "at_most_once", "record"))
+    retry = _retry(reader, keys["retry"][1]) if "retry" in keys else None
+    timeout_s = reader.duration(keys["timeout"][1], "timeout") if "timeout" in keys else None
+    once = reader.boolean(keys["at_most_once"][1], "at_most_once", False) if "at_most_once" in keys else False
+    record = reader.boolean(keys["record"][1], "record", True) if "record" in keys else True
+    if not record and len(keys) > 1:
+        reader.add("P0103", keys["record"][0], "what is not recorded has no retry, timeout or at_most_once")
+    if once and retry is not None and retry.attempts != 1:
+        reader.add("P0103", keys["at_most_once"][0], "at_most_once and retry exclude each other")
+    return ActivityPolicy(pattern, retry, timeout_s or 0.0, once, record)
+
+
+def _retry(reader: Reader, node: Node) -> Retry | None:
+    if isinstance(node, ScalarNode):
+        attempts = reader.integer(node, "retry", high=1_000_000)
+        return None if attempts is None else Retry(attempts)
+    keys = reader.mapping(node, "retry", ("attempts", "initial_delay", "factor", "max_delay", "jitter", "on"))
+    values: dict[str, Any] = {}
+    for key, (_, value) in keys.items():
+        match key:
+            case "attempts":
+                values[key] = reader.integer(value, key, high=1_000_000)
+            case "initial_delay" | "max_delay":
+                values[f"{key}_s"] = reader.duration(value, key)
+            case "factor":
+                values[key] = reader.number(value, key, low=1.0, high=1000.0)
+            case "jitter":
+                values[key] = reader.number(value, key, high=1.0)
+            case _:
+                values[key] = reader.texts(value, key)
+    return Retry(**{key: value for key, value in values.items() if value is not None})
+
+
+def _limits(reader: Reader, node: Node | None) -> Limits:
+    sizes = {"payload": "payload_bytes", "log": "log_bytes", "log_line": "log_line_bytes", "memory": "memory_bytes"}
+    values: dict[str, int | None] = {}
+    for key, (_, value) in reader.mapping(node, "limits", (*sizes, "journal_entries")).items():
+        if key in sizes:
+            values[sizes[key]] = reader.size(value, key)
+        else:
+            values[key] = reader.integer(value, key, low=1)
+    return Limits(**{key: value for key, value in values.items() if value is not None})
+
+
+def _rule(policy: ActivityPolicy) -> runner_pb2.ActivityRule:
+    rule = runner_pb2.ActivityRule(
+        pattern=policy.pattern,
+        timeout_s=policy.timeout_s,
+        at_most_once=policy.at_most_once,
+        no_activity=not policy.record,
+    )
+    if policy.retry is not None:
+        retry = policy.retry
+        rule.retry.CopyFrom(
+            runner_pb2.RetryPolicy(
+                max_attempts=retry.attempts,
+                initial_delay_s=retry.initial_delay_s,
+                factor=retry.factor,
+                max_delay_s=retry.max_delay_s,
+                jitter=retry.jitter,
+                retry_on=retry.on,
+            )
+        )
+    return rule
+
+
+def _name_of(root: Path) -> str:
+    """The folder's name, made a valid one."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name).strip("-._")[:63]
+    return name or "project"

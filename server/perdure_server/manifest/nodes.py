@@ -1,0 +1,210 @@
+"""YAML as nodes that know their line and column, and a reader that collects every problem, not only the first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from perdure_server.core.errors import PerdureError, Problems, did_you_mean
+
+MAX_BYTES: Final = 256 * 1024
+MAX_DEPTH: Final = 20
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d)")
+_SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
+_BYTES: Final = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+_KINDS: Final = {
+    "tag:yaml.org,2002:null": "nothing",
+    "tag:yaml.org,2002:bool": "true or false",
+    "tag:yaml.org,2002:int": "a number",
+    "tag:yaml.org,2002:float": "a number",
+    "tag:yaml.org,2002:str": "text",
+    "tag:yaml.org,2002:seq": "a list",
+    "tag:yaml.org,2002:map": "a mapping",
+}
+
+
+# Plain scalars that are not text, as in the core schema of YAML 1.2: `on`, `no` and `1:30` are text.
+_PLAIN: Final = (
+    ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("int", r"[-+]?[0-9]+", [*"-+0123456789"]),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes; no aliases, no deep nests."""
+
+    def __init__(self, text: str, reader: Reader) -> None:
+        super().__init__(text)
+        self._problems = reader
+        self._depth = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()  # type: ignore[no-untyped-call]
+            self._problems.add("P0101", event.start_mark, "anchors and aliases are not supported", "write it out")
+            return ScalarNode("tag:yaml.org,2002:null", "", event.start_mark, event.end_mark)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="too deeply nested", problem_mark=event.start_mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _kind_name, _form, _first in _PLAIN:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind_name}", re.compile(f"(?:{_form})$"), _first)
+
+
+class Reader:
+    """Reads values out of nodes. A wrong one becomes a problem with its place, and None (or the default) its value."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._lines = text.splitlines()
+        self._text = text
+        self._file = file
+        self.problems: list[PerdureError] = []
+
+    def root(self) -> Node | None:
+        """The document, or None when it is empty. What is no YAML is a problem."""
+        if len(self._text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+            self.problems.append(PerdureError("P0101", f"the file is larger than {MAX_BYTES} bytes", file=self._file))
+            return None
+        try:
+            return _Loader(self._text, self).get_single_node()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            message = ", ".join(part for part in (error.problem, error.context) if part)
+            self.add("P0101", mark, message or "not YAML", _advice(message))
+        except yaml.YAMLError as error:
+            self.problems.append(PerdureError("P0101", str(error).splitlines()[0], file=self._file))
+        return None
+
+    def raise_problems(self) -> None:
+        """Raises `Problems`, in order of their place, when there is one."""
+        if self.problems:
+            raise Problems(sorted(self.problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+
+    def add(self, code: str, place: Any, message: str, help: str | None = None) -> None:  # noqa: A002 - as PerdureError's
+        """A problem at a node or a mark."""
+        mark = place.start_mark if isinstance(place, Node) else place
+        if mark is None:
+            self.problems.append(PerdureError(code, message, help=help, file=self._file))
+            return
+        source = self._lines[mark.line] if mark.line < len(self._lines) else ""
+        line, column = mark.line + 1, mark.column + 1
+        self.problems.append(
+            PerdureError(code, message, help=help, file=self._file, line=line, column=column, source=source)
+        )
+
+    def mapping(self, node: Node | None, what: str, known: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
+        """Key -> (its node, its value's node). `known` None: any key. An absent or empty node is an empty mapping."""
+        if node is None or _is_null(node):
+            return {}
+        if not isinstance(node, MappingNode):
+            self._wrong(node, f"{what} must be a mapping")
+            return {}
+        found: dict[str, tuple[Node, Node]] = {}
+        names = None if known is None else list(known)
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                shown = key.value if isinstance(key, ScalarNode) else "this key"
+                self.add("P0103", key, f"{shown} is {_kind(key)}, not text", "put it in quotes")
+            elif key.value in found:
+                first = found[key.value][0].start_mark.line + 1
+                self.add("P0103", key, f"{key.value!r} is given twice", f"the first one is in line {first}")
+            elif names is not None and key.value not in names:
+                hint = did_you_mean(key.value, names) or f"known keys: {', '.join(names)}"
+                self.add("P0102", key, f"unknown key {key.value!r}", hint)
+            else:
+                found[key.value] = (key, value)
+        return found
+
+    def text(self, node: Node, what: str) -> str | None:
+        if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:str":
+            return str(node.value)
+        self._wrong(node, f"{what} must be text", "put it in quotes" if isinstance(node, ScalarNode) else None)
+        return None
+
+    def texts(self, node: Node, what: str) -> tuple[str, ...]:
+        """A list of texts."""
+        if not isinstance(node, SequenceNode):
+            self._wrong(node, f"{what} must be a list")
+            return ()
+        return tuple(value for item in node.value if (value := self.text(item, f"each of {what}")) is not None)
+
+    def boolean(self, node: Node, what: str, default: bool) -> bool:
+        if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:bool":
+            return str(node.value).lower() == "true"
+        self._wrong(node, f"{what} must be true or false")
+        return default
+
+    def number(self, node: Node, what: str, low: float = 0.0, high: float = 1e9) -> float | None:
+        if isinstance(node, ScalarNode) and node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}:
+            value = float(node.value)
+            if low <= value <= high:
+                return value
+            self.add("P0103", node, f"{what} must be between {low:g} and {high:g}, not {node.value}")
+            return None
+        self._wrong(node, f"{what} must be a number")
+        return None
+
+    def integer(self, node: Node, what: str, low: int = 0, high: int = 10**9) -> int | None:
+        value = self.number(node, what, low, high)
+        if value is not None and not value.is_integer():
+            self.add("P0103", node, f"{what} must be a whole number")
+            return None
+        return None if value is None else int(value)
+
+    def duration(self, node: Node, what: str) -> float | None:
+        """Seconds."""
+        return self._measure(node, what, _DURATION, _SECONDS, "a duration such as 500ms, 30s, 5m, 2h or 7d")
+
+    def size(self, node: Node, what: str) -> int | None:
+        """Bytes."""
+        value = self._measure(node, what, _SIZE, _BYTES, "a size such as 64KiB or 10MB")
+        return None if value is None else int(value)
+
+    def _measure(
+        self, node: Node, what: str, form: re.Pattern[str], units: dict[str, float] | dict[str, int], example: str
+    ) -> float | None:
+        if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:str":
+            match = form.fullmatch(node.value.strip())
+            if match:
+                return float(match[1]) * units[match[2]]
+            self.add("P0103", node, f"{what} must be {example}, not {node.value!r}")
+            return None
+        if isinstance(node, ScalarNode) and node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}:
+            return self.number(node, what, high=1e15)
+        self._wrong(node, f"{what} must be {example}")
+        return None
+
+    def _wrong(self, node: Node, message: str, help: str | None = None) -> None:  # noqa: A002
+        self.add("P0103", node, f"{message}, not {_kind(node)}", help)
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _kind(node: Node) -> str:
+    return _KINDS.get(node.tag, f"of the kind {node.tag}")
+
+
+def _advice(message: str) -> str | None:
+    return "indent with spaces" if "\\t" in message else None

@@ -1,0 +1,236 @@
+"""The manifest: everything wrong is told at once, with its place; what is right becomes rules and limits."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from perdure_proto.v1 import runner_pb2
+from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.manifest.manifest import (
+    ActivityPolicy,
+    Limits,
+    Manifest,
+    Retry,
+    Variable,
+    load_manifest,
+    parse_manifest,
+)
+
+FULL = """\
+name: shop
+python: 3.12
+entry: main.py:on_order
+vars:
+  REGION: eu
+  TOKEN: {env: SHOP_TOKEN, secret: true}
+  MODE:
+    value: test
+    env: SHOP_MODE
+activities:
+  "requests.*":
+    retry: {attempts: 5, initial_delay: 500ms, factor: 3, max_delay: 2m, jitter: 0.5, on: [OSError, TimeoutError]}
+    timeout: 30s
+  mail.send: {at_most_once: true, timeout: 1.5}
+  slow.*: {retry: 0}
+  math.*: {record: false}
+limits:
+  payload: 1MiB
+  log: 10MB
+  log_line: 2000
+  memory: 1.5GiB
+  journal_entries: 500
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(Problems) as caught:
+        parse_manifest(text, "default")
+    return [f"{p.code} {p.line}:{p.column} {p.message}" for p in caught.value.problems]
+
+
+def test_a_full_manifest() -> None:
+    assert parse_manifest(FULL, "default") == Manifest(
+        name="shop",
+        python="3.12",
+        entry="main.py:on_order",
+        vars=(
+            Variable("REGION", "eu", line=5, column=3),
+            Variable("TOKEN", None, "SHOP_TOKEN", True, line=6, column=3),
+            Variable("MODE", "test", "SHOP_MODE", line=7, column=3),
+        ),
+        activities=(
+            ActivityPolicy("requests.*", Retry(5, 0.5, 3.0, 120.0, 0.5, ("OSError", "TimeoutError")), 30.0),
+            ActivityPolicy("mail.send", timeout_s=1.5, at_most_once=True),
+            ActivityPolicy("slow.*", Retry(0)),
+            ActivityPolicy("math.*", record=False),
+        ),
+        limits=Limits(1048576, 500, 10_000_000, 2000, 1610612736),
+    )
+
+
+def test_rules_and_limits_for_the_runner() -> None:
+    manifest = parse_manifest(FULL, "default")
+    rules = manifest.to_rules()
+    assert rules[0] == runner_pb2.ActivityRule(
+        pattern="requests.*",
+        timeout_s=30,
+        retry=runner_pb2.RetryPolicy(
+            max_attempts=5,
+            initial_delay_s=0.5,
+            factor=3,
+            max_delay_s=120,
+            jitter=0.5,
+            retry_on=["OSError", "TimeoutError"],
+        ),
+    )
+    assert rules[1] == runner_pb2.ActivityRule(pattern="mail.send", timeout_s=1.5, at_most_once=True)
+    assert rules[3] == runner_pb2.ActivityRule(pattern="math.*", no_activity=True)
+    assert manifest.limits.to_proto() == runner_pb2.Limits(
+        payload_bytes=1048576,
+        journal_entries=500,
+        log_bytes=10_000_000,
+        log_line_bytes=2000,
+        memory_bytes=1610612736,
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "vars:\n", "{}"])
+def test_everything_is_optional(text: str) -> None:
+    assert parse_manifest(text, "default") == Manifest("default")
+
+
+def test_a_folder_without_a_manifest_works(tmp_path: Path) -> None:
+    root = tmp_path / "my project!"
+    root.mkdir()
+    assert load_manifest(root) == Manifest("my-project")
+    (root / "perdure.yaml").write_bytes(b"\xef\xbb\xbfname: shop\n")
+    assert load_manifest(root) == Manifest("shop")
+
+
+def test_all_problems_are_told_at_once_with_place_source_and_hint() -> None:
+    text = "nmae: x\nvars:\n  A: 1\n  B: {secret: true}\nlimits: {memory: 1 parsec}\n"
+    assert problems(text) == [
+        "P0102 1:1 unknown key 'nmae'",
+        "P0103 3:6 variable A must be text, not a number",
+        "P0104 4:3 variable B has neither `value` nor `env`",
+        "P0103 5:18 memory must be a size such as 64KiB or 10MB, not '1 parsec'",
+    ]
+    with pytest.raises(Problems) as caught:
+        parse_manifest(text, "default")
+    assert caught.value.render().startswith(
+        "error[P0102] perdure.yaml:1:1 unknown key 'nmae'\n  nmae: x\n  ^\nhelp: did you mean 'name'?\n\nerror[P0103]"
+    )
+
+
+WRONG = {
+    "- a\n": ["P0103 1:1 the manifest must be a mapping, not a list"],
+    "just text": ["P0103 1:1 the manifest must be a mapping, not text"],
+    "name: a\nname: b\n": ["P0103 2:1 'name' is given twice"],
+    "name: [a]": ["P0103 1:7 name must be text, not a list"],
+    "name: -x": ["P0103 1:7 '-x' is no valid name"],
+    "name:": ["P0103 1:6 name must be text, not nothing"],
+    "entry: main.main": ["P0103 1:8 'main.main' is no valid entry"],
+    "python: [3]": ["P0103 1:9 python must be text, not a list"],
+    "1: a": ["P0103 1:1 1 is a number, not text"],
+    "[a]: b": ["P0103 1:1 this key is a list, not text"],
+    "? {a: b}\n: c": ["P0103 1:3 this key is a mapping, not text"],
+    "vars: {a-b: c}": ["P0103 1:8 'a-b' is no name of a variable"],
+    "vars: {A: [b]}": ["P0103 1:11 variable A must be a mapping, not a list"],
+    "vars: {A: {env: 5}}": ["P0103 1:17 env must be text, not a number"],
+    "vars: {A: {env: X, secret: maybe}}": ["P0103 1:28 secret must be true or false, not text"],
+    "activities: {a: {retry: often}}": ["P0103 1:25 retry must be a number, not text"],
+    "activities: {a: {retry: -1}}": ["P0103 1:25 retry must be between 0 and 1e+06, not -1"],
+    "activities: {a: {retry: 1.5}}": ["P0103 1:25 retry must be a whole number"],
+    "activities: {a: {retry: {factor: 0.5}}}": ["P0103 1:34 factor must be between 1 and 1000, not 0.5"],
+    "activities: {a: {retry: {on: OSError}}}": ["P0103 1:30 on must be a list, not text"],
+    "activities: {a: {retry: {on: [[x]]}}}": ["P0103 1:31 each of on must be text, not a list"],
+    "activities: {a: {retry: {jitter: 2}}}": ["P0103 1:34 jitter must be between 0 and 1, not 2"],
+    "activities: {a: {timeout: 1e400}}": ["P0103 1:27 timeout must be between 0 and 1e+15, not 1e400"],
+    "activities: {a: {timeout: soon}}": [
+        "P0103 1:27 timeout must be a duration such as 500ms, 30s, 5m, 2h or 7d, not 'soon'"
+    ],
+    "activities: {a: {at_most_once: true, retry: 3}}": ["P0103 1:18 at_most_once and retry exclude each other"],
+    "activities: {a: {record: false, retry: 3}}": [
+        "P0103 1:18 what is not recorded has no retry, timeout or at_most_once"
+    ],
+    "limits: {journal_entries: 0}": ["P0103 1:27 journal_entries must be between 1 and 1e+09, not 0"],
+    "limits: {memory: true}": ["P0103 1:18 memory must be a size such as 64KiB or 10MB, not true or false"],
+    "a: &x [b]\nvars: *x": [
+        "P0102 1:1 unknown key 'a'",
+        "P0101 2:7 anchors and aliases are not supported",
+    ],
+    "name: {": ["P0101 1:8 expected the node content, but found '<stream end>', while parsing a flow node"],
+    "vars:\n\tA: b": ["P0101 2:1 found character '\\t' that cannot start any token, while scanning for the next token"],
+    "a: " + "[" * 30 + "]" * 30: ["P0101 1:23 too deeply nested"],
+    "name: a\n---\nname: b": [
+        "P0101 2:1 but found another document, expected a single document in the stream",
+    ],
+    "name: 'a": ["P0101 1:9 found unexpected end of stream, while scanning a quoted scalar"],
+    "vars: {A: no, B: 0x10, C: 1:30, D: 2026-01-01, E: .5}": ["P0103 1:51 variable E must be text, not a number"],
+    "name: !!python/object:os.system x": [
+        "P0103 1:7 name must be text, not of the kind tag:yaml.org,2002:python/object:os.system"
+    ],
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong(text: str) -> None:
+    assert problems(text) == WRONG[text]
+
+
+def test_tabs_get_advice() -> None:
+    with pytest.raises(Problems) as caught:
+        parse_manifest("vars:\n\tA: b", "default")
+    assert caught.value.problems[0].help == "indent with spaces"
+
+
+def test_bombs_and_floods_are_refused_quickly() -> None:
+    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    assert any("aliases" in problem for problem in problems("l0: &l0 x\n" + levels))
+    assert problems("# " + "x" * 300_000) == ["P0101 None:None the file is larger than 262144 bytes"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"name: \xff", "not UTF-8"), (b"name: \x00", "unacceptable character"), ("ä".encode() * 200_000, "larger")],
+)
+def test_files_that_are_no_text(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "perdure.yaml").write_bytes(content)
+    with pytest.raises(PerdureError) as caught:
+        load_manifest(tmp_path)
+    assert caught.value.code == "P0101"
+    assert message in caught.value.message
+
+
+def test_a_manifest_that_is_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "perdure.yaml").mkdir()
+    with pytest.raises(PerdureError) as caught:
+        load_manifest(tmp_path)
+    assert caught.value.code == "P0110"
+
+
+def test_variables_come_from_the_environment() -> None:
+    manifest = parse_manifest(FULL, "default")
+    environment = {"SHOP_TOKEN": "t", "OTHER": "x"}
+    assert manifest.resolve_vars(environment) == {"REGION": "eu", "TOKEN": "t", "MODE": "test"}
+    assert manifest.resolve_vars(environment | {"SHOP_MODE": "live"})["MODE"] == "live"
+    with pytest.raises(Problems) as caught:
+        manifest.resolve_vars({})
+    assert str(caught.value) == "perdure.yaml:6:3: variable TOKEN: SHOP_TOKEN is not set in the environment"
+
+
+def test_secrets_stay_out_of_what_is_stored() -> None:
+    manifest = parse_manifest("vars: {A: {value: hidden, secret: true}, B: shown}", "p")
+    stored = str(manifest.to_json())
+    assert "hidden" not in stored
+    assert "shown" in stored
+
+
+@given(text=st.text(alphabet="abn:-[]{}&*!|>'\"#%@`?, \t\n0189.", max_size=60))
+def test_no_text_is_anything_but_a_manifest_or_problems(text: str) -> None:
+    try:
+        told = parse_manifest(text, "default").name
+    except Problems as error:
+        told = error.render()
+    assert told
