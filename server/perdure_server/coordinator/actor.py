@@ -44,6 +44,7 @@ class Actor:
         self.record = record
         self.session_id = record.session_id
         self.state = state
+        self.limits = coordinator.builds.limits(record.build_id)
         self.connection: Connection | None = None
         self.pid = 0
         self.waits = waits or OpenWaits()

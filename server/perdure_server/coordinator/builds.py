@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from perdure_proto.v1.runner_pb2 import ActivityRule, RetryPolicy
+from perdure_proto.v1.runner_pb2 import ActivityRule, Limits, RetryPolicy
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import Build, Deployment, Mutation, Store
+
+MAX_PAYLOAD_BYTES: Final = 64 * 1024 * 1024  # a message holds one, and more does not fit into 80 MiB
+NO_LIMITS: Final = Limits(payload_bytes=MAX_PAYLOAD_BYTES)
 
 _KEPT: Final = 1_000
 
@@ -20,7 +23,7 @@ class BuildInfo:
     """What a runner has to know of its build's manifest."""
 
     activities: tuple[ActivityRule, ...]
-    limits: Mapping[str, int]
+    limits: Limits
     python: str
 
 
@@ -44,6 +47,11 @@ class Builds:
             self._builds.clear()
         info = self._builds[build_id] = _info(row)
         return info
+
+    def limits(self, build_id: str) -> Limits:
+        """What one session of a build that was asked for before may use; 0: no limit."""
+        known = self._builds.get(build_id)
+        return known.limits if known else NO_LIMITS
 
     def python(self, build_id: str) -> str:
         """The interpreter that a build's runners need; empty: any."""
@@ -71,6 +79,14 @@ class Builds:
             self._active[project] = row
         return row
 
+    async def deployment_of(self, project: str, build_id: str) -> Deployment | None:
+        """The newest deployment of a project that runs this build."""
+        active = await self.active(project)
+        if active is not None and active.build_id == build_id:
+            return active
+        rows = await asyncio.to_thread(self._store.deployments, project)
+        return next((row for row in rows if row.build_id == build_id), None)
+
     def deployed(self, deployment: Deployment) -> None:
         """It is active now."""
         self._active[deployment.project] = deployment
@@ -87,18 +103,30 @@ def _ignore(_result: object) -> None:
 
 
 def _info(row: Build) -> BuildInfo:
+    """From the JSON of a build's row, which is that of `Manifest.to_json`."""
     manifest = row.manifest
-    rules = tuple(_rule(rule) for rule in manifest.get("activities", ()))
-    return BuildInfo(rules, dict(manifest.get("limits", {})), str(manifest.get("python", "")))
+    limits = Limits(**manifest.get("limits", {}))
+    limits.payload_bytes = min(limits.payload_bytes or MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES)
+    return BuildInfo(tuple(map(_rule, manifest.get("activities", ()))), limits, str(manifest.get("python", "")))
 
 
-def _rule(rule: Mapping[str, Any]) -> ActivityRule:
-    """From the JSON of a build's row; keys are the fields' names."""
-    retry = rule.get("retry")
+def _rule(policy: Mapping[str, Any]) -> ActivityRule:
+    retry = policy.get("retry")
     return ActivityRule(
-        pattern=rule["pattern"],
-        retry=RetryPolicy(**retry) if retry else None,
-        timeout_s=rule.get("timeout_s", 0.0),
-        at_most_once=rule.get("at_most_once", False),
-        no_activity=rule.get("no_activity", False),
+        pattern=policy["pattern"],
+        retry=_retry(retry) if retry else None,
+        timeout_s=policy["timeout_s"],
+        at_most_once=policy["at_most_once"],
+        no_activity=not policy["record"],
+    )
+
+
+def _retry(retry: Mapping[str, Any]) -> RetryPolicy:
+    return RetryPolicy(
+        max_attempts=retry["attempts"],
+        initial_delay_s=retry["initial_delay_s"],
+        factor=retry["factor"],
+        max_delay_s=retry["max_delay_s"],
+        jitter=retry["jitter"],
+        retry_on=retry["on"],
     )

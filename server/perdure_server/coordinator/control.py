@@ -11,6 +11,7 @@ from perdure._version import __version__
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
+
 from perdure_server.coordinator import deploying, following, signalling, starting
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.following import known_session
@@ -56,7 +57,7 @@ class Control:
         """Newest first. A row knows a living session's state only roughly: those are looked up in memory."""
         wanted = set(request.states)
         if unknown := wanted - {phase.value for phase in Phase}:
-            raise PerdureError("P0103", f"there is no state {sorted(unknown)[0]!r}", help=", ".join(p.value for p in Phase))
+            raise PerdureError("P0103", f"there is no state {min(unknown)!r}", help=", ".join(p.value for p in Phase))
         asked = wanted | _ALIVE if wanted & _ALIVE else wanted
         limit = min(request.limit or _PAGE, _LARGEST_PAGE)
         rows = await asyncio.to_thread(

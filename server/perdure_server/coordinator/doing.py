@@ -32,8 +32,8 @@ def _send_history(actor: Actor, effect: fx.SendHistory, *_: object) -> None:
 
 def _append(actor: Actor, effect: fx.Append, message: Any, _origin: object) -> None:
     actor.writer.add(message, effect.first_seq)
-    limit = actor.coordinator.settings.limits.journal_entries
-    if actor.state.next_seq - 1 > limit:
+    limit = actor.limits.journal_entries
+    if limit and actor.state.next_seq - 1 > limit:
         actor.handle(ev.Doomed("P0601", f"the journal has more than {limit} entries"))
 
 

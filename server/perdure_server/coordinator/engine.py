@@ -85,10 +85,13 @@ class Coordinator:
 
     # Life.
 
-    async def start(self) -> None:
-        """Take up every session that was alive, and keep looking after them."""
-        await self.recovery.recover()
-        self.spawn(self.recovery.watch_over())
+    async def start(self, *, recover: bool = True) -> None:
+        """Take up every session that was alive, and keep looking after them; or look after new ones only."""
+        if recover:
+            await self.recovery.recover()
+            self.spawn(self.recovery.watch_over())
+        else:
+            self.timers.keep_all()
 
     async def close(self) -> None:
         """Cut the hosts and forget the sessions: all that counts is durable, and the next start takes it up."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
+
 from perdure_server.coordinator.messages import session_message
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import LogPosition, SessionRecord, inline

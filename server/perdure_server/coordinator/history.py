@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entries: int) -> rpb.Start:
     """Everything that the runner of `record` needs but the history."""
     build = await c.builds.of(record.build_id)
-    settings = c.settings.limits
     logged = LogPosition() if epoch == 1 else await asyncio.to_thread(c.store.last_log, record.session_id)
     return rpb.Start(
         session_id=record.session_id,
@@ -29,13 +28,7 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         event=record.event,
         vars=await c.builds.vars_of(record.deployment_id),
         activities=build.activities,
-        limits=rpb.Limits(
-            payload_bytes=build.limits.get("payload_bytes", settings.payload_bytes),
-            journal_entries=settings.journal_entries,
-            log_bytes=settings.log_bytes,
-            log_line_bytes=build.limits.get("log_line_bytes", settings.log_line_bytes),
-            memory_bytes=build.limits.get("memory_bytes", settings.memory_bytes),
-        ),
+        limits=build.limits,
         hash_seed=record.hash_seed,
         key=c.keys.session_key(record.origin_id or record.session_id),
         history_entries=entries,

@@ -18,20 +18,8 @@ MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLimits:
-    """What one session may use. 0: no limit (memory only)."""
-
-    payload_bytes: int = 64 * MIB
-    journal_entries: int = 1_000_000
-    log_bytes: int = 64 * MIB
-    log_line_bytes: int = 16 * 1024
-    memory_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     rules: Rules = field(default_factory=Rules)
-    limits: SessionLimits = field(default_factory=SessionLimits)
     linger_s: float = 0.02  # how long records that nobody waits for may stay to share a transaction
     grace_s: float = 10.0  # between a polite stop and the kill
     page_entries: int = 500  # of history, in one message
@@ -47,4 +35,5 @@ class Settings:
     event_bytes: int = 4 * MIB
     signal_bytes: int = MIB
     build_bytes: int = 256 * MIB  # of a tarball
+    isolate_scan: bool = True  # parse the files of a build in a process of its own
     faults: Faults | None = None  # asked after every durable entry, before it is acknowledged; for tests and `check`

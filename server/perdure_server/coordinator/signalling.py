@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from perdure_proto.v1 import control_pb2 as pb
+
 from perdure_server.coordinator.actor import Actor
 from perdure_server.coordinator.following import known_session
 from perdure_server.coordinator.messages import session_message

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
+
 from perdure_server.core import ids
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
@@ -17,6 +18,10 @@ from perdure_server.store import Deployment, SessionRecord
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
+
+# Builds that are run but not made live have their variables in a deployment, too: of this project, which no user can
+# name, because ':' is in no valid name.
+UNDEPLOYED: Final = ":builds"
 
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _ENTRY_POINT: Final = re.compile(r"[^:\0]+\.py:[^:\0]+")
@@ -43,10 +48,13 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
             return pb.StartSessionResponse(session_id=session_id, state=state)
     if not _ENTRY_POINT.fullmatch(request.entry_point):
         raise PerdureError("P0114", f"{request.entry_point!r} is no entry point", help="name it as file.py:handler")
-    deployment = await _deployment(c, request.project, needed=not request.build_id)
+    if request.build_id:
+        deployment = await _deployment_of_build(c, request.project, request.build_id)
+    else:
+        deployment = await _active_deployment(c, request.project)
     record = SessionRecord(
         session_id=session_id or new_id(c, ids.SESSION),
-        project=deployment.project if deployment else request.project,
+        project=request.project or (deployment.project if deployment else ""),
         build_id=request.build_id or (deployment.build_id if deployment else ""),
         deployment_id=deployment.deployment_id if deployment else "",
         entry_point=request.entry_point,
@@ -77,16 +85,22 @@ def _event(event: bytes, limit: int) -> bytes:
     return event or b"null"
 
 
-async def _deployment(c: Coordinator, project: str, *, needed: bool) -> Deployment | None:
+async def _deployment_of_build(c: Coordinator, project: str, build_id: str) -> Deployment | None:
+    """Where the variables for a session of this build are; a fork on a build of a client's own may have none."""
+    undeployed = await c.builds.deployment_of(project + UNDEPLOYED, build_id)
+    return undeployed or await c.builds.deployment_of(project, build_id)
+
+
+async def _active_deployment(c: Coordinator, project: str) -> Deployment:
     """The active deployment of `project`; of the only project there is, when none is named."""
-    if not project and needed:
-        projects = c.store.projects()
+    if not project:
+        projects = [name for name in c.store.projects() if not name.endswith(UNDEPLOYED)]
         if len(projects) != 1:
             known = ", ".join(projects) or "none is deployed yet"
             raise PerdureError("P0206", f"name a project; known: {known}", help="`perdure deploy DIR` makes one live")
         project = projects[0]
     deployment = await c.builds.active(project)
-    if deployment is None and needed:
+    if deployment is None:
         raise PerdureError(
             "P0206", f"project {project!r} has no active deployment", help="`perdure deploy DIR` makes one live"
         )
@@ -131,7 +145,10 @@ def _check_boundary(c: Coordinator, source: SessionRecord, from_seq: int) -> Non
     boundaries = sorted({0, *(seq for seq in last_row.values() if seq in complete)})
     if from_seq in boundaries:
         return
-    near = [max((b for b in boundaries if b < from_seq), default=None), min((b for b in boundaries if b > from_seq), default=None)]
+    near = [
+        max((b for b in boundaries if b < from_seq), default=None),
+        min((b for b in boundaries if b > from_seq), default=None),
+    ]
     places = " or ".join(str(b) for b in near if b is not None)
     raise PerdureError(
         "P0214",

@@ -7,6 +7,7 @@ is read when it has passed or run out.
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Awaitable, Callable
 
 from perdure_server.coordinator.clock import Clock, Handle
@@ -53,6 +54,10 @@ class Timers:
         """The timer is a row of the store now: keep it only if the current window is to fire it."""
         if self._due.get(session_id, 0) >= self._horizon_us:
             self.disarm(session_id)
+
+    def keep_all(self) -> None:
+        """Read nothing: the timers that are armed here are all there are."""
+        self._horizon_us = sys.maxsize
 
     async def read_window(self) -> None:
         """Read the next window of timers. Called again when `horizon_us` has come near."""

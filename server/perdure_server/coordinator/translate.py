@@ -34,8 +34,8 @@ def _live(_c: Coordinator, _actor: Actor, _body: pb.Live) -> None:
     """That a replay is over changes nothing for the coordinator."""
 
 
-def _records(c: Coordinator, _actor: Actor, body: pb.Records) -> ev.Event:
-    return examine(body, c.settings.limits.payload_bytes)
+def _records(_c: Coordinator, actor: Actor, body: pb.Records) -> ev.Event:
+    return examine(body, actor.limits.payload_bytes)
 
 
 def _waiting(c: Coordinator, actor: Actor, body: pb.Waiting) -> ev.Event:

@@ -7,6 +7,7 @@ payloads that have to go to the blob store first take a detour through a thread;
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -231,7 +232,7 @@ class Writer:
 
     def _add_line(self, batch: Batch, line: pb.LogLine) -> None:
         """Keep a line of output as long as the session's limit allows; the first one beyond it becomes a notice."""
-        limit = self._c.settings.limits.log_bytes
+        limit = self._actor.limits.log_bytes or sys.maxsize
         if self._log_bytes > limit:
             return
         self._log_bytes += len(line.text) + 32

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar
 
 import grpc
 from perdure_proto.v1 import control_pb2 as pb
@@ -16,6 +16,8 @@ from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.errors import error_of
 
 T = TypeVar("T")
+
+Method = Callable[..., Awaitable[T]]
 
 ANSWER_TIMEOUT_S: Final = 30.0
 
@@ -31,7 +33,7 @@ class RemoteControl:
         self.address = address
         self._connect_timeout_s = connect_timeout_s
         self._channel = open_channel(address)
-        self._stub = control_pb2_grpc.ControlStub(self._channel)
+        self._stub: Any = control_pb2_grpc.ControlStub(self._channel)  # the stubs know its blocking form only
         self._connected = False
 
     async def __aenter__(self) -> Self:
@@ -43,7 +45,7 @@ class RemoteControl:
         await self.close()
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
 
     async def get_version(self, request: pb.GetVersionRequest) -> pb.GetVersionResponse:
         return await self._unary(self._stub.GetVersion, request)
@@ -87,10 +89,10 @@ class RemoteControl:
     async def list_hosts(self, request: pb.ListHostsRequest) -> pb.ListHostsResponse:
         return await self._unary(self._stub.ListHosts, request)
 
-    async def _unary(self, method: Any, request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S) -> Any:
+    async def _unary(self, method: Method[T], request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S) -> T:
         await self._connect()
         try:
-            return await cast("Awaitable[Any]", method(request, timeout=timeout_s))
+            return await method(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.address) from None
 
@@ -110,10 +112,7 @@ class RemoteControl:
         if self._connected:
             return
         try:
-            await cast(
-                "Awaitable[Any]",
-                self._stub.GetVersion(pb.GetVersionRequest(), timeout=self._connect_timeout_s, wait_for_ready=True),
-            )
+            await self._stub.GetVersion(pb.GetVersionRequest(), timeout=self._connect_timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.address) from None
         self._connected = True

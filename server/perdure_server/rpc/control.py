@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any
+from typing import Any, TypeVar
 
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import control_pb2_grpc
@@ -13,6 +13,8 @@ from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
 from perdure_server.coordinator.control import Control
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.errors import status_of
+
+T = TypeVar("T")
 
 
 # ruff: noqa: N802  (the names of the rpcs)
@@ -63,14 +65,15 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         return await _answer(context, self._control.list_hosts(request))
 
 
-async def _answer(context: Any, answer: Awaitable[Any]) -> Any:
+async def _answer(context: Any, answer: Awaitable[T]) -> T:
     try:
         return await answer
     except PerdureError as error:
         await context.abort(*status_of(error))
+        raise
 
 
-async def _answers(context: Any, answers: AsyncIterator[Any]) -> AsyncIterator[Any]:
+async def _answers(context: Any, answers: AsyncIterator[T]) -> AsyncIterator[T]:
     try:
         async for message in answers:
             yield message

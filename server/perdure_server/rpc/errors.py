@@ -38,7 +38,8 @@ def status_of(error: PerdureError) -> tuple[grpc.StatusCode, str, Metadata]:
 
 def error_of(failure: grpc.aio.AioRpcError, address: str) -> PerdureError:
     """The `PerdureError` that the server meant, or P0207 naming `address` when there was no server."""
-    trailing = dict(failure.trailing_metadata() or ())
+    pairs: Any = failure.trailing_metadata() or ()  # pairs, whatever the stubs say
+    trailing: dict[str, Any] = dict(pairs)
     if isinstance(whole := trailing.get(WHOLE), bytes):
         return _unpack(whole)
     details = failure.details() or failure.code().name

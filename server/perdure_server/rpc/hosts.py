@@ -18,12 +18,14 @@ from perdure_server.rpc.outbox import Outbox
 
 HELLO_TIMEOUT_S: Final = 5.0
 
+_EOF: Final[Any] = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
+
 
 class HostsServicer(runner_pb2_grpc.HostsServicer):
     def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
 
-    async def Attach(self, _messages: Any, context: Any) -> None:  # noqa: N802  # the name of the rpc
+    async def Attach(self, _messages: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes by `context`
         """One host: a reader loop here, one writer beside it; whichever ends first ends the other."""
         hello = await self._hello(context)
         outbox = Outbox()
@@ -71,7 +73,7 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
 async def _read(context: Any, receive: Any) -> None:
     """Every message costs one await and one call: no task, no queue."""
     read = context.read
-    while (message := await read()) is not grpc.aio.EOF:
+    while (message := await read()) is not _EOF:
         receive(message)
 
 

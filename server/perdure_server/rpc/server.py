@@ -33,7 +33,7 @@ class GrpcServer:
         self.addresses: tuple[str, ...] = ()
         self._wanted = tuple(addresses)
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs only
         runner_pb2_grpc.add_HostsServicer_to_server(HostsServicer(coordinator), self._server)
         control_pb2_grpc.add_ControlServicer_to_server(ControlServicer(control), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -1,0 +1,92 @@
+"""`Engine`: a coordinator in this process, and beside it a host on the same loop. The composition root of `perdure run`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from perdure_proto.v1 import control_pb2 as pb
+
+from perdure_server.coordinator.control import Control
+from perdure_server.coordinator.engine import Coordinator
+from perdure_server.coordinator.settings import Faults, Settings
+from perdure_server.store import BlobStore, SessionKeys, Store
+
+CAPACITY: Final = 64
+
+
+class Engine:
+    """An open home: `control` asks the coordinator, as clients of a server do by gRPC."""
+
+    def __init__(self, home: Path, coordinator: Coordinator) -> None:
+        self.home = home
+        self.coordinator = coordinator
+        self.control = Control(coordinator, str(home))
+
+    @staticmethod
+    @asynccontextmanager
+    async def embedded(
+        home: Path,
+        *,
+        settings: Settings | None = None,
+        faults: Faults | None = None,
+        recover: bool = True,
+        capacity: int = CAPACITY,
+    ) -> AsyncIterator[Engine]:
+        """Coordinator and host in this process, on `home`, for as long as the context lasts.
+
+        `faults` is the fault injection of `settings`; without `recover`, sessions that were alive are left alone.
+        Raises `PerdureError`: P0202 home in use, P0209 damaged, P0210 newer schema.
+        """
+        # Only an engine with a host pays for the host's import; readers and the server do without.
+        from perdure_runner.host.config import HostConfig
+
+        from perdure_server.app.link import InProcessLink
+
+        settings = replace(settings or Settings(), isolate_scan=False)
+        if faults is not None:
+            settings = replace(settings, faults=faults)
+        async with open_coordinator(home, settings, recover=recover) as coordinator:
+            config = HostConfig(
+                state_dir=home / "host", capacity=capacity, host_id="embedded", warm_seeds=(coordinator.hash_seed,)
+            )
+            link = InProcessLink(coordinator, config)
+            try:
+                await link.start()
+                yield Engine(home, coordinator)
+            finally:
+                await link.stop()
+
+    @staticmethod
+    @asynccontextmanager
+    async def read_only(home: Path) -> AsyncIterator[Control]:
+        """To look at a home that nobody serves, or that somebody else does. Nothing can be changed."""
+        store = Store.open(home, read_only=True)
+        try:
+            coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.random())
+            yield Control(coordinator, str(home))
+        finally:
+            store.close()
+
+    async def wait_done(self, session_id: str) -> pb.Session:
+        """The session, once it has ended. Raises `PerdureError` when it could not be stored."""
+        request = pb.WatchSessionRequest(session_id=session_id, until_done=True)
+        async for _update in self.control.watch_session(request):
+            pass
+        return await self.control.get_session(pb.GetSessionRequest(session_id=session_id))
+
+
+@asynccontextmanager
+async def open_coordinator(home: Path, settings: Settings, *, recover: bool = True) -> AsyncIterator[Coordinator]:
+    """Lock the home, open its store, and start the coordinator; the other way round at the end."""
+    async with AsyncExitStack() as stack:
+        home.mkdir(parents=True, exist_ok=True)
+        store = Store.open(home)
+        stack.callback(store.close)
+        coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home), settings)
+        stack.push_async_callback(coordinator.close)
+        await coordinator.start(recover=recover)
+        yield coordinator

@@ -1,0 +1,43 @@
+"""The process of the host beside a server: `COORDINATOR STATE_DIR CAPACITY HASH_SEED SERVER_PID`."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+from perdure_runner.host.config import HostConfig
+from perdure_runner.host.remote import run_remote
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(coordinator: str, state_dir: str, capacity: str, hash_seed: str, server_pid: str) -> None:
+    """Be a host until SIGTERM, or until the server dies in whatever way."""
+    _die_with(int(server_pid))
+    config = HostConfig(state_dir=Path(state_dir), capacity=int(capacity), warm_seeds=(int(hash_seed),))
+    asyncio.run(_serve(coordinator, config))
+
+
+async def _serve(coordinator: str, config: HostConfig) -> None:
+    serving = asyncio.ensure_future(run_remote(coordinator, config))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    await asyncio.wait([serving])
+    if not serving.cancelled():
+        serving.result()
+
+
+def _die_with(server_pid: int) -> None:
+    """prctl(2): the kernel kills this process when its parent is gone. It may be gone already."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != server_pid:
+        sys.exit("the server is gone")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

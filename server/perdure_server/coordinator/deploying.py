@@ -1,0 +1,98 @@
+"""From a tarball to a live deployment. Nothing of it is imported or run here: it is unpacked, read and parsed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perdure_proto.v1 import control_pb2 as pb
+
+from perdure_server.coordinator.starting import UNDEPLOYED, new_id
+from perdure_server.core import ids
+from perdure_server.core.errors import PerdureError
+from perdure_server.manifest.build import digest, extract
+from perdure_server.manifest.exports import Export, find_exports
+from perdure_server.manifest.manifest import load_manifest
+from perdure_server.store import Build, Deployment, Mutation, Transaction
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    name: str  # of the project, from the manifest
+    build: Build
+    exports: tuple[Export, ...]
+    variables: Mapping[str, str]
+
+
+async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
+    """Check a build, store it and, unless `build_only`, make it the project's active one; the older one drains.
+
+    Raises what is wrong with the tarball (P0120 to P0124) or the manifest (P0101 to P0104), P0211 disk full.
+    """
+    header, tarball = await _collect(parts, c.settings.build_bytes)
+    checked = await asyncio.to_thread(_check, c, tarball)
+    project = header.project or checked.name
+    await asyncio.to_thread(c.blobs.put, tarball)
+    deployment = Deployment(
+        deployment_id=new_id(c, ids.DEPLOYMENT),
+        project=project + UNDEPLOYED if header.build_only else project,
+        build_id=checked.build.digest,
+        created_us=checked.build.created_us,
+        vars=checked.variables,
+        settings=checked.build.manifest,
+    )
+
+    def write(transaction: Transaction) -> None:
+        transaction.put_build(checked.build)
+        transaction.put_project(deployment.project, deployment.created_us)
+        transaction.activate(deployment)
+
+    await c.store.commit(Mutation(write))
+    c.builds.deployed(deployment)
+    return pb.DeployResponse(
+        project=project,
+        build_id=checked.build.digest,
+        deployment_id="" if header.build_only else deployment.deployment_id,
+        exports=[pb.Export(file=e.file, line=e.line, name=e.name, args=e.args) for e in checked.exports],
+    )
+
+
+async def _collect(parts: AsyncIterable[pb.DeployRequest], limit: int) -> tuple[pb.DeployHeader, bytes]:
+    header: pb.DeployHeader | None = None
+    tarball = bytearray()
+    async for part in parts:
+        if part.HasField("header"):
+            if header is not None:
+                raise PerdureError("P0120", "the deployment has two headers")
+            header = part.header
+            continue
+        if header is None:
+            raise PerdureError("P0120", "the deployment begins without a header")
+        tarball += part.chunk
+        if len(tarball) > limit:
+            raise PerdureError(
+                "P0124", f"the build has more than {limit} bytes", help="leave out what code does not need"
+            )
+    if header is None:
+        raise PerdureError("P0120", "the deployment is empty")
+    return header, bytes(tarball)
+
+
+def _check(c: Coordinator, tarball: bytes) -> _Checked:
+    with tempfile.TemporaryDirectory(prefix="perdure-build-") as scratch:
+        root = Path(scratch) / "project"
+        extract(tarball, root)
+        manifest = load_manifest(root)
+        variables = manifest.resolve_vars(os.environ)
+        exports = find_exports(root, isolated=c.settings.isolate_scan).exports
+    row: dict[str, Any] = manifest.to_json() | {"variables": sorted(variables)}
+    build = Build(digest(tarball), len(tarball), c.clock.now_us(), [asdict(e) for e in exports], row)
+    return _Checked(manifest.name, build, exports, variables)
