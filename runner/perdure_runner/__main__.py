@@ -64,9 +64,11 @@ def run(options: argparse.Namespace) -> int:
             from perdure_runner.child import zygote
 
             zygote.preload()
-            return zygote.serve(socket.socket(fileno=options.control), function(options.main))
+            main = function(options.main)  # before there is a socket that would close while its error is being printed
+            return zygote.serve(socket.socket(fileno=options.control), main)
         case "attach":
-            return function(options.main)(socket.socket(fileno=options.fd))
+            main = function(options.main)
+            return main(socket.socket(fileno=options.fd))
         case _:
             from perdure_runner.child import zygote
 
