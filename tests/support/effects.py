@@ -96,16 +96,18 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the runner that asked has been killed
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         """Keep quiet: the ledger is the log."""
 
 
 def _answer(path: str, times: int) -> tuple[int, bytes]:
-    match path.split("?")[0].split("/"):
+    match path.split("?", maxsplit=1)[0].split("/"):
         case ["status", status, *_, name]:
             return int(status), name.encode()
         case ["fail", first, *_, name]:
-            return (HTTPStatus.SERVICE_UNAVAILABLE, b"not yet") if times <= int(first) else (HTTPStatus.OK, name.encode())
+            return (
+                (HTTPStatus.SERVICE_UNAVAILABLE, b"not yet") if times <= int(first) else (HTTPStatus.OK, name.encode())
+            )
         case ["slow", seconds, *_, name]:
             time.sleep(float(seconds))
             return HTTPStatus.OK, name.encode()

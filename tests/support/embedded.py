@@ -1,1 +1,161 @@
-"""One embedded engine in this process."""
+"""One embedded engine in this process: runs sessions, with a fault in each if asked, and tells what they were.
+
+This is the fork server's work: each engine lives in a process of its own, so that the coordinator can be killed too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from perdure_proto.v1 import control_pb2 as pb
+from perdure_proto.v1 import journal_pb2 as jpb
+from perdure_server.app.engine import Engine
+from perdure_server.cli import builds, documents, fetch
+from perdure_server.cli.calls import assemble
+from perdure_server.coordinator.settings import Fault, Settings
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import Rules
+
+AT_ONCE = 6
+"""Sessions that run at the same time in one engine."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One session to run. `fault` strikes after journal entry `after` (0: never). `resume`: it has been started."""
+
+    session: str
+    entry: str
+    event: dict[str, Any]
+    signals: list[tuple[str, str, Any]] = field(default_factory=list)
+    fault: Fault = "kill-runner"
+    after: int = 0
+    resume: bool = False
+
+
+@dataclass
+class Faults:
+    """What the coordinator asks after every durable entry: each fault strikes once."""
+
+    planned: dict[tuple[str, int], Fault]
+
+    def __call__(self, session: str, _number: int, entry: jpb.Entry) -> Fault | None:
+        return self.planned.pop((session, entry.seq), None)
+
+
+def run(home: str, folder: str, jobs: list[dict[str, Any]], *, suspend_at_once: bool = False) -> dict[str, Any]:
+    """Run these jobs to their ends: resumed ones first, then the new ones. {session: what it was}."""
+    plan = [Job(**job) for job in jobs]
+    return asyncio.run(_run(Path(home), Path(folder), plan, suspend_at_once))
+
+
+async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool) -> dict[str, Any]:
+    faults = Faults({(job.session, job.after): job.fault for job in jobs if job.after and not job.resume})
+    settings = Settings(rules=Rules(suspend_after_s=0.0 if suspend_at_once else 5.0), faults=faults)
+    async with Engine.embedded(home, settings=settings) as engine:
+        runs = Runs(engine.control, home)
+        await runs.follow_all([job for job in jobs if job.resume])
+        if new := [job for job in jobs if not job.resume]:
+            await runs.deploy(folder)
+            await runs.follow_all(new)
+        return runs.ended
+
+
+class Runs:
+    """Sessions in one engine."""
+
+    def __init__(self, remote: Any, home: Path) -> None:
+        self._remote = remote
+        self._sent = home / "signals-sent"
+        self._sent.mkdir(exist_ok=True)
+        self._build = pb.DeployResponse()
+        self.ended: dict[str, Any] = {}
+
+    async def deploy(self, folder: Path) -> None:
+        """Make `folder` the build of the sessions that are started from now on."""
+        self._build = await builds.send(self._remote, builds.folder(folder, None), build_only=True)
+
+    async def follow_all(self, jobs: Iterable[Job]) -> None:
+        """Start what is to be started, and follow every session to its end."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def follow(job: Job) -> None:
+            async with gate:
+                self.ended[job.session] = await self._follow(job)
+
+        await asyncio.gather(*(follow(job) for job in jobs))
+
+    async def _follow(self, job: Job) -> dict[str, Any]:
+        try:
+            if not job.resume:
+                await self._start(job)
+            await self._send_signals(job, "start")
+            request = pb.WatchSessionRequest(session_id=job.session, until_done=True)
+            async for update in self._remote.watch_session(request):
+                if update.WhichOneof("update") == "session" and update.session.state == "waiting":
+                    await self._send_signals(job, "waiting")
+        except PerdureError as refused:
+            return {"refused": refused.code, "message": str(refused)}
+        return facts(await fetch.whole(self._remote, job.session))
+
+    async def _start(self, job: Job) -> None:
+        request = pb.StartSessionRequest(
+            project=self._build.project,
+            build_id=self._build.build_id,
+            entry_point=job.entry,
+            event=json.dumps(job.event).encode(),
+            session_id=job.session,
+        )
+        await self._remote.start_session(request)
+
+    async def _send_signals(self, job: Job, when: str) -> None:
+        """Send what is due and has not been sent, by this engine or by the one before it."""
+        for number, (due, name, payload) in enumerate(job.signals):
+            mark = self._sent / f"{job.session}-{number}"
+            if due == when and not mark.exists():
+                signal = pb.SignalSessionRequest(
+                    session_id=job.session, name=name, payload=json.dumps(payload).encode()
+                )
+                await self._remote.signal_session(signal)
+                mark.touch()
+
+
+def facts(whole: fetch.Whole) -> dict[str, Any]:
+    """What a session was, as plain data."""
+    document = documents.session(whole.session, whole.entries, whole.logs)
+    error = whole.session.error
+    return {
+        "state": whole.session.state,
+        "result": document["result"],
+        "error": document["error"],
+        "code": error.code,
+        "divergence": documents.divergence_sentence(whole.session.divergence),
+        "prints": document["prints"],
+        "errors": [line.text for line in whole.logs if line.stream != jpb.STREAM_STDOUT],
+        "calls": [f"{call.kind.value} {call.function}" for call in assemble(whole.entries)],
+        "rows": [asdict(row) for row in rows(whole.entries)],
+    }
+
+
+@dataclass(frozen=True)
+class Row:
+    """A journal row, as far as tests look at it."""
+
+    seq: int
+    ordinal: int
+    kind: str
+    function: str
+    line: int
+
+
+def rows(entries: Iterable[jpb.Entry]) -> list[Row]:
+    """The journal in short."""
+    return [
+        Row(e.seq, e.ordinal, jpb.EntryKind.Name(e.kind).removeprefix("ENTRY_KIND_"), e.function, e.site.line)
+        for e in entries
+    ]

@@ -38,7 +38,8 @@ class ForkServer:
 
     def ask(self, do: str, *, timeout: float = 60, **arguments: Any) -> dict[str, Any]:
         """Run `module:function` in a fresh fork; see the module's docstring. Timeout in seconds."""
-        assert self._program.stdin and self._program.stdout
+        assert self._program.stdin
+        assert self._program.stdout
         self._program.stdin.write(json.dumps({"do": do, "with": arguments, "timeout": timeout}) + "\n")
         self._program.stdin.flush()
         line = self._program.stdout.readline()

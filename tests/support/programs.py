@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 CASES = Path(__file__).parent.parent / "cases"
-PROGRAMS = CASES / "programs"
+PROGRAMS = CASES / "programs" / "steady"
 LIBRARY = Path(__file__).parent / "library"
 
 

@@ -1,0 +1,10 @@
+"""activity_key() has no meaning outside an activity."""
+
+import perdure
+
+
+def main(event):
+    return perdure.activity_key()
+
+
+CASE = {"error": "RuntimeError", "says": "activity"}

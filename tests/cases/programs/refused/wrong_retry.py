@@ -1,0 +1,15 @@
+"""Options that make no sense are refused where they are given."""
+
+import perdure
+
+
+@perdure.activity(retry=perdure.RetryPolicy(max_attempts=-1))
+def work():
+    return 1
+
+
+def main(event):
+    return work()
+
+
+CASE = {"error": "ValueError", "says": "max_attempts"}

@@ -1,0 +1,181 @@
+"""Every program: plainly, recorded, and with the runner or the coordinator killed after every entry of its journal.
+
+What may differ after a kill is said once, in `assert_same_effects`: nothing, except that an attempt whose STARTED row
+was the last durable one may reach the outside world a second time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+import pytest
+from support.harness import COORDINATOR, RUNNER, Bench, Outcome, extra_requests
+from support.programs import PROGRAMS, Case, cases
+
+ALL = cases()
+FAST = {
+    *("async_generators", "at_most_once", "context_managers", "dataclass_factories", "finally_order", "hash_order"),
+    *("idempotency_key", "large_values", "mixed_day", "module_level", "nested_arguments", "randomness"),
+    *("retry_decorator", "saga", "sequential", "signals_after", "sleeps"),
+}
+"""A dozen and a half programs whose kill points are sampled in every run of the suite; `slow` takes all of all."""
+STEP = 8
+
+every_case = pytest.mark.parametrize("case", ALL, ids=[case.id for case in ALL])
+fast_case = pytest.mark.parametrize("case", fast := [c for c in ALL if c.id in FAST], ids=[c.id for c in fast])
+waiting_case = pytest.mark.parametrize("case", waiting := [c for c in ALL if c.waits], ids=[c.id for c in waiting])
+
+
+@cache
+def plain_run(bench: Bench, case_id: str) -> Outcome:
+    """The plain run of a program, once per worker."""
+    return bench.plain(by_id(case_id))
+
+
+@cache
+def recorded_run(bench: Bench, case_id: str) -> Outcome:
+    """The undisturbed recorded run of a program, once per worker."""
+    return bench.recorded(by_id(case_id))
+
+
+def by_id(case_id: str) -> Case:
+    """The case of this id."""
+    return next(case for case in ALL if case.id == case_id)
+
+
+# ---- what must be equal
+
+
+def assert_expected(case: Case, run: Outcome, *, alternative: bool = False) -> None:
+    """The program did what its CASE says."""
+    assert run.error == case.error
+    if case.check:
+        assert eval(case.check, {"result": run.result, "prints": run.prints}), (case.check, run.result, run.prints)
+    else:
+        assert run.result == case.result or (alternative and run.result == case.alternative)
+    if case.prints is not None:
+        assert run.prints == case.prints
+    if case.errors is not None:
+        assert run.facts["errors"] == case.errors
+
+
+def assert_recorded(case: Case, run: Outcome) -> None:
+    """The journal is that of a whole session: every call has one outcome, and they are the expected calls."""
+    assert run.facts["state"] == ("failed" if case.error else "completed")
+    outcomes = Counter(row["ordinal"] for row in run.rows if row["kind"] in {"ACTIVITY", "MARKER", "SYSTEM"})
+    assert not [ordinal for ordinal, times in outcomes.items() if times > 1]
+    if case.calls is not None:
+        assert [_short(call) for call in run.facts["calls"]] == [_short(call) for call in case.calls]
+    if case.lines is not None:
+        assert [frame["name"] for frame in run.facts["error"]["traceback"]][: len(case.lines)] == case.lines
+
+
+def _short(call: str) -> str:
+    """Timers and signals are told by their kind alone."""
+    kind, _, function = call.partition(" ")
+    return kind if kind in {"timer", "signal"} else f"{kind} {function}"
+
+
+def assert_same_output(case: Case, run: Outcome, model: Outcome) -> None:
+    """Output and outcome are those of the plain run, where one run's values can be another's."""
+    if not case.check:
+        assert run.prints == model.prints
+        assert sorted(run.facts["errors"]) == sorted(model.facts["errors"])
+
+
+def assert_same_effects(case: Case, run: Outcome, model: Outcome, last: str = "") -> None:
+    """Requests are those of `model`. `last`: kind of the last durable row when something was killed.
+
+    After STARTED the attempt may have reached the world, and runs again: its requests may come twice, unless it is
+    at_most_once, which may never come twice and not at all. After every other row, no request is repeated or lost.
+    """
+    if not case.check or case.effects is not None:
+        difference = extra_requests(run.ledger.requests, model.ledger.requests)
+        if case.check:  # which paths are asked for is chance, how many is not
+            difference = Counter(total=run.ledger.total - model.ledger.total)
+        allowed = case.in_flight if last == "STARTED" else 0
+        assert sum(max(n, 0) for n in difference.values()) <= allowed, difference
+        assert not [path for path, n in difference.items() if n < 0 and path not in case.once], difference
+    assert not [path for path in case.once if run.ledger.requests[path] > 1]
+    assert len(run.ledger.keys) == case.keys
+
+
+# ---- the runs
+
+
+@every_case
+def test_plain(bench: Bench, case: Case) -> None:
+    if not case.plain:
+        pytest.skip("needs perdure")
+    run = plain_run(bench, case.id)
+    assert_expected(case, run)
+    if case.effects is not None:
+        assert run.ledger.total == case.effects
+
+
+@every_case
+def test_recorded(bench: Bench, case: Case) -> None:
+    run = recorded_run(bench, case.id)
+    assert_recorded(case, run)
+    assert_expected(case, run)
+    if case.effects is not None:
+        assert run.ledger.total == case.effects
+    if case.plain:
+        model = plain_run(bench, case.id)
+        assert_same_output(case, run, model)
+        assert_same_effects(case, run, model)
+
+
+def check_killed(bench: Bench, case: Case, what: str, step: int, **how: bool) -> None:
+    """Kill after every `step`th entry; each run must be as the undisturbed one."""
+    model = recorded_run(bench, case.id)
+    first = 1 + ALL.index(case) % step  # so that the sampled kill points differ between programs
+    points = range(min(first, len(model.rows)), len(model.rows) + 1, step) if model.rows else ()
+    for after, run in bench.killed(case, points, what, PROGRAMS, **how).items():
+        row = model.rows[after - 1]
+        try:
+            assert_recorded(case, run)
+            assert_expected(case, run, alternative=row["kind"] == "STARTED")
+            assert_same_output(case, run, model)
+            assert_same_effects(case, run, model, row["kind"])
+        except AssertionError as error:
+            error.add_note(f"{what} after entry {after}: {row}")
+            raise
+
+
+@fast_case
+def test_runner_killed_now_and_then(bench: Bench, case: Case) -> None:
+    check_killed(bench, case, RUNNER, STEP)
+
+
+@fast_case
+def test_coordinator_killed_now_and_then(bench: Bench, case: Case) -> None:
+    check_killed(bench, case, COORDINATOR, STEP)
+
+
+@pytest.mark.slow
+@every_case
+def test_runner_killed_after_every_entry(bench: Bench, case: Case) -> None:
+    check_killed(bench, case, RUNNER, 1)
+
+
+@pytest.mark.slow
+@every_case
+def test_coordinator_killed_after_every_entry(bench: Bench, case: Case) -> None:
+    check_killed(bench, case, COORDINATOR, STEP // 2 if case.heavy else 1)
+
+
+@waiting_case
+def test_suspended_at_every_wait(bench: Bench, case: Case) -> None:
+    """Every wait ends the runner; the next one replays up to it."""
+    run = bench.recorded(case, suspend_at_once=True)
+    assert_recorded(case, run)
+    assert_expected(case, run)
+    assert_same_effects(case, run, recorded_run(bench, case.id))
+
+
+@pytest.mark.slow
+@waiting_case
+def test_suspended_and_killed(bench: Bench, case: Case) -> None:
+    check_killed(bench, case, RUNNER, 1, suspend_at_once=True)

@@ -1,0 +1,55 @@
+"""Programs that cannot be recorded, or that fail before they begin: each fails clearly, and never silently."""
+
+from __future__ import annotations
+
+import pytest
+from support.harness import RUNNER, Bench, Outcome
+from support.programs import CASES, Case, cases
+
+REFUSED = CASES / "programs" / "refused"
+ALL = cases(REFUSED)
+BAD_ENTRIES = {
+    "nothere.py:main": "P0110",
+    "open_file.py:absent": "P0111",
+    "too_large.py:CASE": "P0112",
+    "open_file.py": "P0114",
+}
+
+
+def assert_refused(case: Case, run: Outcome) -> None:
+    """It failed with the error, the code and the words that its CASE names."""
+    assert run.facts.get("refused") or run.facts["state"] == "failed", run.facts
+    code = run.facts.get("refused") or run.facts["code"]
+    message = run.facts.get("message") or run.error or ""
+    assert code == (case.code or ""), run.facts
+    assert not case.error or message.startswith(f"{case.error}:"), message
+    assert (case.says or "") in message
+
+
+@pytest.mark.parametrize("case", ALL, ids=[case.id for case in ALL])
+def test_refused(bench: Bench, case: Case) -> None:
+    run = bench.recorded(case, REFUSED)
+    assert_refused(case, run)
+    assert not run.ledger.total
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ALL, ids=[case.id for case in ALL])
+def test_refused_after_a_crash_too(bench: Bench, case: Case) -> None:
+    """A refusal is an outcome like any other: after a crash it is the same one."""
+    rows = bench.recorded(case, REFUSED).facts.get("rows", [])
+    for run in bench.killed(case, range(1, len(rows) + 1), RUNNER, REFUSED).values():
+        assert_refused(case, run)
+
+
+@pytest.mark.parametrize(("entry", "code"), BAD_ENTRIES.items())
+def test_bad_entry_points(bench: Bench, entry: str, code: str) -> None:
+    case = Case(entry, "an entry point that leads nowhere", code=code)
+    assert_refused(case, bench.recorded(case, REFUSED))
+
+
+def test_syntax_error_names_line_and_place(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("syntax")
+    (folder / "broken.py").write_text("def main(event):\n    return (1,\n\n\nprint('x'\n")
+    case = Case("broken.py:main", "a syntax error", code="P0113", says="broken.py:2:12")
+    assert_refused(case, bench.recorded(case, folder))
