@@ -1,4 +1,4 @@
-"""`Engine`: a coordinator in this process, and beside it a host on the same loop. The composition root of `perdure run`."""
+"""`Engine`: a coordinator and a host on one loop of this process. The composition root of `perdure run`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,6 @@ class Engine:
 async def open_coordinator(home: Path, settings: Settings, *, recover: bool = True) -> AsyncIterator[Coordinator]:
     """Lock the home, open its store, and start the coordinator; the other way round at the end."""
     async with AsyncExitStack() as stack:
-        home.mkdir(parents=True, exist_ok=True)
         store = Store.open(home)
         stack.callback(store.close)
         coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home), settings)

@@ -18,7 +18,7 @@ from perdure_server.core.errors import PerdureError
 class InProcessLink:
     """Both ends: what the host sees of the coordinator, and what the coordinator sees of the host.
 
-    A link that the coordinator closes (it does so when told to kill the host) is joined anew, as a host would dial again.
+    A link that the coordinator closes (fault injection does) is joined anew, as a host would dial again.
     """
 
     def __init__(self, coordinator: Coordinator, config: HostConfig) -> None:

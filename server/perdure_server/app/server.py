@@ -37,7 +37,7 @@ async def serving(
     `runner`: "local" starts a host beside it, "none" waits for hosts to dial in. Raises `PerdureError`: P0202 home in
     use, P0203 address in use, P0209 and P0210 about the journal.
     """
-    home = home.absolute()
+    home = Path(os.path.abspath(home))
     async with AsyncExitStack() as stack:
         coordinator = await stack.enter_async_context(open_coordinator(home, settings or Settings()))
         control = Control(coordinator, str(home))
