@@ -4,6 +4,7 @@ A name is looked up by its longest known prefix, then by its last part among tha
 ``os.path.exists`` -> prefix ``os.path``, exception ``exists``. What is in no table is external.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -192,6 +193,8 @@ CALLBACKS: Final[Mapping[str, Takes]] = {
     "bisect.insort": Takes((), ("key",)),
     "bisect.insort_left": Takes((), ("key",)),
     "bisect.insort_right": Takes((), ("key",)),
+    "builtins.eval": Takes(),
+    "builtins.exec": Takes(),
     "builtins.filter": Takes((0,)),
     "builtins.iter": Takes((0,)),
     "builtins.list.sort": Takes((), ("key",)),
@@ -241,7 +244,7 @@ def canonical(name: str) -> str:
             break
     else:
         first = name.partition(".")[0]
-        if first.startswith("_") and (first[1:] in SCOPES or first[1:] == "io") and first not in SCOPES:
+        if first.startswith("_") and first[1:] in sys.stdlib_module_names and first not in SCOPES:
             name = name[1:]
     return "builtins.open" if name == "io.open" else name
 

@@ -6,6 +6,7 @@ verdicts are cached by code object and, weakly, by class.
 """
 
 import functools
+import random
 import sys
 import types
 import typing
@@ -13,9 +14,10 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from perdure import _runtime
+
 from perdure_runner.child import known
 from perdure_runner.child.known import Takes, Verdict
 
@@ -36,10 +38,10 @@ _mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _module_of: Callable[[type], Any] = type.__dict__["__module__"].__get__
 _qualname_of: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _dict_of_function: Callable[[types.FunctionType], dict[str, Any]] = types.FunctionType.__dict__["__dict__"].__get__
-_BOUND: Final = (types.BuiltinFunctionType, types.MethodWrapperType)
-_DESCRIPTORS: Final = (types.ClassMethodDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType)
-_ALIASES: Final = (types.GenericAlias, typing._GenericAlias, typing._SpecialGenericAlias)  # type: ignore[attr-defined] # noqa: SLF001
-_CACHED: Final = type(functools.lru_cache(lambda: None))
+_module_dict: Callable[[types.ModuleType], dict[str, Any]] = cast("Any", types.ModuleType).__dict__["__dict__"].__get__
+_CACHED_FUNCTION: Final = type(functools.lru_cache(lambda: None))
+_SPECIAL_ALIAS: Final = typing._SpecialGenericAlias  # type: ignore[attr-defined] # noqa: SLF001
+_TYPING_ALIAS: Final = typing._GenericAlias  # type: ignore[attr-defined] # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Decision:
 
     verdict: Verdict
     reason: str
+    takes: Takes | None = None
+    """With CALLBACKS: where it takes callables."""
 
 
 _DEEP: Final = Decision(Verdict.ACTIVITY, "wraps other callables too deeply to be looked through")
@@ -58,7 +62,7 @@ class Policy:
 
     Args:
         is_user_file: does a code object's file name belong to the build?
-        no_activity: patterns over qualified names (fnmatch) that run directly; `perdure.register_no_activity` adds more.
+        no_activity: patterns over qualified names (fnmatch) that run directly; `register_no_activity` adds more.
         force: patterns over qualified names that are activities, user code included.
     """
 
@@ -109,7 +113,8 @@ class Policy:
         A method of an instance has its class's name, ``requests.sessions.Session.get``; a function of a module that
         is really a method of the module's hidden instance has the module's, ``random.randrange``.
         """
-        return self._name(f, 0)
+        name = self._name(f, 0)
+        return name if name.rpartition(".")[0] in self._user_modules else known.canonical(name)
 
     def explain(self, f: Any) -> str:
         """One sentence: what happens with a call of `f`, and why."""
@@ -123,8 +128,8 @@ class Policy:
         return f"{self.name(f)} {does} because it {decision.reason}."
 
     def takes(self, f: Any) -> Takes:
-        """Where a callable of verdict CALLBACKS takes callables."""
-        return known.CALLBACKS[known.look_up(self._table_name(f))[1]]
+        """Where a callable of verdict CALLBACKS takes callables; nowhere, for any other callable."""
+        return self._decide(f).takes or Takes()
 
     # ---- caches
 
@@ -133,19 +138,21 @@ class Policy:
         self._codes.clear()
         self._classes.clear()
 
-    def _verdict_on_function(self, f: types.FunctionType) -> Verdict:
-        code = f.__code__
-        if _dict_of_function(f) or code.co_filename.startswith("<"):
-            return self._decide(f).verdict
+    def is_direct_code(self, code: types.CodeType) -> bool:
+        """Does every unmarked function of this code run directly, as far as has been seen?"""
         entry = self._codes.get(id(code))
-        if entry is not None:
+        return entry is not None and entry[1] is Verdict.DIRECT
+
+    def _verdict_on_function(self, f: types.FunctionType) -> Verdict:
+        code, attributes = f.__code__, _dict_of_function(f)
+        entry = self._codes.get(id(code))
+        if entry is not None and not (attributes or _runtime.no_activity.has(f)):
             return entry[1]
         verdict = self._decide(f).verdict
-        if _runtime.no_activity.has(f):  # this function, not every one of the same code
-            return verdict
-        if len(self._codes) >= _CACHE_LIMIT:
-            self._codes.clear()
-        self._codes[id(code)] = code, verdict
+        if not attributes and not code.co_filename.startswith("<") and not _runtime.no_activity.has(f):
+            if len(self._codes) >= _CACHE_LIMIT:
+                self._codes.clear()
+            self._codes[id(code)] = code, verdict
         return verdict
 
     def _verdict_on_class(self, cls: type) -> Verdict:
@@ -193,9 +200,9 @@ class Policy:
             return self._function(f, depth)
         if t is types.MethodType:
             return self._method(f, depth)
-        if t in _BOUND:
-            return self._known(_builtin_name(f))
-        if t in _DESCRIPTORS:
+        if _is_bound_builtin(t):
+            return _SEEDED if _is_random_instance(f, t) else self._known(_builtin_name(f))
+        if _is_descriptor(t):
             return self._known(f"{_class_name(f.__objclass__)}.{f.__name__}")
         if issubclass(t, type):
             return self._class(f)
@@ -213,7 +220,7 @@ class Policy:
             Verdict.MARKER: "is a local source of nondeterminism",
             Verdict.CALLBACKS: "is deterministic, but calls functions handed to it",
         }[verdict]
-        return Decision(verdict, f"{says} (table entry {entry!r})")
+        return Decision(verdict, f"{says} (table entry {entry!r})", known.CALLBACKS.get(entry))
 
     def _function(self, f: types.FunctionType, depth: int) -> Decision:
         if self.is_user_code(f.__code__):
@@ -240,10 +247,11 @@ class Policy:
         decision = self._function(function, depth)
         if self.is_user_code(function.__code__) or self.is_user_module(_module_of_function(function)):
             return decision
+        if _is_random_instance(f, types.MethodType):
+            return _SEEDED
         owner = _owner_of(f, types.MethodType)
-        assert owner is not None
-        if self.is_user_class(owner) or decision.verdict is Verdict.CALLBACKS or _is_random_instance(f, owner):
-            return _SEEDED if _is_random_instance(f, owner) else decision
+        if owner is None or self.is_user_class(owner) or decision.verdict is Verdict.CALLBACKS:
+            return decision
         if function.__name__ in _CONSTRUCTION or (_module_of_function(function) or "").startswith("namedtuple_"):
             return decision
         return self._known(f"{_class_name(owner)}.{function.__name__}")
@@ -251,7 +259,7 @@ class Policy:
     def _class(self, cls: type) -> Decision:
         if self.is_user_class(cls):
             return Decision(Verdict.DIRECT, "is a class of the project")
-        if BaseException in _mro_of(cls):
+        if issubclass(cls, BaseException):
             return Decision(Verdict.DIRECT, "is a class of exceptions")
         return self._known(_class_name(cls))
 
@@ -266,18 +274,6 @@ class Policy:
 
     # ---- names
 
-    def _table_name(self, f: Any) -> str:
-        """The name under which the tables know a callable: where it is defined, not where it was found."""
-        t = type(f)
-        if t is types.MethodType and type(f.__func__) is types.FunctionType:
-            own = f"{_module_of_function(f.__func__)}.{f.__func__.__qualname__}"
-            return own if known.canonical(own) in known.CALLBACKS else f"{_class_name(type(f.__self__))}.{f.__name__}"
-        if t in _BOUND:
-            return _builtin_name(f)
-        if t in _DESCRIPTORS:
-            return f"{_class_name(f.__objclass__)}.{f.__name__}"
-        return self.name(f)
-
     def _name(self, f: Any, depth: int) -> str:
         t = type(f)
         inner = _inner_callable(f, t)
@@ -286,9 +282,9 @@ class Policy:
         if t is types.FunctionType:
             module = f.__module__
             return f"{module if type(module) is str else '?'}.{f.__qualname__}"
-        if t is types.MethodType or t in _BOUND:
+        if t is types.MethodType or _is_bound_builtin(t):
             return self._bound_name(f, t, depth)
-        if t in _DESCRIPTORS:
+        if _is_descriptor(t):
             return f"{_class_name(f.__objclass__)}.{f.__name__}"
         return _class_name(f if issubclass(t, type) else t)
 
@@ -297,12 +293,12 @@ class Policy:
             return self._name(f.__func__, depth + 1) if depth < _MAX_DEPTH else "?"
         owner = _owner_of(f, t)
         if owner is None:
-            return known.canonical(_builtin_name(f))
+            return _builtin_name(f)
         name = f.__func__.__name__ if t is types.MethodType else f.__name__
         if (module := _hidden_instance_module(f, owner, name)) is not None:
             return f"{module}.{name}"
-        if t in _BOUND:
-            return known.canonical(_builtin_name(f))
+        if _is_bound_builtin(t):
+            return _builtin_name(f)
         if self.is_user_class(owner):
             return self._name(f.__func__, depth + 1)
         return f"{_class_name(owner)}.{name}"
@@ -328,9 +324,9 @@ def _inner_callable(f: Any, t: type) -> Any:
     """What a partial, a generic alias or a cached function stands for; _ABSENT if `f` is none of these."""
     if t is functools.partial:
         return f.func
-    if t is _CACHED:
+    if t is _CACHED_FUNCTION:
         return f.__dict__.get("__wrapped__", _ABSENT)
-    if t in _ALIASES:
+    if t is types.GenericAlias or t is _TYPING_ALIAS or t is _SPECIAL_ALIAS:
         return object.__getattribute__(f, "__origin__")
     return _ABSENT
 
@@ -360,13 +356,13 @@ def _class_mark(cls: type) -> Any:
 
 def _owner_of(f: Any, t: type) -> type | None:
     """The class whose (class or instance) method `f` is; the class of a callable object; None for functions."""
-    if t is types.MethodType or t in _BOUND:
+    if t is types.MethodType or _is_bound_builtin(t):
         receiver = f.__self__
         cls = type(receiver)
         if receiver is None or issubclass(cls, types.ModuleType):
             return None
         return receiver if issubclass(cls, type) else cls
-    if t is types.FunctionType or t in _DESCRIPTORS or issubclass(t, type):
+    if t is types.FunctionType or _is_descriptor(t) or issubclass(t, type):
         return None
     return t
 
@@ -404,14 +400,26 @@ def _builtin_name(f: Any) -> str:
 
 def _hidden_instance_module(f: Any, owner: type, name: str) -> str | None:
     """The module that offers this bound method as a function of its own, as `random` does; None if none does."""
-    module = _module_name(owner)
-    namespace = getattr(sys.modules.get(module), "__dict__", {}) if module else {}
-    found = namespace.get(name)
-    if type(found) is type(f) and type(found) in (types.MethodType, types.BuiltinFunctionType):
-        return module if found.__self__ is f.__self__ else None
-    return None
+    name_of_module = _module_name(owner)
+    module = sys.modules.get(name_of_module) if name_of_module else None
+    found = _module_dict(module).get(name) if issubclass(type(module), types.ModuleType) else None  # type: ignore[arg-type]
+    if type(found) is not type(f) or not (type(found) is types.MethodType or _is_bound_builtin(type(found))):
+        return None
+    return name_of_module if cast("Any", found).__self__ is f.__self__ else None
 
 
-def _is_random_instance(f: types.MethodType, owner: type) -> bool:
+def _is_random_instance(f: Any, t: type) -> bool:
     """A method of a `random.Random` that the program made: deterministic, since its construction was a marker."""
-    return _class_name(owner) == "random.Random" and _hidden_instance_module(f, owner, f.__func__.__name__) is None
+    owner = _owner_of(f, t)
+    if owner is not random.Random or owner is f.__self__:
+        return False
+    return _hidden_instance_module(f, owner, f.__name__) is None
+
+
+# `t in (A, B)` would ask the == of a metaclass.
+def _is_bound_builtin(t: type) -> bool:
+    return issubclass(t, types.BuiltinFunctionType) or t is types.MethodWrapperType  # its subclass: METH_METHOD
+
+
+def _is_descriptor(t: type) -> bool:
+    return t is types.MethodDescriptorType or t is types.WrapperDescriptorType or t is types.ClassMethodDescriptorType

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import decode_source
 from types import CodeType
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, cast
 
 REWRITE_VERSION: Final = 1
 """Part of the name of the code cache's folder: raise it whenever the same source gives other code."""
@@ -69,7 +69,7 @@ _Decorated = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def mangle(class_name: str | None, name: str) -> str:
-    """The name under which `name` is looked up inside class `class_name` (reference manual, "Private name mangling")."""
+    """The name under which `name` is looked up inside class `class_name` ("Private name mangling")."""
     if class_name is None or not name.startswith("__") or name.endswith("__"):
         return name
     stripped = class_name.lstrip("_")
@@ -97,15 +97,10 @@ def _bound_names(node: ast.AST) -> Iterator[str]:
             pass
 
 
-def safe_builtins(tree: ast.AST) -> frozenset[str]:
-    """The safe builtins that nothing in `tree` binds: their calls need no site."""
+def unbound_builtins(tree: ast.AST) -> tuple[frozenset[str], frozenset[str]]:
+    """The safe builtins, and those that may call their arguments, that nothing in `tree` binds."""
     bound = {name for node in ast.walk(tree) for name in _bound_names(node)}
-    return frozenset() if "*" in bound else SAFE_BUILTINS - bound
-
-
-def _free_callbacks(tree: ast.AST) -> frozenset[str]:
-    bound = {name for node in ast.walk(tree) for name in _bound_names(node)}
-    return frozenset() if "*" in bound else CALLBACK_BUILTINS - bound
+    return (frozenset(), frozenset()) if "*" in bound else (SAFE_BUILTINS - bound, CALLBACK_BUILTINS - bound)
 
 
 def _postpones_annotations(tree: ast.AST) -> bool:
@@ -126,8 +121,7 @@ class _Rewriter:
     """Changes one tree in place. It walks with a stack of its own: source may nest deeper than Python may recurse."""
 
     def __init__(self, tree: ast.AST, lines: list[str] | None, *, postponed: bool | None = None) -> None:
-        self._safe = safe_builtins(tree)
-        self._callbacks = _free_callbacks(tree)
+        self._safe, self._callbacks = unbound_builtins(tree)
         self._postponed = _postpones_annotations(tree) if postponed is None else postponed
         self._lines = lines
 
@@ -198,7 +192,7 @@ class _Rewriter:
 
 def _site(mark: Mark, argument: ast.expr) -> ast.Call:
     """``SITE(argument)``, at the position of `argument`: other positions would show in traces and jumps."""
-    constant = ast.copy_location(ast.Constant(value=(_TAG, *mark)), argument)
+    constant = ast.copy_location(ast.Constant(value=cast("Any", (_TAG, *mark))), argument)
     true = ast.copy_location(ast.Constant(value=True), argument)
     none = ast.copy_location(ast.Constant(value=None), argument)
     folded = ast.copy_location(ast.IfExp(test=true, body=constant, orelse=none), argument)
