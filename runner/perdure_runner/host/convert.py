@@ -89,7 +89,12 @@ _DONE_STATES = {
 }
 
 # Which rows carry a value, and which a wait; a runner never writes RESOLVED.
-_WITH_OUTCOME = {journal.ENTRY_KIND_ACTIVITY, journal.ENTRY_KIND_MARKER, journal.ENTRY_KIND_SYSTEM}
+_WITH_OUTCOME = {
+    journal.ENTRY_KIND_ACTIVITY,
+    journal.ENTRY_KIND_MARKER,
+    journal.ENTRY_KIND_RETRY,  # why the attempt failed
+    journal.ENTRY_KIND_SYSTEM,
+}
 _WITH_WAIT = {journal.ENTRY_KIND_WAIT, journal.ENTRY_KIND_RETRY}
 _OF_RUNNER = _WITH_OUTCOME | _WITH_WAIT | {journal.ENTRY_KIND_STARTED}
 
