@@ -106,7 +106,10 @@ class SqliteStore(SqliteReads, Store):
             with self._writing:
                 yield self._writer
             return
-        connection = self._idle_readers.pop() if self._idle_readers else _connect(_uri(self._path, "ro"))
+        try:
+            connection = self._idle_readers.pop()
+        except IndexError:
+            connection = _connect(_uri(self._path, "ro"))
         try:
             yield connection
         except BaseException:
