@@ -9,6 +9,7 @@ from perdure_runner.host.config import HostConfig
 from perdure_runner.host.remote import run_remote
 
 DEFAULT_CAPACITY = 64
+_ENOUGH = (signal.SIGTERM, signal.SIGINT)
 
 
 async def main(
@@ -25,14 +26,20 @@ async def main(
         OSError, InterpreterNotFoundError: this machine or the configuration will not do.
     """
     config = HostConfig(state_dir=state_dir, capacity=capacity, labels=dict(labels or {}), host_id=host_id)
-    serving = asyncio.ensure_future(run_remote(address, config))
+    serving = asyncio.create_task(run_remote(address, config))
+    told = asyncio.Event()
+    telling = asyncio.create_task(told.wait())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, serving.cancel)
+    for number in _ENOUGH:
+        loop.add_signal_handler(number, told.set)
     try:
-        await serving
-    except asyncio.CancelledError:
-        if not serving.done():  # it was us who were cancelled, not the serving
-            serving.cancel()
-            raise
+        await asyncio.wait((serving, telling), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for number in _ENOUGH:
+            loop.remove_signal_handler(number)
+        telling.cancel()
+        serving.cancel()
+        await asyncio.wait((serving,))
+    if not serving.cancelled():
+        serving.result()  # it never ends by itself but by an error
     return 0

@@ -7,7 +7,7 @@ import asyncio
 import random
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import grpc
@@ -123,9 +123,10 @@ class RemoteCoordinator:
             async for chunk in self._stub.FetchBlob(FetchBlobRequest(digest=digest)):
                 yield chunk.data
         except grpc.aio.AioRpcError as error:
-            if code := dict(error.trailing_metadata() or ()).get("perdure-code"):
-                raise BlobNotFoundError(error.details() or digest, str(code)) from None
-            raise LinkBrokenError(_cause(error)) from None
+            trailing: Any = error.trailing_metadata() or ()
+            if code := dict(trailing).get("perdure-code"):
+                raise BlobNotFoundError(error.details() or digest, code) from None
+            raise LinkBrokenError(f"{error.code().name}: {error.details()}") from None
 
     async def serve(self, host: Host) -> None:
         """Open a stream and relay between it and the host until it breaks.
@@ -138,15 +139,17 @@ class RemoteCoordinator:
             self._outgoing = Outgoing(host.hold)
             call: Any = self._stub.Attach()
             host.hello()
+            tasks = asyncio.create_task(_write(call, self._outgoing)), asyncio.create_task(self._read(call, host))
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(_write(call, self._outgoing))
-                    group.create_task(self._read(call, host))
-            except* (LinkBrokenError, grpc.RpcError) as errors:
-                raise LinkBrokenError(_cause(errors)) from None
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                reason = await call.details() if call.done() else ""
             finally:
                 self._outgoing = self._stub = None
                 call.cancel()
+                for task in tasks:
+                    task.cancel()
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+            raise _why(ended, reason)
 
     async def _read(self, call: Any, host: Host) -> None:
         """Give the host what comes, and give up when nothing does for three heartbeats."""
@@ -160,9 +163,7 @@ class RemoteCoordinator:
                     deadline.reschedule(loop.time() + patience_s)
         except TimeoutError:
             raise LinkBrokenError(f"the coordinator said nothing for {patience_s:.1f} s") from None
-        if (status := await call.code()) is not grpc.StatusCode.OK:
-            raise LinkBrokenError(f"{status.name}: {await call.details()}")
-        raise LinkBrokenError("the coordinator has closed the stream")
+        raise LinkBrokenError(await call.details() or "the coordinator has closed the stream")
 
     def _greet(self, welcome: Welcome) -> float:
         """Check the coordinator's version; give how many seconds of silence mean that it is gone."""
@@ -209,14 +210,12 @@ async def _write(call: Any, outgoing: Outgoing) -> None:
         await call.write(await outgoing.get())
 
 
-def _cause(errors: BaseException) -> str:
-    """Give the most telling of several errors: a status of the coordinator's, or our own words."""
-    while isinstance(errors, BaseExceptionGroup):
-        own = [error for error in errors.exceptions if isinstance(error, LinkBrokenError)]
-        errors = (own or errors.exceptions)[0]
-    if isinstance(errors, grpc.aio.AioRpcError):
-        return f"{errors.code().name}: {errors.details()}"
-    return str(errors)
+def _why(ended: Iterable[BaseException | None], reason: str) -> BaseException:
+    """Give the most telling of what ended the two tasks of a stream: a fault, our own words, or the call's status."""
+    for error in ended:
+        if isinstance(error, Exception) and not isinstance(error, grpc.RpcError):
+            return error
+    return LinkBrokenError(reason or "the stream has ended")
 
 
 def _print(line: str) -> None:

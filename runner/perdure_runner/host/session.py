@@ -54,7 +54,7 @@ class Session:
         self._early: list[tuple[Callable[[Any], None], Any]] = []  # came before there was a process
         self._last_word: runner.FromHost | None = None  # to be said when the process is gone
         self._silent = False
-        self._refused = False  # its frames are not believed any more
+        self._deaf = False  # its frames are not read any more
         self._held = False  # the link takes no more for now
         self._ended = False  # its frames are
         self._status: int | None = None
@@ -92,7 +92,7 @@ class Session:
 
     def silence(self) -> None:
         """Kill the process and report nothing any more: the session goes on elsewhere."""
-        self._silent = True
+        self._silent = self._deaf = True
         self.kill()
 
     def hold(self, held: bool) -> None:
@@ -177,14 +177,14 @@ class Session:
     # What the runner says.
 
     def _receive(self, data: bytes) -> None:
-        if self._refused:
+        if self._deaf:
             return
         self._outbox.received(len(data))
         try:
             for header, payload in self._parser.feed(data):
                 self._frame(header, payload)
         except (FrameError, ProtocolError) as error:
-            self._refused = True
+            self._deaf = True
             self.fail(f"a bad frame from the runner: {error}", "P0701", fatal=True)
         self._outbox.flush()
         self._pace()
