@@ -1,7 +1,7 @@
 """Looking at objects without running their code.
 
 Nothing here calls a method, property, `__getattr__` or `__class__` that a user could have defined: only `type(x)` and
-the descriptors that CPython itself made. Use `issubclass(type(x), T)`; `isinstance(x, T)` would ask `__class__`.
+the descriptors that CPython itself made. (Finding a class in a set or dict does ask its metaclass for a hash.) Use `issubclass(type(x), T)`; `isinstance(x, T)` would ask `__class__`.
 """
 
 import sys
@@ -58,9 +58,9 @@ def lookup(cls: type, name: str) -> tuple[type, object] | None:
 def instance_dict(obj: object) -> dict[str, Any] | None:
     """The `__dict__` of an instance, or None if it has none."""
     found = lookup(type(obj), "__dict__")
-    if found is None or type(found[1]) is not GetSetDescriptorType:
+    if found is None or type(found[1]) not in (GetSetDescriptorType, MemberDescriptorType):
         return None
-    result = found[1].__get__(obj)
+    result = found[1].__get__(obj)  # type: ignore[attr-defined]
     return result if issubclass(type(result), dict) else None
 
 
