@@ -57,7 +57,7 @@ def test_what_follows_another_answer_of_the_world_is_not_judged() -> None:
 def test_what_precedes_another_answer_of_the_world_is_judged() -> None:
     changed = run("s2", first="99", prints=((0, "BEGIN"),))
     (found,) = differences(run(), changed, same_journal=False)
-    assert found.what == "other output (line 1)"
+    assert found.what == "other output after this call (line 1 of all)"
     assert (found.file, found.line) == ("main.py", 1)
 
 

@@ -58,7 +58,7 @@ async def _examine(laboratory: Laboratory, quiet: bool) -> tuple[Run, list[Found
     found = await laboratory.replayed(reference)
     entries = max((call.seq for call in reference.calls), default=0)
     if not quiet:
-        render.say(f"undisturbed: {reference.state}, {entries} entries, {len(reference.lines)} lines")
+        render.say(f"undisturbed: {reference.state}, entries: {entries}, lines of output: {len(reference.lines)}")
     for after in range(1, entries + 1):
         of_this = await laboratory.killed(after, reference)
         found += of_this
@@ -77,13 +77,13 @@ def _document(target: str, entries: int, found: list[Found]) -> documents.Docume
 
 
 def _report(reference: Run, found: list[Found], entries: int) -> None:
-    told: set[object] = set()
+    alike: dict[tuple[str, int, str], list[Found]] = {}
     for each in found:
-        if each.difference in told:
-            continue
-        told.add(each.difference)
-        when = f"runner killed after entry {each.after}" if each.after else "replayed without a crash"
-        render.show(render.difference(each.difference, when))
+        alike.setdefault((each.difference.file, each.difference.line, each.difference.what), []).append(each)
+    for first, *others in alike.values():
+        when = f"runner killed after entry {first.after}" if first.after else "replayed without a crash"
+        when += f", and in {len(others)} more runs" if others else ""
+        render.show(render.difference(first.difference, when))
     runs = f"{entries + 1} runs of {reference.entry_point}, the runner killed after each of {entries} entries"
     if found:
         render.say(f"{render.state('fail')}: {runs}: {len({each.after for each in found})} of them differ")

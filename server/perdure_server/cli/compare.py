@@ -140,7 +140,7 @@ def _output(expected: Run, found: Run, horizon: int | None) -> Difference | None
         b = theirs[number] if number < len(theirs) else None
         if a is None or b is None or a != b:
             ordinal = (a or b or (0, 0, ""))[0]
-            what = f"other output (line {number + 1})"
+            what = f"other output after this call (line {number + 1} of all)"
             return Difference(*_place_after(expected, ordinal), what, *(cut(x[2]) if x else "nothing" for x in (a, b)))
     return None
 

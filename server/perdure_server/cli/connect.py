@@ -82,8 +82,11 @@ async def remote(settings: Settings, at: str) -> AsyncIterator[Control]:
 
 
 @asynccontextmanager
-async def embedded(home: Path, *, faults: Faults | None = None, recover: bool = True) -> AsyncIterator[Control]:
-    """A coordinator and a host in this process, on `home`. P0202 when another process has it."""
+async def embedded(home: Path, *, faults: Faults | None = None, recover: bool = False) -> AsyncIterator[Control]:
+    """A coordinator and a host in this process, on `home`; `recover`: with all of its unfinished sessions.
+
+    Raises `PerdureError` P0202 when another process has the home.
+    """
     from perdure_server.app.engine import Engine
 
     async with Engine.embedded(home, faults=faults, recover=recover) as engine:
@@ -91,13 +94,14 @@ async def embedded(home: Path, *, faults: Faults | None = None, recover: bool = 
 
 
 @asynccontextmanager
-async def writing(
-    settings: Settings, server: str | None, home: str | None, *, recover: bool = True
-) -> AsyncIterator[Control]:
-    """For commands that change something: a running coordinator, else an embedded one for as long as it takes."""
+async def writing(settings: Settings, server: str | None, home: str | None) -> AsyncIterator[Control]:
+    """For commands that change something: a running coordinator, else an embedded one for as long as it takes.
+
+    An embedded one leaves alone what it is not asked about: unfinished sessions wait for `resume` or a server.
+    """
     place = Path(settings.text("home", home))
     at = address(settings, server, place)
-    async with remote(settings, at) if at else embedded(place, recover=recover) as control:
+    async with remote(settings, at) if at else embedded(place) as control:
         yield control
 
 

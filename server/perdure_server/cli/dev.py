@@ -28,13 +28,15 @@ _IGNORED = frozenset({"__pycache__", ".git", ".venv", "node_modules", ".mypy_cac
 @connect.waits
 async def dev(folder: Path, home: str | None, grpc: str | None, project: str | None) -> None:
     """Serve a folder and deploy it again whenever it changes; show what its sessions print. Ctrl-C ends it."""
+    from perdure_server.app.server import serving
+
     settings = Settings.load()
     place = Path(settings.text("home", home))
     source = builds.folder(folder, settings.text("project", project))
-    async with connect.served(place, settings.text("grpc", grpc)) as (remote, addresses):
+    async with serving(place, grpc=settings.text("grpc", grpc), runner=settings.text("runner")) as (remote, address):
         if not await _deploy(remote, source):
             render.say("waiting for a change")
-        render.say(f"ready grpc={addresses} journal={place / 'perdure.db'}")
+        render.say(f"ready grpc={address} journal={place / 'perdure.db'}")
         render.say(f"try: perdure start FILE.py:HANDLER --project {source.project} --home {place}")
         await until_interrupted(_redeploy(remote, source, place, settings.number("debounce")), _show_sessions(remote))
 

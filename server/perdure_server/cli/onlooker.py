@@ -7,6 +7,7 @@ import fcntl
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 
 from perdure_proto.v1 import control_pb2 as pb
@@ -48,13 +49,14 @@ class Onlooker(Control):
         while True:
             busy = holder(self._place) is not None
             session = await self.get_session(pb.GetSessionRequest(session_id=request.session_id))
-            for row in self._store.entries(request.session_id, seq):
-                entry = Entry.FromString(row)
-                seq = entry.seq
-                yield pb.SessionUpdate(entry=entry)
-            for line in self._store.logs(request.session_id, place):
-                place = line.position
-                yield pb.SessionUpdate(log=LogLine.FromString(line.line))
+            rows = [Entry.FromString(row) for row in self._store.entries(request.session_id, seq)]
+            lines = [LogLine.FromString(row.line) for row in self._store.logs(request.session_id, place)]
+            seq = rows[-1].seq if rows else seq
+            place = LogPosition(lines[-1].ordinal, lines[-1].index) if lines else place
+            updates = [(row.at_us, pb.SessionUpdate(entry=row)) for row in rows]
+            updates += [(line.at_us, pb.SessionUpdate(log=line)) for line in lines]
+            for _, update in sorted(updates, key=itemgetter(0)):
+                yield update
             if told != session.state:
                 told = session.state
                 yield pb.SessionUpdate(session=session)

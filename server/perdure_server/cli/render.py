@@ -99,10 +99,15 @@ def output(line: journal.LogLine, prefix: str = "") -> None:
             sys.stdout.write(f"{prefix}{line.text}\n")
             sys.stdout.flush()
         case journal.STREAM_LOG:
-            say(f"{prefix}{clock(line.at_us)} {line.level:<7} {line.text}")
+            say(f"{prefix}{clock(line.at_us)} {_leveled(line)}")
         case _:
             sys.stderr.write(f"{prefix}{line.text}\n")
             sys.stderr.flush()
+
+
+def _leveled(line: journal.LogLine) -> str:
+    """A line of logging with its level, unless the handler's format begins with it anyway."""
+    return line.text if line.text.startswith(line.level) else f"{line.level:<7} {line.text}"
 
 
 def ending(session: control.Session) -> None:
@@ -129,7 +134,8 @@ def failure(error: journal.Error) -> str:
         if frame.source.strip():
             lines.append(f"    {clean(frame.source.strip())}")
     code = f"error[{error.code}] " if error.code else ""
-    headline = f"{error.type}: {error.message}" if error.message else error.type
+    ours = error.code and error.type.startswith("perdure_")  # a class that users never see
+    headline = error.message if ours else f"{error.type}: {error.message}" if error.message else error.type
     lines.append(click.style(code + headline, fg="red", bold=True))
     if error.help:
         lines.append(f"help: {error.help}")
@@ -338,10 +344,11 @@ def update(message: control.SessionUpdate, now: dt.datetime) -> None:
 
 
 def log_line(line: journal.LogLine) -> str:
-    """One line of `sessions logs`: time, stream or level, the activity it came from, text."""
-    source = line.level or documents.log(line)["stream"]
+    """One line of `sessions logs`: time, stream, the activity it came from, level, text."""
+    source = documents.log(line)["stream"]
     where = f" [{line.activity}]" if line.activity else ""
-    return f"{clock(line.at_us)} {source:<7}{where} {clean(line.text)}"
+    text = _leveled(line) if line.level else line.text
+    return f"{clock(line.at_us)} {source:<6}{where} {clean(text)}"
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

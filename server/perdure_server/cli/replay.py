@@ -28,7 +28,7 @@ async def replay(session_id: str, folder: Path | None, server: str | None, home:
     With --build it answers: would this change of the code break the session? Exit code 4 when it would.
     """
     settings = Settings.load()
-    async with connect.writing(settings, server, home, recover=False) as remote:
+    async with connect.writing(settings, server, home) as remote:
         build_id = ""
         if folder is not None:
             build_id = (await builds.send(remote, builds.folder(folder, None), build_only=True)).build_id

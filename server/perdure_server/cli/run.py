@@ -71,7 +71,8 @@ async def run(
 async def resume(session_id: str | None, every: bool, home: str | None, detach: bool, as_json: bool) -> int:
     """Finish what a killed or interrupted `run` began: session ID, or the newest unfinished one of the home.
 
-    What the session printed before is not printed again (`perdure sessions logs` has it).
+    What the session printed before is not printed again (`perdure sessions logs` has it). Meanwhile the other
+    unfinished sessions of the home go on too.
     """
     if every and session_id:
         raise click.UsageError("give either an ID or --all")
@@ -85,7 +86,7 @@ async def resume(session_id: str | None, every: bool, home: str | None, detach: 
         render.say(f"no unfinished session in {place}")
         return 0
     code = 0
-    async with connect.embedded(place) as remote:
+    async with connect.embedded(place, recover=True) as remote:
         for each in chosen:
             follower = Follower(remote, each, as_json, detach, settings.number("wait_notice"), after=shown[each])
             code = max(code, await attend(follower, as_json, connect.resume_line(place, each)))

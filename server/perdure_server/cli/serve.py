@@ -13,14 +13,18 @@ from perdure_server.cli.settings import RUNNER_KINDS, Settings
 @click.command()
 @options.HOME
 @click.option("--grpc", metavar="ADDR", help="HOST:PORT or unix:PATH to listen on; port 0: any [default: 127.0.0.1:0].")
-@click.option("--runner", type=click.Choice(RUNNER_KINDS), help="Where sessions run [default: local].")
+@click.option(
+    "--runner",
+    type=click.Choice(RUNNER_KINDS),
+    help="local: a host beside it; none: only hosts that dial in [default: local].",
+)
 @connect.waits
-async def serve(home: str | None, grpc: str | None, runner: str | None) -> None:
+async def serve(home: str | None, grpc: str | None, runner: str | None) -> int:
     """Run the coordinator. When it is ready it prints `ready grpc=ADDR` on stderr and writes HOME/endpoint.json."""
     from perdure_server.app.server import serve as run_server
 
     settings = Settings.load()
-    await run_server(
+    return await run_server(
         Path(settings.text("home", home)), grpc=settings.text("grpc", grpc), runner=settings.text("runner", runner)
     )
 

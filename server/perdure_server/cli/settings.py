@@ -73,7 +73,7 @@ class Setting:
         return f"PERDURE_{self.name.upper()}"
 
 
-RUNNER_KINDS = ("local",)
+RUNNER_KINDS = ("local", "none")
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("home", _text, ".perdure", "folder", "Where the embedded coordinator keeps its journal."),
@@ -81,7 +81,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("project", _text, "", "name", "The project that `deploy` and `start` mean; empty: the manifest's."),
     Setting("connect_timeout", _seconds, 5.0, "seconds", "How long to wait for a named coordinator's answer."),
     Setting("grpc", _text, "127.0.0.1:0", "host:port", "Where `serve` and `dev` listen for gRPC; port 0: any free."),
-    Setting("runner", _choice(*RUNNER_KINDS), "local", "kind", "Where `serve` and `dev` run sessions."),
+    Setting(
+        "runner",
+        _choice(*RUNNER_KINDS),
+        "local",
+        "kind",
+        "Who runs sessions of `serve` and `dev`: a host beside them, or only hosts that dial in.",
+    ),
     Setting("capacity", _count, 64, "sessions", "How many sessions a host started by `perdure host` runs at once."),
     Setting("state_dir", _text, ".perdure-host", "folder", "Where `perdure host` keeps extracted builds."),
     Setting("grace", _seconds, 10.0, "seconds", "How long `sessions stop` lets user code clean up before it kills."),

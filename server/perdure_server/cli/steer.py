@@ -8,6 +8,7 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli import builds, connect, documents, options, render
+from perdure_server.cli.follow import Follower
 from perdure_server.cli.settings import Settings
 
 
@@ -33,9 +34,13 @@ async def stop(
     request = control.StopSessionRequest(
         session_id=session_id, force=force, grace_s=settings.number("grace", grace), reason=reason
     )
+    nobody_serves = connect.address(settings, server, Path(settings.text("home", home))) is None
     async with connect.writing(settings, server, home) as remote:
-        answer = await remote.stop_session(request)
-    _answer(session_id, answer.state, as_json)
+        state = (await remote.stop_session(request)).state
+        if nobody_serves:  # then only this command can let user code clean up
+            await Follower(remote, session_id, quiet=True).watch()
+            state = (await remote.get_session(control.GetSessionRequest(session_id=session_id))).state
+    _answer(session_id, state, as_json)
 
 
 @click.command()
