@@ -37,7 +37,7 @@ async def serving(
     `runner`: "local" starts a host beside it, "none" waits for hosts to dial in. Raises `PerdureError`: P0202 home in
     use, P0203 address in use, P0209 and P0210 about the journal.
     """
-    home = Path(os.path.abspath(home))
+    home = _absolute(home)
     async with AsyncExitStack() as stack:
         coordinator = await stack.enter_async_context(open_coordinator(home, settings or Settings()))
         control = Control(coordinator, str(home))
@@ -67,6 +67,10 @@ async def serve(
         print(f"ready grpc={address}", file=sys.stderr, flush=True)
         await ending.wait()
     return 0
+
+
+def _absolute(home: Path) -> Path:
+    return home.absolute()
 
 
 def _local_address(home: Path) -> str | None:

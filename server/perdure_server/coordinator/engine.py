@@ -30,6 +30,7 @@ from perdure_server.coordinator.settings import Fault, Settings
 from perdure_server.coordinator.timers import Timers
 from perdure_server.coordinator.translate import EVENTS
 from perdure_server.coordinator.watch import Watchers
+from perdure_server.coordinator.writer import Writer
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import SessionState
@@ -80,6 +81,7 @@ class Coordinator:
             window_s=self.settings.timer_window_s,
             batch=self.settings.timer_batch,
         )
+        self._lingering: list[Writer] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._births: dict[str, asyncio.Future[bool]] = {}  # of sessions whose rows are not durable yet
 
@@ -118,6 +120,18 @@ class Coordinator:
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back in the loop's next turn."""
         asyncio.get_running_loop().call_soon(callback)
+
+    def linger(self, writer: Writer) -> None:
+        """Flush `writer` within `linger_s`: one timer for all, set only while something lingers."""
+        if not self._lingering:
+            due_us = self.clock.now_us() + int(self.settings.linger_s * 1e6)
+            self.clock.call_at(due_us, self._flush_lingering)
+        self._lingering.append(writer)
+
+    def _flush_lingering(self) -> None:
+        lingering, self._lingering = self._lingering, []
+        for writer in lingering:
+            writer.flush()
 
     # Hosts.
 

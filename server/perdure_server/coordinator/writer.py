@@ -83,7 +83,7 @@ class Writer:
         if batch is None:
             batch = self._batch = Batch(message.epoch, first_seq)
             if not message.sync:
-                self._actor.arm("linger", self._c.settings.linger_s, self.flush)
+                self._c.linger(self)
         waits = self._actor.waits
         seq = first_seq
         for record in message.records:
@@ -106,7 +106,6 @@ class Writer:
         batch, self._batch = self._batch, None
         if batch is None:
             return
-        self._actor.disarm("linger")
         self._submit(lambda: self._append(batch), lambda result: self._written(batch, result), large=batch.large)
 
     def write(
