@@ -42,7 +42,9 @@ class Outcome:
     def error(self) -> str | None:
         """ "Type: message" of what ended the program, if something did."""
         error = self.facts["error"]
-        return f"{error['type']}: {error['message']}" if isinstance(error, dict) else error
+        if isinstance(error, dict):
+            return f"{error['type'].rpartition('.')[2]}: {error['message']}"
+        return error
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def run_plain(code: str, entry: str, event: dict[str, Any], variables: dict[str,
         result = handler(*[event][: len(inspect.signature(handler).parameters)])
         if inspect.iscoroutine(result):
             result = asyncio.run(result)
-        result = json.loads(json.dumps(result))
+        assert json.loads(json.dumps(result)) == result, "the programs' results are plain JSON: they are compared"
     except SystemExit as exit_:
         error = None if exit_.code in {None, 0} else f"SystemExit: {exit_}"
     except Exception as failure:

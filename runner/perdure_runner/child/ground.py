@@ -65,6 +65,7 @@ def install(recorder: Recorder) -> None:
     for module in _KEEP_REAL_TIME:
         if "time" in vars(module):
             module.time = real_time  # type: ignore[attr-defined]
+    logging.os = types.SimpleNamespace(**vars(os))  # type: ignore[attr-defined]  # it asks for the process in each record
     for name in _CLOCKS:
         _mark(recorder, time, name)
     for name, position in _NOW_UNLESS_GIVEN.items():
@@ -102,7 +103,7 @@ def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> No
     def replacement(*args: Any, **kwargs: Any) -> Any:
         return new(*args, **kwargs)
 
-    del replacement.__wrapped__  # type: ignore[attr-defined]
+    del replacement.__wrapped__
     replacement.__module__ = module.__name__
     replacement.__perdure_activity__ = None  # type: ignore[attr-defined]  # call sites leave it alone
     setattr(module, name, replacement)

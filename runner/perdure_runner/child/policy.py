@@ -395,7 +395,15 @@ def _builtin_name(f: Any) -> str:
     classes = _mro_of(receiver if issubclass(cls, type) else cls)
     if issubclass(cls, type):
         classes = (*classes, *_mro_of(cls))
-    return f"{_class_name(next((c for c in classes if name in _dict_of_class(c)), cls))}.{name}"
+    return f"{_class_name(next((c for c in classes if _defines_in_c(c, name)), cls))}.{name}"
+
+
+def _defines_in_c(cls: type, name: str) -> bool:
+    """Has the class a method of this name that is no Python function? `super()` reaches past those that are."""
+    method = _dict_of_class(cls).get(name, _ABSENT)
+    if type(method) is staticmethod or type(method) is classmethod:
+        method = method.__func__
+    return method is not _ABSENT and type(method) is not types.FunctionType
 
 
 def _hidden_instance_module(f: Any, owner: type, name: str) -> str | None:

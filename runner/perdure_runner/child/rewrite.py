@@ -109,8 +109,7 @@ def _postpones_annotations(tree: ast.AST) -> bool:
         isinstance(node, ast.ImportFrom)
         and node.module == "__future__"
         and any(alias.name == "annotations" for alias in node.names)
-        for node in getattr(tree, "body", ())
-        if isinstance(node, ast.stmt)
+        for node in (tree.body if isinstance(tree, ast.Module) else ())  # an eval's body is no list
     )
 
 

@@ -16,7 +16,7 @@ class Registry(type):
 
     def __new__(mcls, name, bases, body, **options):
         cls = super().__new__(mcls, name, bases, body)
-        mcls.known.append((name, sorted(options)))
+        mcls.known.append([name, sorted(options)])
         return cls
 
     def __call__(cls, *args):

@@ -24,7 +24,7 @@ def main(event):
         fails(url)
     except ValueError as error:
         frames = traceback.extract_tb(error.__traceback__)
-        trace = [(frame.name, frame.line) for frame in frames]
+        trace = [[frame.name, frame.line] for frame in frames]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.warn("careful")

@@ -35,6 +35,7 @@ CASE = {
         "marker random.random",
         "marker random.random",
         "marker random.random",
+        "marker random.Random",  # its state is recorded; what it draws then is computed
         "activity web.post",
     ],
     "effects": 1,

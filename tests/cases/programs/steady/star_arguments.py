@@ -4,7 +4,7 @@ from web import get
 
 
 def gather(first, /, *rest, key, **more):
-    return [first, rest, key, more]
+    return [first, list(rest), key, more]
 
 
 def main(event):

@@ -10,7 +10,7 @@ def main(event):
     while (text := get(f"{url}/{next(names)}")) != "stop":
         seen.append(text)
     if (size := len(last := get(url + "/last"))) > 3:
-        seen.append((last, size))
+        seen.append([last, size])
     return [seen, [y for x in "pq" if (y := get(f"{url}/{x}{x}"))], y]
 
 
