@@ -1,0 +1,86 @@
+"""`python -m bench [NAME ...] [--quick] [--json PATH]`: one table, and one document."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import machine, table
+from bench.figures import SPECS, document
+from bench.part import PARTS, Part
+from bench.place import ROOT, Samples
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print and write. Exit status 1 if something could not be measured."""
+    options = _arguments(argv)
+    described = machine.describe()
+    samples: Samples = {}
+    missing: dict[str, str] = {}
+    homes = ROOT / ".perdure"
+    homes.mkdir(exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="bench-", dir=homes))
+    try:
+        for name in _chosen(options.names):
+            print(f"measuring {name} ...", file=sys.stderr, flush=True)
+            try:
+                samples |= _run(name, PARTS[name], work / name, options.quick)
+            except RuntimeError as error:
+                missing[name] = str(error)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(table.render(samples, missing))
+    path = Path(options.json)
+    path.write_text(json.dumps(document(described, samples, missing), indent=1) + "\n")
+    print(f"written to {path}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="See docs/how-to/measure.md.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"figures or parts ({', '.join(PARTS)}); default: all")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: below a minute")
+    parser.add_argument("--json", default=str(ROOT / "bench" / "latest.json"), metavar="PATH", help="[%(default)s]")
+    options = parser.parse_args(argv)
+    if unknown := [name for name in options.names if name not in PARTS and name not in SPECS]:
+        parser.error(f"no figure or part is called {unknown[0]!r}; the figures are: {', '.join(SPECS)}")
+    return options
+
+
+def _chosen(names: Sequence[str]) -> list[str]:
+    """The parts that measure `names`, and the floors, which every figure needs."""
+    wanted = {name for name, part in PARTS.items() if not names or {name, *part.figures} & set(names)}
+    return [name for name in PARTS if name in wanted | {"floors"}]
+
+
+def _run(name: str, part: Part, work: Path, quick: bool) -> Samples:
+    """Measure one part in a process group of its own. Raises RuntimeError with the last that it said."""
+    work.mkdir()
+    out = work / "samples.json"
+    command = [sys.executable, "-m", "bench.part", name, str(work), str(out), *(["--quick"] if quick else [])]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    limit_s = part.quick_limit_s if quick else part.limit_s
+    try:
+        _, said = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise RuntimeError(f"it took longer than {limit_s:g} s") from None
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if process.returncode or not out.exists():
+        raise RuntimeError((said.strip().splitlines() or [f"exit status {process.returncode}"])[-1][:300])
+    found: Samples = json.loads(out.read_text())
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""Runs kernels when it is told to: `python -m bench.kernel_worker plain|hooked CACHE`, a line each on standard input.
+
+A line is `NAME FUNCTION ARGUMENT`; the answer is the CPU time it took, in milliseconds. Plain and hooked workers differ
+in one thing: the hooked one imports the kernels as a runner imports a build, and its router refuses to record, because
+a kernel has no external call.
+"""
+
+import gc
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from perdure_runner.child import hook
+from perdure_runner.child.policy import Verdict
+from perdure_runner.child.sites import SiteInfo
+
+from bench.place import KERNELS
+
+
+class NothingToRecord:
+    """A recorder whose verdicts are asked for as in a session, and which no call reaches."""
+
+    def direct(self) -> bool:
+        return False
+
+    def route(self, f: Callable[..., Any], verdict: Verdict, site: SiteInfo) -> Callable[..., Any]:
+        raise AssertionError(f"{f!r} at {site} is {verdict}: a kernel calls nothing outside")
+
+
+def main(kind: str, cache: str) -> None:
+    sys.path.insert(0, str(KERNELS))
+    if kind == "hooked":
+        hook.install(str(KERNELS), cache, NothingToRecord())
+    for line in sys.stdin:
+        module, function, argument = line.split()
+        work = getattr(importlib.import_module(module), function)
+        gc.collect()
+        began = time.process_time_ns()
+        work(int(argument))
+        print((time.process_time_ns() - began) / 1e6, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

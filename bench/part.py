@@ -1,0 +1,70 @@
+"""One part of the benchmark in a process of its own: `python -m bench.part NAME WORK_FOLDER RESULT_FILE [--quick]`.
+
+So that no part inherits another's memory, threads or gRPC, and one that hangs can be ended with all it has started.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from bench.place import Bench, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`function` ("module:name") measures `figures`; it may take `limit_s` seconds, `quick_limit_s` if quick."""
+
+    function: str
+    figures: tuple[str, ...]
+    limit_s: float
+    quick_limit_s: float
+
+
+PARTS: Mapping[str, Part] = {
+    "floors": Part("bench.floors:measure", (), 40, 15),
+    "embedded": Part(
+        "bench.throughput:measure_embedded",
+        ("sequential_activities_per_s", "sessions_per_s", "fan_out_s", "start_ms_p50", "start_ms_p90"),
+        60,
+        20,
+    ),
+    "served": Part("bench.throughput:measure_served", ("sequential_activities_per_s_grpc",), 40, 15),
+    "replay": Part("bench.replaying:measure", ("replay_entries_per_s", "replay_handler_entries_per_s"), 45, 15),
+    "resume": Part(
+        "bench.resuming:measure",
+        ("resume_s", "resume_runner_s", "resume_host_s", "resume_coordinator_s"),
+        60,
+        25,
+    ),
+    "slowdown": Part(
+        "bench.slowdown:measure",
+        (
+            "slowdown_geomean",
+            "slowdown_worst",
+            "slowdown_nbody",
+            "slowdown_fannkuch",
+            "slowdown_objects",
+            "slowdown_text",
+            "slowdown_recursion",
+            "slowdown_generators",
+            "internal_call_ns",
+        ),
+        60,
+        30,
+    ),
+    "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 60, 30),
+}
+
+
+def main(name: str, work: str, out: str, *, quick: bool) -> None:
+    """Measure one part and write its samples to `out`."""
+    module, _, function = PARTS[name].function.partition(":")
+    measure: Callable[[Bench], Samples] = getattr(import_module(module), function)
+    Path(out).write_text(json.dumps(measure(Bench(Path(work).resolve(), quick))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], quick="--quick" in sys.argv[4:])

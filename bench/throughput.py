@@ -1,0 +1,70 @@
+"""How much is done in a second: activities in turn, sessions side by side, a fan-out; and how soon a session starts."""
+
+import asyncio
+import time
+
+from bench import client
+from bench.client import Control
+from bench.engines import embedded, served
+from bench.place import Bench, Samples
+
+
+def measure_embedded(bench: Bench) -> Samples:
+    return asyncio.run(_embedded(bench))
+
+
+def measure_served(bench: Bench) -> Samples:
+    return asyncio.run(_served(bench))
+
+
+async def _embedded(bench: Bench) -> Samples:
+    runs = 3 if bench.quick else 5
+    async with embedded(bench.folder("embedded")) as control:
+        samples = await _starts(control, 30 if bench.quick else 200)
+        samples["sequential_activities_per_s"] = await _sequential(control, runs, 300 if bench.quick else 1500)
+        sessions = 64 if bench.quick else 200
+        samples["sessions_per_s"] = [await _sessions(control, sessions) for _ in range(1 if bench.quick else 3)]
+        samples["fan_out_s"] = [await _fan_out(control, 100) for _ in range(runs)]
+    return samples
+
+
+async def _served(bench: Bench) -> Samples:
+    runs = 3 if bench.quick else 5
+    async with served(bench, "served") as (_, control):
+        count = 300 if bench.quick else 1500
+        return {"sequential_activities_per_s_grpc": await _sequential(control, runs, count)}
+
+
+async def _sequential(control: Control, runs: int, count: int) -> list[float]:
+    """Activities per second between the first and the last of one session, by the session's own clock."""
+    await client.run(control, "sequence", {"activities": count // 4})
+    return [count / await client.run(control, "sequence", {"activities": count}) for _ in range(runs)]
+
+
+async def _sessions(control: Control, count: int) -> float:
+    """Sessions of five activities per second, 16 at a time, from the first request to the last end."""
+    began = time.monotonic()
+    await client.at_once(count, 16, lambda: client.run(control, "sequence", {"activities": 5}))
+    return count / (time.monotonic() - began)
+
+
+async def _fan_out(control: Control, count: int) -> float:
+    """Seconds from the first request to the last end of sessions that each do one activity of 50 ms."""
+    began = time.monotonic()
+    await client.at_once(count, count, lambda: client.run(control, "pausing", {"seconds": 0.05}))
+    return time.monotonic() - began
+
+
+async def _starts(control: Control, count: int) -> Samples:
+    """Milliseconds from the request to the handler's first line, one session at a time; three series."""
+    series = []
+    for _ in range(3):
+        took = []
+        for _ in range(count // 3):
+            asked = time.clock_gettime(time.CLOCK_MONOTONIC)
+            took.append((await client.run(control, "first_line") - asked) * 1e3)
+        series.append(sorted(took))
+    return {
+        "start_ms_p50": [took[len(took) // 2] for took in series],
+        "start_ms_p90": [took[len(took) * 9 // 10] for took in series],
+    }
