@@ -88,6 +88,17 @@ class Reducing(Exception):
         return Reducing, ()
 
 
+class Native(Exception):
+    """Like a class written in C: it is asked for its own pickle."""
+
+    __reduce__ = BaseException.__reduce__
+
+
+class NativeOnlyInPart(Native):
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
 class Both(KeyError, AttributeError):
     pass
 
@@ -134,6 +145,8 @@ EXCEPTIONS = {
     "slots": lambda: Slotted("d"),
     "own str": lambda: Silent(3),
     "runs code": lambda: Picky(1, 2),
+    "written in C": lambda: Native("kept"),
+    "written in C, does not load": lambda: NativeOnlyInPart("kept", "lost"),
     "own reduce": lambda: Reducing("kept"),
     "two builtin bases": lambda: Both("b"),
     "two layouts": lambda: SystemFailure(5, "five"),
@@ -271,6 +284,11 @@ class TestStandIns:
         restored = again(raised(lambda: raise_(ExceptionGroup("g", [LocalError("k")]), LocalError("c"))))
         assert type(restored.exceptions[0]) is KeyError
         assert type(restored.__cause__) is KeyError
+
+    def test_exception_as_argument(self):
+        restored = again(ConnectionError(ApiError(threading.Lock(), status=500)))
+        assert str(restored) == "status 500"
+        assert repr(restored.args[0].response) == "<not recorded: <_thread.lock>>"
 
     def test_exceptions_as_values(self):
         encoded = codec.encode([ApiError(1, status=2)])

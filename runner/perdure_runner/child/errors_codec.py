@@ -60,7 +60,9 @@ def reduce_exception(error: BaseException, detail: Detail, records: Records) -> 
     cls = kind if make is restore.native_exception else args[0]
 
     def keep(value: object) -> object:
-        return value if not detail.probe or records(value) else _stand_in(value)
+        # An exception inside this one gets its own stand-ins, where it needs any.
+        whole = not detail.probe or issubclass(type(value), BaseException) or records(value)
+        return value if whole else _stand_in(value)
 
     state: dict[str, Any] = {"args": tuple(map(keep, _get(error, "args")))}
     attributes = inert.instance_dict(error) or {}

@@ -1,7 +1,8 @@
 """Looking at objects without running their code.
 
 Nothing here calls a method, property, `__getattr__` or `__class__` that a user could have defined: only `type(x)` and
-the descriptors that CPython itself made. (Finding a class in a set or dict does ask its metaclass for a hash.) Use `issubclass(type(x), T)`; `isinstance(x, T)` would ask `__class__`.
+the descriptors that CPython itself made. (Finding a class in a set or dict does ask its metaclass for a hash.)
+Use `issubclass(type(x), T)`; `isinstance(x, T)` would ask `__class__`.
 """
 
 import sys
