@@ -149,4 +149,4 @@ def _install_asyncio_sleep(recorder: Recorder) -> None:
     sleep.__module__ = "asyncio.tasks"
     sleep.__qualname__ = "sleep"
     sleep.__perdure_activity__ = None  # type: ignore[attr-defined]
-    asyncio.sleep = asyncio.tasks.sleep = sleep  # type: ignore[assignment]
+    asyncio.sleep = asyncio.tasks.sleep = sleep
