@@ -96,6 +96,11 @@ class Actor:
             self.coordinator.timers.disarm(self.session_id)
         if not self.state.phase.ended:
             self.coordinator.publish_session(self)
+        if self.state.phase is Phase.WAITING:
+            self.look_for_signal()
+
+    def look_for_signal(self) -> None:
+        """A signal that came before the wait ends it at once."""
         wait = self.state.wait
         if wait is not None and (early := next((s for s in self.signals if wait.takes(s.name)), None)) is not None:
             self.handle(ev.SignalArrived(early.name))

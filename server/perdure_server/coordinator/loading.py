@@ -59,6 +59,7 @@ class Loading:
         # Nobody else can have put one there: new sessions are durable only after they are in memory.
         self._c.actors[session_id] = actor
         actor.handle(ev.RunnerWanted())
+        actor.look_for_signal()
         return actor
 
     def _read(self, session_id: str) -> tuple[SessionRecord | None, list[SignalRow], int, list[pb.Entry]]:

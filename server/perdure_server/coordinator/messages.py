@@ -63,6 +63,7 @@ def _row_state(record: SessionRecord) -> str:
 def _overlay(message: pb.Session, actor: Actor) -> None:
     state = actor.state
     if state.phase.ended:  # not durable yet
+        message.state = Phase.RUNNING.value
         return
     message.state = state.phase.value
     message.epoch = state.epoch

@@ -96,8 +96,6 @@ class Recovery:
         stop = actor.record.stop_requested
         if stop is not None and actor.state.stop is Stop.NONE:
             actor.handle(ev.StopRequested(str(stop.get("reason", "")), grace_s=self._c.settings.grace_s))
-        for signal in list(actor.signals):
-            actor.handle(ev.SignalArrived(signal.name))
         actor.handle(ev.TimerDue(self._c.clock.now_us()))
         actor.settle()
         return not actor.dropped
