@@ -19,7 +19,7 @@ from perdure_runner.host.remote import Outgoing, run_remote
 class Servicer(runner_pb2_grpc.HostsServicer):
     """Hands each stream to the test as it comes."""
 
-    def __init__(self, version: int = 1, heartbeat_ms: int = 1000) -> None:
+    def __init__(self, version: int = 1, heartbeat_ms: int = 10_000) -> None:
         self.streams: asyncio.Queue[grpc.aio.ServicerContext] = asyncio.Queue()
         self.version = version
         self.heartbeat_ms = heartbeat_ms
@@ -59,6 +59,10 @@ class Serving:
     async def __aexit__(self, *_: object) -> None:
         self.servicer.hangs_up.set()
         await self.server.stop(None)
+        socket = Path(self.address.removeprefix("unix:"))
+        async with asyncio.timeout(10):  # gRPC removes it some time later, even if it is another server's by then
+            while socket.exists():
+                await asyncio.sleep(0.001)
 
 
 async def _read_until(stream, kind: str):

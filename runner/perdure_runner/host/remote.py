@@ -30,10 +30,12 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),  # a new channel dials at once, whatever became of those before it
 )
 _QUEUE_BYTES = 32 * MIB  # waiting for the stream; beyond it the runners are not read
 _MERGE_BYTES = MIB  # records of one session that wait together become one message, up to this size
 _HEARTBEATS_MISSED = 3
+_CALL_IS_OVER = (grpc.RpcError, asyncio.InvalidStateError)  # what writing to such a call raises
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
 _WELCOME_S = 10.0
 _BACKOFF_S = (0.1, 5.0)  # first and longest pause between two attempts
@@ -213,7 +215,7 @@ async def _write(call: Any, outgoing: Outgoing) -> None:
 def _why(ended: Iterable[BaseException | None], reason: str) -> BaseException:
     """Give the most telling of what ended the two tasks of a stream: a fault, our own words, or the call's status."""
     for error in ended:
-        if isinstance(error, Exception) and not isinstance(error, grpc.RpcError):
+        if isinstance(error, Exception) and not isinstance(error, _CALL_IS_OVER):
             return error
     return LinkBrokenError(reason or "the stream has ended")
 
