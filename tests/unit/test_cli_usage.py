@@ -22,6 +22,7 @@ WRONG = [
     (["sessions", "fork", "s1"], "--from"),
     (["sessions", "fork", "s1", "--from", "-1"], "--from"),
     (["sessions", "fork", "s1", "--from", "1", "--build", "a", "--from-dir", "b"], "either --build or --from-dir"),
+    (["sessions", "replay", "s1", "--pdb", "--json"], "--pdb is for people"),
     (["sessions", "list", "--state", "lost"], "--state"),
     (["sessions", "history"], "Missing argument"),
     (["host"], "--coordinator"),

@@ -53,6 +53,13 @@ def _project(root: Path, named: str | None) -> str:
     return named or manifest.name
 
 
+def unreadable(source: Source) -> tuple[PerdureError, ...]:
+    """Files of the folder that are no Python (P0113 each): no fault of the build, since nobody may ever import them."""
+    from perdure_server.manifest.exports import find_exports
+
+    return find_exports(source.folder).problems
+
+
 async def send(remote: Control, source: Source, *, build_only: bool) -> control.DeployResponse:
     """Build it at the coordinator, and make it live unless `build_only`.
 

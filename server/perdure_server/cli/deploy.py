@@ -24,6 +24,8 @@ async def deploy(folder: Path, project: str | None, server: str | None, home: st
     source = builds.folder(folder, settings.text("project", project))
     async with connect.writing(settings, server, home) as remote:
         made = await builds.send(remote, source, build_only=False)
+    for fault in builds.unreadable(source):
+        render.problem(fault)
     if as_json:
         documents.emit(documents.deployment(made))
     else:

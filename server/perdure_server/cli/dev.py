@@ -48,6 +48,8 @@ async def _deploy(remote: connect.Control, source: builds.Source) -> bool:
     except PerdureError as error:
         render.problem(error)
         return False
+    for fault in builds.unreadable(source):
+        render.problem(fault)
     names = ", ".join(f"{export.file}:{export.name}" for export in made.exports)
     render.say(f"deployed {made.project} {made.build_id[:12]}: {names or 'no entry point'}")
     return True

@@ -13,6 +13,7 @@ from typing import IO
 import click
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
+from perdure_proto.v1 import runner_pb2 as runner
 
 from perdure_server.cli import documents
 from perdure_server.cli.calls import Call, CallState, assemble
@@ -197,6 +198,8 @@ def _columns(left: tuple[str, dict[str, str]], right: tuple[str, dict[str, str]]
     cells = max(20, (min(width, 160) - 12) // 2)
     lines = [f"  {'':8}{left[0]:<{cells}}  {right[0]}"]
     for fact in left[1]:
+        if not left[1][fact] and not right[1][fact]:
+            continue
         ours = textwrap.wrap(clean(left[1][fact]), cells) or [""]
         theirs = textwrap.wrap(clean(right[1][fact]), cells) or [""]
         for row in range(max(len(ours), len(theirs))):
@@ -228,6 +231,18 @@ def deployment(made: control.DeployResponse) -> None:
 
 def _export_row(export: control.Export) -> tuple[str, ...]:
     return (f"{export.file}:{export.name}", str(export.line), ", ".join(export.args))
+
+
+def replayed(session_id: str, answer: control.ReplaySessionResponse) -> None:
+    """What a replay found: no difference, or both calls side by side."""
+    done = answer.done
+    if done.state == runner.DONE_STATE_DIVERGED:
+        show(divergence(done.divergence, session_id))
+        return
+    end = "; it fails as recorded:" if done.HasField("error") else ""
+    show(f"replays: {answer.entries} entries, no difference{end}")
+    if done.HasField("error"):
+        show(failure(done.error))
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------------

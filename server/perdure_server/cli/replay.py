@@ -19,29 +19,41 @@ EXIT_DIVERGED = 4
 @click.option(
     "--build", "folder", metavar="DIR", type=click.Path(path_type=Path), help="Replay with this folder's code."
 )
+@click.option("--pdb", is_flag=True, help="Stop in the debugger where the journal ends or the code differs.")
 @options.where
 @options.JSON
 @connect.waits
-async def replay(session_id: str, folder: Path | None, server: str | None, home: str | None, as_json: bool) -> int:
+async def replay(
+    session_id: str, folder: Path | None, pdb: bool, server: str | None, home: str | None, as_json: bool
+) -> int:
     """Replay session ID, read-only, on its own build or on the code of a folder.
 
     With --build it answers: would this change of the code break the session? Exit code 4 when it would.
     """
+    if pdb and (server or as_json):
+        raise click.UsageError("--pdb is for people at a home of this machine: neither --server nor --json")
     settings = Settings.load()
-    async with connect.writing(settings, server, home) as remote:
-        build_id = ""
-        if folder is not None:
-            build_id = (await builds.send(remote, builds.folder(folder, None), build_only=True)).build_id
-        answer = await remote.replay_session(control.ReplaySessionRequest(session_id=session_id, build_id=build_id))
-    done = answer.done
-    agrees = done.state != runner.DONE_STATE_DIVERGED
+    if pdb:
+        answer = await _at_the_terminal(Path(settings.text("home", home)), session_id, folder)
+    else:
+        async with connect.writing(settings, server, home) as remote:
+            build_id = ""
+            if folder is not None:
+                build_id = (await builds.send(remote, builds.folder(folder, None), build_only=True)).build_id
+            request = control.ReplaySessionRequest(session_id=session_id, build_id=build_id)
+            answer = await remote.replay_session(request)
+    agrees = answer.done.state != runner.DONE_STATE_DIVERGED
     if as_json:
         documents.emit(documents.replay(session_id, answer))
-    elif agrees and not done.HasField("error"):
-        render.show(f"replays: {answer.entries} entries, no difference")
-    elif agrees:
-        render.show(f"replays: {answer.entries} entries, no difference; it ends as recorded, with an error:")
-        render.show(render.failure(done.error))
     else:
-        render.show(render.divergence(done.divergence, session_id))
+        render.replayed(session_id, answer)
     return 0 if agrees else EXIT_DIVERGED
+
+
+async def _at_the_terminal(home: Path, session_id: str, folder: Path | None) -> control.ReplaySessionResponse:
+    """The journal's key is in the home: this needs it here, a server's answer would not do."""
+    from perdure_server.cli import foreground
+
+    connect.require_home(home)
+    done, entries = await foreground.replay(home, session_id, folder)
+    return control.ReplaySessionResponse(done=done, entries=entries)
