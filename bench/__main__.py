@@ -2,10 +2,7 @@
 
 import argparse
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,7 +10,8 @@ from pathlib import Path
 
 from bench import machine, table
 from bench.figures import SPECS, document
-from bench.part import PARTS, Part
+from bench.measuring import run_part
+from bench.part import PARTS
 from bench.place import ROOT, Samples
 
 
@@ -30,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in _chosen(options.names):
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             try:
-                samples |= _run(name, PARTS[name], work / name, options.quick)
+                samples |= run_part(name, work / name, quick=options.quick)
             except RuntimeError as error:
                 missing[name] = str(error)
     finally:
@@ -57,29 +55,6 @@ def _chosen(names: Sequence[str]) -> list[str]:
     """The parts that measure `names`, and the floors, which every figure needs."""
     wanted = {name for name, part in PARTS.items() if not names or {name, *part.figures} & set(names)}
     return [name for name in PARTS if name in wanted | {"floors"}]
-
-
-def _run(name: str, part: Part, work: Path, quick: bool) -> Samples:
-    """Measure one part in a process group of its own. Raises RuntimeError with the last that it said."""
-    work.mkdir()
-    out = work / "samples.json"
-    command = [sys.executable, "-m", "bench.part", name, str(work), str(out), *(["--quick"] if quick else [])]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    limit_s = part.quick_limit_s if quick else part.limit_s
-    try:
-        _, said = process.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise RuntimeError(f"it took longer than {limit_s:g} s") from None
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
-    if process.returncode or not out.exists():
-        raise RuntimeError((said.strip().splitlines() or [f"exit status {process.returncode}"])[-1][:300])
-    found: Samples = json.loads(out.read_text())
-    return found
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def render(samples: Mapping[str, Sequence[float]], missing: Mapping[str, str]) -
         for name, (unit, note) in FLOORS.items()
         if samples.get(name)
     ]
-    lines = [*_aligned([_HEAD, *rows, ("floor", *_HEAD[1:4], "", "", "what it is"), *bare])]
+    lines = [*aligned([_HEAD, *rows, ("floor", *_HEAD[1:4], "", "", "what it is"), *bare])]
     lines.insert(1 + len(rows), "")
     notes = [f"  {name}: {SPECS[name].note}" for name in figures(samples) if SPECS[name].note]
     lines += ["", *notes] if notes else []
@@ -42,11 +42,12 @@ def spread(runs: Sequence[float]) -> str:
     return f"{number(min(runs))} - {number(max(runs))} ({len(runs)})"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+def aligned(rows: Sequence[Sequence[str]], right: frozenset[int] = _RIGHT) -> Iterable[str]:
+    """Lines with the cells of `rows` below each other; the columns in `right` end at the same place."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [
-            cell.rjust(width) if column in _RIGHT else cell.ljust(width)
+            cell.rjust(width) if column in right else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()

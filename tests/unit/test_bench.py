@@ -29,7 +29,7 @@ PROMISED = {
     "kib_per_live_session",
     "kib_per_suspended_session",
 }
-FLOORS = dict.fromkeys(figures.FLOORS, [100.0, 200.0, 300.0])
+FLOORS = {name: [100.0, 200.0, 300.0] for name in figures.FLOORS}
 
 
 def test_every_figure_is_measured_by_exactly_one_part() -> None:
