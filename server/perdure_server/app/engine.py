@@ -41,24 +41,25 @@ class Engine:
         `faults` is the fault injection of `settings`; without `recover`, sessions that were alive are left alone.
         Raises `PerdureError`: P0202 home in use, P0209 damaged, P0210 newer schema.
         """
-        # Only an engine with a host pays for the host's import; readers and the server do without.
-        from perdure_runner.host.config import HostConfig
-
-        from perdure_server.app.link import InProcessLink
-
-        settings = replace(settings or Settings(), isolate_scan=False)
-        if faults is not None:
-            settings = replace(settings, faults=faults)
-        async with open_coordinator(home, settings, recover=recover) as coordinator:
-            config = HostConfig(
-                state_dir=home / "host", capacity=capacity, host_id="embedded", warm_seeds=(coordinator.hash_seed,)
-            )
-            link = InProcessLink(coordinator, config)
-            try:
-                await link.start()
+        async with open_coordinator(home, _embedded_settings(settings, faults), recover=recover) as coordinator:
+            async with _host_beside(coordinator, home / "host", capacity):
                 yield Engine(home, coordinator)
-            finally:
-                await link.stop()
+
+    @staticmethod
+    @asynccontextmanager
+    async def in_memory(
+        scratch: Path, *, settings: Settings | None = None, faults: Faults | None = None
+    ) -> AsyncIterator[Engine]:
+        """As `embedded`, but the journal is in memory and ends with the context; `scratch` is for builds and blobs."""
+        async with AsyncExitStack() as stack:
+            store = Store.memory()
+            stack.callback(store.close)
+            chosen = _embedded_settings(settings, faults)
+            coordinator = Coordinator(store, BlobStore(scratch / "blobs"), SessionKeys.random(), chosen)
+            stack.push_async_callback(coordinator.close)
+            await coordinator.start(recover=False)
+            await stack.enter_async_context(_host_beside(coordinator, scratch / "host", CAPACITY))
+            yield Engine(scratch, coordinator)
 
     @staticmethod
     @asynccontextmanager
@@ -77,6 +78,30 @@ class Engine:
         async for _update in self.control.watch_session(request):
             pass
         return await self.control.get_session(pb.GetSessionRequest(session_id=session_id))
+
+
+def _embedded_settings(settings: Settings | None, faults: Faults | None) -> Settings:
+    settings = replace(settings or Settings(), isolate_scan=False)
+    return settings if faults is None else replace(settings, faults=faults)
+
+
+@asynccontextmanager
+async def _host_beside(coordinator: Coordinator, state_dir: Path, capacity: int) -> AsyncIterator[None]:
+    """A host in this process, joined to the coordinator."""
+    # Only an engine with a host pays for the host's import; readers and the server do without.
+    from perdure_runner.host.config import HostConfig
+
+    from perdure_server.app.link import InProcessLink
+
+    config = HostConfig(
+        state_dir=state_dir, capacity=capacity, host_id="embedded", warm_seeds=(coordinator.hash_seed,)
+    )
+    link = InProcessLink(coordinator, config)
+    try:
+        await link.start()
+        yield
+    finally:
+        await link.stop()
 
 
 @asynccontextmanager
