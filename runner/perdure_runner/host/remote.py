@@ -38,7 +38,7 @@ _HEARTBEATS_MISSED = 3
 _CALL_IS_OVER = (grpc.RpcError, asyncio.InvalidStateError)  # what writing to such a call raises
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
 _WELCOME_S = 10.0
-_BACKOFF_S = (0.1, 5.0)  # first and longest pause between two attempts
+_BACKOFF_S = (0.05, 1.0)  # first and longest pause between two attempts
 
 
 class LinkBrokenError(ConnectionError):
