@@ -213,6 +213,21 @@ def test_a_listener_may_submit() -> None:
     assert bench.disk.transactions == [["x"], ["y"]]
 
 
+def test_a_turn_asked_for_by_a_listener_begins_no_second_transaction_beside_the_first() -> None:
+    bench = Bench(on_loop_items=0)
+    bench.disk.gate.set()
+    bench.group.submit(Append("x", 1), lambda result: bench.submit("y"))
+    bench.loop.advance()
+    bench.loop.await_thread()
+    bench.disk.gate.clear()
+    bench.loop.call_soon(bench.submit, "z")  # between the delivery of x, which begins y, and the turn y asked for
+    bench.loop.advance()
+    bench.disk.gate.set()
+    bench.group.flush()
+    assert bench.disk.transactions == [["x"], ["y"], ["z"]]
+    assert bench.delivered == ["y", "z"]
+
+
 @given(
     steps=st.lists(
         st.one_of(st.booleans(), st.sampled_from([0.0, LINGER_S / 3, LINGER_S * 2])), min_size=1, max_size=40

@@ -133,6 +133,9 @@ class Writer:
 
         def written(result: Result) -> None:
             if self._survived(result):
+                self._faulty(
+                    entries
+                )  # our own rows have no acknowledgement to suppress: who dies, dies before `on_done`
                 self._publish(entries, ())
                 on_done()
                 self._actor.settle()
@@ -189,7 +192,7 @@ class Writer:
         if not self._survived(result):
             return
         assert isinstance(result, Done)
-        if self._c.settings.faults is not None and self._faulty(batch):
+        if self._faulty(batch.entries):
             return
         self._publish(batch.entries, batch.lines)
         actor = self._actor
@@ -215,11 +218,13 @@ class Writer:
                 self._actor.handle(ev.StorageFailed(result.code or "P0209", str(error)))
         return False
 
-    def _faulty(self, batch: Batch) -> bool:
+    def _faulty(self, entries: Sequence[pb.Entry]) -> bool:
         """Ask the fault injection about every entry; a fault suppresses the acknowledgement."""
-        assert self._c.settings.faults is not None
-        for entry in batch.entries:
-            fault = self._c.settings.faults(self._actor.session_id, entry.seq, entry)
+        faults = self._c.settings.faults
+        if faults is None:
+            return False
+        for entry in entries:
+            fault = faults(self._actor.session_id, entry.seq, entry)
             if fault is not None:
                 self._c.inject(self._actor, fault)
                 return True

@@ -89,7 +89,7 @@ class GroupCommit:
             self._deliver(jobs, self._write([job.item for job in jobs]))
 
     def _begin(self) -> None:
-        self._begin_soon = None
+        self._cancel_timer()  # `_collect` may call while a listener's submission has asked for a turn of its own
         if not self._arrived:
             return
         jobs = self._take()
