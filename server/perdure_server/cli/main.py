@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import click
 
-EXIT_USAGE = 2
 EXIT_FAULT = 70  # EX_SOFTWARE of sysexits.h
 EXIT_INTERRUPTED = 130
 

@@ -8,7 +8,7 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli import builds, connect, fetch, options, render
-from perdure_server.cli.follow import Follower, attend
+from perdure_server.cli.follow import EXIT_INTERRUPTED, Follower, attend
 from perdure_server.cli.settings import Settings
 from perdure_server.core.errors import PerdureError
 
@@ -90,6 +90,8 @@ async def resume(session_id: str | None, every: bool, home: str | None, detach: 
         for each in chosen:
             follower = Follower(remote, each, as_json, detach, settings.number("wait_notice"), after=shown[each])
             code = max(code, await attend(follower, as_json, connect.resume_line(place, each)))
+            if code == EXIT_INTERRUPTED:
+                break
     return code
 
 
