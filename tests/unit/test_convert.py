@@ -48,10 +48,19 @@ WAITS = st.builds(
     journal.Entry,
     lane=st.text(min_size=1, max_size=9),
     ordinal=st.integers(1, MOST),
-    kind=st.sampled_from([2, 5]),
+    kind=st.just(journal.ENTRY_KIND_WAIT),
     wait=st.builds(
         journal.Wait, kind=st.sampled_from([1, 2]), fires_at_us=st.integers(1, MOST), names=st.lists(TEXT, max_size=3)
     ),
+)
+RETRIES = st.builds(
+    journal.Entry,
+    lane=st.text(min_size=1, max_size=9),
+    ordinal=st.integers(1, MOST),
+    kind=st.just(journal.ENTRY_KIND_RETRY),
+    wait=st.builds(journal.Wait, fires_at_us=st.integers(1, MOST)),
+    outcome=PAYLOADS,
+    is_error=st.just(value=True),
 )
 GOOD = {"lane": "main", "ord": 1, "kind": 3, "fn": "f", "enc": 1, "n": 2}
 
@@ -64,7 +73,7 @@ def add(fields: object, payload: bytes = b"42") -> journal.Entry:
     return record.entry
 
 
-@given(outcome_entries() | WAITS)
+@given(outcome_entries() | WAITS | RETRIES)
 def test_an_entry_comes_back_as_it_went(entry: journal.Entry) -> None:
     fields, payload = convert.entry_frame(entry)
     assert add(fields, payload) == entry
