@@ -10,8 +10,9 @@ import cli_samples as samples
 import pytest
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
-from perdure_server.cli.follow import EXIT_INTERRUPTED, Follower, Left, attend
+from perdure_server.cli.follow import Follower, Left, attend
 from perdure_server.cli.interrupts import until_interrupted
+from perdure_server.cli.main import EXIT_INTERRUPTED
 from perdure_server.core.errors import PerdureError
 
 

@@ -13,9 +13,9 @@ from perdure_proto.v1 import journal_pb2 as journal
 from perdure_server.cli import documents, fetch, render
 from perdure_server.cli.connect import Control
 from perdure_server.cli.interrupts import until_interrupted
+from perdure_server.cli.main import EXIT_INTERRUPTED
 
 EXIT_CODES = {"completed": 0, "failed": 1, "stopped": 1, "diverged": 4}
-EXIT_INTERRUPTED = 130
 
 
 class Left(enum.Enum):

@@ -8,7 +8,8 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli import builds, connect, fetch, options, render
-from perdure_server.cli.follow import EXIT_INTERRUPTED, Follower, attend
+from perdure_server.cli.follow import Follower, attend
+from perdure_server.cli.main import EXIT_INTERRUPTED
 from perdure_server.cli.settings import Settings
 from perdure_server.core.errors import PerdureError
 
