@@ -125,7 +125,7 @@ def _string_site(site: Site, mark: Any) -> object:
     """A site in a string stands where the string is run: there is no other line to show."""
     from perdure_runner.child.sites import CallSite, MethodSite
 
-    if mark.kind == "method":
+    if mark.name is not None:
         info = type(site.info)(site.info.file, site.info.line, site.info.column, mark.name, site.info.path)
         return MethodSite(mark, info, site.policy, site.router).method
     return CallSite(mark, site.info, site.policy, site.router).call

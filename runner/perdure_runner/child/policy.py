@@ -127,6 +127,10 @@ class Policy:
         }[decision.verdict]
         return f"{self.name(f)} {does} because it {decision.reason}."
 
+    def insists(self, f: Any) -> bool:
+        """Did the user say of `f` itself what it is, by a mark, a registration or a pattern?"""
+        return self._explicit(f, type(f)) is not None
+
     def takes(self, f: Any) -> Takes:
         """Where a callable of verdict CALLBACKS takes callables; nowhere, for any other callable."""
         return self._decide(f).takes or Takes()
@@ -410,10 +414,10 @@ def _hidden_instance_module(f: Any, owner: type, name: str) -> str | None:
     """The module that offers this bound method as a function of its own, as `random` does; None if none does."""
     name_of_module = _module_name(owner)
     module = sys.modules.get(name_of_module) if name_of_module else None
-    found = _module_dict(module).get(name) if issubclass(type(module), types.ModuleType) else None  # type: ignore[arg-type]
-    if type(found) is not type(f) or not (type(found) is types.MethodType or _is_bound_builtin(type(found))):
-        return None
-    return name_of_module if cast("Any", found).__self__ is f.__self__ else None
+    found: Any = _module_dict(module).get(name) if issubclass(type(module), types.ModuleType) else None  # type: ignore[arg-type]
+    if type(found) is types.MethodType or _is_bound_builtin(type(found)):
+        return name_of_module if found.__self__ is f.__self__ else None
+    return None
 
 
 def _is_random_instance(f: Any, t: type) -> bool:

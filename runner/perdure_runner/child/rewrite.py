@@ -22,12 +22,13 @@ from typing import Any, Final, Literal, NamedTuple, cast
 REWRITE_VERSION: Final = 1
 """Part of the name of the code cache's folder: raise it whenever the same source gives other code."""
 
-Kind = Literal["call", "method"]
+Kind = Literal["call", "decorator"]
 
 
 class Mark(NamedTuple):
     """What a sentinel constant tells of its call.
 
+    `kind` is "decorator" for the application of a decorator, and for the call that makes one (``@retry(3)``).
     `name` is the attribute as the interpreter will look it up (private names mangled), None for ``f(a)``.
     `line` and `column` count from 1, `column` in characters.
     """
@@ -125,9 +126,11 @@ class _Rewriter:
         self._lines = lines
 
     def run(self, tree: ast.AST) -> None:
-        for node, class_name in list(self._walk(tree)):  # all of them first: sites are calls too
+        nodes = list(self._walk(tree))  # all of them first: sites are calls too
+        makers = {id(d) for node, _ in nodes if isinstance(node, _Decorated) for d in node.decorator_list}
+        for node, class_name in nodes:
             if isinstance(node, ast.Call):
-                self._call(node, class_name)
+                self._call(node, class_name, "decorator" if id(node) in makers else "call")
             elif isinstance(node, _Decorated):
                 node.decorator_list = [self._decorator(d) for d in node.decorator_list]
 
@@ -148,16 +151,16 @@ class _Rewriter:
                 if isinstance(child, ast.AST):
                     yield child, inner
 
-    def _call(self, node: ast.Call, class_name: str | None) -> None:
+    def _call(self, node: ast.Call, class_name: str | None, kind: Kind) -> None:
         match node.func:
             case ast.Attribute(value=receiver, attr=name) as attribute:
                 if not isinstance(receiver, _LITERALS):
-                    mark = self._mark("method", mangle(class_name, name), attribute)
+                    mark = self._mark(kind, mangle(class_name, name), attribute)
                     attribute.value = _site(mark, receiver)
             case ast.Name(id=name) if name in self._safe or self._needs_no_site(name, node):
                 pass
             case callee if not isinstance(callee, _LITERALS):
-                node.func = _site(self._mark("call", None, callee), callee)
+                node.func = _site(self._mark(kind, None, callee), callee)
 
     def _needs_no_site(self, name: str, node: ast.Call) -> bool:
         """Does this call of a builtin that may call its arguments hand it nothing external?"""
@@ -177,7 +180,7 @@ class _Rewriter:
     def _decorator(self, node: ast.expr) -> ast.expr:
         if isinstance(node, _LITERALS) or (isinstance(node, ast.Name) and node.id in self._safe):
             return node
-        return _site(self._mark("call", None, node), node)
+        return _site(self._mark("decorator", None, node), node)
 
     def _mark(self, kind: Kind, name: str | None, callee: ast.expr) -> Mark:
         line, offset = callee.lineno, callee.col_offset

@@ -14,7 +14,7 @@ import weakref
 from codecs import strict_errors
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from perdure_runner.child import callbacks
 from perdure_runner.child.known import Verdict
@@ -80,7 +80,9 @@ class Site:
     def _choose(self, f: Callee, verdict: Verdict) -> Callee:
         if verdict is Verdict.CALLBACKS:
             return callbacks.wrap(f, self)
-        return f if verdict is Verdict.DIRECT else self.pick(f, verdict)
+        if verdict is Verdict.DIRECT or (self.mark.kind == "decorator" and not self.policy.insists(f)):
+            return f  # what a library's decorator makes is no value; the code that it wraps is looked at itself
+        return self.pick(f, verdict)
 
     def _remember(self, f: Any) -> bool:
         """Make the fast paths take `f`, whose verdict is DIRECT. False: nothing about it can be remembered."""
@@ -200,9 +202,12 @@ def _shim_class(name: str) -> type:
 
 def _shim(name: str, value: object) -> object:
     cls = _shim_class(name)
-    shim = object.__new__(cls)
+    shim: object = object.__new__(cls)
     cls.__dict__[name].__set__(shim, value)
     return shim
+
+
+_raise: Callable[[BaseException], Any] = cast("Any", strict_errors)
 
 
 def _raising(name: str, error: BaseException) -> object:
@@ -213,7 +218,7 @@ def _raising(name: str, error: BaseException) -> object:
     """
     traceback = error.__traceback__
     error.__traceback__ = traceback.tb_next if traceback is not None else None
-    getter = functools.partial(next, map(strict_errors, (error,)))
+    getter = functools.partial(next, map(_raise, (error,)))
     return type("_", (), {name: property(getter)})()
 
 
@@ -304,7 +309,7 @@ class Sites:
 
     def rebuild(self, mark: Mark, info: SiteInfo) -> object:
         """The site of `info`."""
-        if mark.kind == "method":
+        if mark.name is not None:
             return MethodSite(mark, info, self._policy, self._router).method
         return CallSite(mark, info, self._policy, self._router).call
 
