@@ -5,6 +5,7 @@ in one thing: the hooked one imports the kernels as a runner imports a build, an
 a kernel has no external call.
 """
 
+import functools
 import gc
 import importlib
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from perdure_runner.child import hook
-from perdure_runner.child.policy import Verdict
+from perdure_runner.child.policy import Policy, Verdict
 from perdure_runner.child.sites import SiteInfo
 
 from bench.place import KERNELS
@@ -29,10 +30,16 @@ class NothingToRecord:
         raise AssertionError(f"{f!r} at {site} is {verdict}: a kernel calls nothing outside")
 
 
+def install(cache: str) -> None:
+    """The hook over the kernels, with the policy of a runner."""
+    is_user_file = functools.lru_cache(maxsize=None)(hook.UserTree(str(KERNELS)).owns)
+    hook.install(str(KERNELS), cache, NothingToRecord(), Policy(is_user_file))
+
+
 def main(kind: str, cache: str) -> None:
     sys.path.insert(0, str(KERNELS))
     if kind == "hooked":
-        hook.install(str(KERNELS), cache, NothingToRecord())
+        install(cache)
     for line in sys.stdin:
         module, function, argument = line.split()
         work = getattr(importlib.import_module(module), function)

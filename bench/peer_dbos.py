@@ -1,6 +1,6 @@
 """The same workloads on DBOS with SQLite: `python peer_dbos.py DATABASE [--wal] [--quick]`.
 
-It runs in an environment of its own and prints a JSON object of samples. Standard library and dbos only: perdure is not installed there.
+Run in an environment of its own, where perdure is not installed. Prints a JSON object with samples.
 """
 
 import json

@@ -1,7 +1,7 @@
 """`python -m bench.peers [--quick]`: perdure and DBOS side by side, on the same disk in the same minutes.
 
-DBOS lives in an environment of its own, .venv-peers, which this makes. Where that cannot be done it says so, and that is
-no failure.
+DBOS lives in an environment of its own, .venv-peers, which this makes. Where that cannot be done it says so,
+and that is no failure.
 """
 
 import json
@@ -48,9 +48,7 @@ def environment() -> Path:
 def _try(command: Sequence[str], limit_s: float) -> str:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=limit_s, check=False, cwd="/", env=environ
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False, env=environ)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoPeerError(str(error)) from None
     if done.returncode:
@@ -82,7 +80,10 @@ def main(argv: Sequence[str]) -> int:
             return 0
         columns = {"perdure": {}, **columns}
         for part in ("embedded", "served"):
-            columns["perdure"] |= run_part(part, work / part, quick=quick)
+            try:
+                columns["perdure"] |= run_part(part, work / part, quick=quick)
+            except RuntimeError as error:
+                print(f"perdure, {part}: {error}", file=sys.stderr)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(render(columns))

@@ -103,10 +103,10 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_kernels_give_the_same_with_and_without_the_hook(tmp_path: Path) -> None:
     """A slowdown means something only if both do the same; and no kernel may call anything outside."""
     code = (
-        "import sys, importlib; from bench.place import KERNELS; from bench.kernel_worker import NothingToRecord\n"
+        "import sys, importlib; from bench.place import KERNELS; from bench.kernel_worker import install\n"
         "sys.path.insert(0, str(KERNELS))\n"
         "if sys.argv[1] == 'hooked':\n"
-        "    from perdure_runner.child import hook; hook.install(str(KERNELS), sys.argv[2], NothingToRecord())\n"
+        "    install(sys.argv[2])\n"
         "from bench.slowdown import SIZES\n"
         "print([importlib.import_module(name).run(1) for name in SIZES])\n"
     )
