@@ -13,7 +13,9 @@ from perdure_server.core.errors import PerdureError
 TEMPLATE = control.StartSessionRequest(project="demo", build_id="b", entry_point="main.py:main")
 SIGNAL = journal.Wait(kind=journal.WAIT_KIND_SIGNAL, names=["go", "stop"])
 SIGNAL_WITH_DEADLINE = journal.Wait(kind=journal.WAIT_KIND_SIGNAL, names=["go"], fires_at_us=samples.T0)
-TIMER = journal.Wait(kind=journal.WAIT_KIND_TIMER, fires_at_us=samples.T0)
+FAR_US = 4_000_000_000_000_000  # in the year 2096
+TIMER = journal.Wait(kind=journal.WAIT_KIND_TIMER, fires_at_us=FAR_US)
+SOON = journal.Wait(kind=journal.WAIT_KIND_TIMER, fires_at_us=1)
 
 
 class AnyId(samples.FakeControl):
@@ -57,12 +59,19 @@ def test_a_runner_is_killed_once_after_the_entry_that_was_named() -> None:
         (SIGNAL_WITH_DEADLINE, {"go": b"2"}, {"name": "go", "payload": b"2"}),
     ],
 )
-async def test_waits_are_ended_at_once(wait: journal.Wait, signals: dict[str, bytes], asked: dict[str, object]) -> None:
+async def test_long_waits_are_ended_at_once(wait: journal.Wait, signals: dict[str, bytes], asked: dict[str, object]) -> None:
     waiting = control.SessionUpdate(session=samples.session("waiting", waiting_for=wait))
     remote = AnyId(sessions=[samples.session()], updates=[waiting])
     await lab(remote, signals).undisturbed()
     expected = control.SignalSessionRequest(session_id="check-undisturbed", **asked)  # type: ignore[arg-type]
     assert [each for each in remote.asked if isinstance(each, control.SignalSessionRequest)] == [expected]
+
+
+async def test_a_short_timer_takes_its_time() -> None:
+    waiting = control.SessionUpdate(session=samples.session("waiting", waiting_for=SOON))
+    remote = AnyId(sessions=[samples.session()], updates=[waiting])
+    await lab(remote).undisturbed()
+    assert not [each for each in remote.asked if isinstance(each, control.SignalSessionRequest)]
 
 
 async def test_a_signal_that_nobody_sends_is_asked_for() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import perdure
@@ -86,17 +86,17 @@ class Calls:
         self.ordinal += 1
         digest = codec.fingerprint_call(args, kwargs).hex()
         call = Call(MAIN, self.ordinal, form, function, digest, "", site)
-        return call, self._decide(call)
+        decision = self._decide(call)
+        if isinstance(decision, Diverged):
+            self._diverged(decision, replace(call, args=codec.preview_call(args, kwargs)))
+        return call, decision
 
     def _decide(self, call: Call) -> Decision:
         decision = self._history.next(call)
-        if isinstance(decision, Diverged):
-            self._diverged(decision, call)
-        if not isinstance(decision, (Run, Wait, Interrupted)):
-            return decision
-        if len(self._history):
-            self._diverged(Diverged(None, "this call is not in the journal, but later ones are"), call)
-        self.replaying = False
+        if isinstance(decision, (Run, Wait, Interrupted)):
+            if len(self._history):
+                return Diverged(None, "this call is not in the journal, but later ones are")
+            self.replaying = False
         return decision
 
     def _go_live(self) -> None:

@@ -30,9 +30,9 @@ async def check(
     """Crash a handler after every journal entry; report what differs.
 
     Runs TARGET once undisturbed, then once for every entry of its journal with the runner killed right after it; the
-    rest is replayed and gone on with. Sleeps are skipped. External effects happen once in every run. Each run's prints,
-    outcome and calls are compared with the undisturbed run's up to the first answer of the outside world that differs,
-    and with a full replay of its own journal to the end. Exit code 0 only when all agree.
+    rest is replayed and gone on with. Sleeps of a second or more are skipped. External effects happen once in every
+    run. Each run's prints, outcome and calls are compared with the undisturbed run's up to the first answer of the
+    outside world that differs, and with a full replay of its own journal to the end. Exit code 0 only when all agree.
     """
     assert kill == "runner"
     answers = {name: options.event(text) for name, text in options.pairs(signals, "--signal").items()}
