@@ -51,5 +51,5 @@ def test_bad_entry_points(bench: Bench, entry: str, code: str) -> None:
 def test_syntax_error_names_line_and_place(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("syntax")
     (folder / "broken.py").write_text("def main(event):\n    return (1,\n\n\nprint('x'\n")
-    case = Case("broken.py:main", "a syntax error", code="P0113", says="broken.py:2:12")
+    case = Case("broken.py:main", "a syntax error", code="P0113", says="broken.py:5:6")
     assert_refused(case, bench.recorded(case, folder))

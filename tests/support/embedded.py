@@ -48,13 +48,16 @@ class Faults:
         return self.planned.pop((session, entry.seq), None)
 
 
-def run(home: str, folder: str, jobs: list[dict[str, Any]], *, suspend_at_once: bool = False) -> dict[str, Any]:
-    """Run these jobs to their ends: resumed ones first, then the new ones. {session: what it was}."""
+def run(home: str, folder: str, jobs: list[dict[str, Any]], *, suspend_at_once: bool = False) -> None:
+    """Run these jobs to their ends: resumed ones first, then the new ones.
+
+    What each was is written to HOME/told/SESSION.json (see `facts`): this process may be the one that is killed.
+    """
     plan = [Job(**job) for job in jobs]
-    return asyncio.run(_run(Path(home), Path(folder), plan, suspend_at_once))
+    asyncio.run(_run(Path(home), Path(folder), plan, suspend_at_once))
 
 
-async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool) -> dict[str, Any]:
+async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool) -> None:
     faults = Faults({(job.session, job.after): job.fault for job in jobs if job.after and not job.resume})
     settings = Settings(rules=Rules(suspend_after_s=0.0 if suspend_at_once else 5.0), faults=faults)
     async with Engine.embedded(home, settings=settings) as engine:
@@ -63,7 +66,6 @@ async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool)
         if new := [job for job in jobs if not job.resume]:
             await runs.deploy(folder)
             await runs.follow_all(new)
-        return runs.ended
 
 
 class Runs:
@@ -72,9 +74,10 @@ class Runs:
     def __init__(self, remote: Any, home: Path) -> None:
         self._remote = remote
         self._sent = home / "signals-sent"
+        self._told = home / "told"
         self._sent.mkdir(exist_ok=True)
+        self._told.mkdir(exist_ok=True)
         self._build = pb.DeployResponse()
-        self.ended: dict[str, Any] = {}
 
     async def deploy(self, folder: Path) -> None:
         """Make `folder` the build of the sessions that are started from now on."""
@@ -86,7 +89,8 @@ class Runs:
 
         async def follow(job: Job) -> None:
             async with gate:
-                self.ended[job.session] = await self._follow(job)
+                told = await self._follow(job)
+                (self._told / f"{job.session}.json").write_text(json.dumps(told))
 
         await asyncio.gather(*(follow(job) for job in jobs))
 

@@ -28,28 +28,35 @@ class ForkServer:
     """The parent's end: starts the program, asks it, ends it."""
 
     def __init__(self) -> None:
-        self._program = subprocess.Popen(
-            [sys.executable, "-P", "-m", "support.forkserver"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
-        )
+        self._program = _start()
 
-    def ask(self, do: str, *, timeout: float = 60, **arguments: Any) -> dict[str, Any]:
+    def ask(self, do: str, *, timeout: float = 40, **arguments: Any) -> dict[str, Any]:
         """Run `module:function` in a fresh fork; see the module's docstring. Timeout in seconds."""
         assert self._program.stdin
         assert self._program.stdout
-        self._program.stdin.write(json.dumps({"do": do, "with": arguments, "timeout": timeout}) + "\n")
-        self._program.stdin.flush()
-        line = self._program.stdout.readline()
-        assert line, "the fork server has died"
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            self._program.stdin.write(json.dumps({"do": do, "with": arguments, "timeout": timeout}) + "\n")
+            self._program.stdin.flush()
+            answer: dict[str, Any] = json.loads(self._program.stdout.readline())
+        except BaseException:
+            self._program.kill()  # the answer must not become that of the next request
+            self._program = _start()
+            raise
         return answer
 
     def close(self) -> None:
         """End the program: it ends when its stdin does."""
         self._program.communicate(timeout=10)
+
+
+def _start() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "support.forkserver"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
 
 
 def _child(request: dict[str, Any], write: int, log: int) -> None:

@@ -7,6 +7,7 @@ A `Bench` is one worker's equipment: the counting server, the fork server and a 
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -85,13 +86,12 @@ class Bench:
         home.mkdir(parents=True)
         jobs = {k: self._job(case, k, what) for k in after}
         steps = [list(jobs.values())] if what == RUNNER else _one_after_the_other(jobs.values())
-        told: dict[str, Any] = {}
         for step in steps:
             fatal = what == COORDINATOR and any(job["after"] and not job["resume"] for job in step)
             asked = {"home": str(home), "folder": str(programs), "jobs": step, **how}
             expect = {SIGKILLED, 0} if case.check else {SIGKILLED}  # by chance a run may be shorter than its model
-            told |= self._ask("support.embedded:run", expect=expect if fatal else {0}, **asked)
-        return {k: self._outcome(job["event"], told[job["session"]]) for k, job in jobs.items()}
+            self._ask("support.embedded:run", expect=expect if fatal else {0}, **asked)
+        return {k: self._outcome(job["event"], _told(home, job["session"])) for k, job in jobs.items()}
 
     def _job(self, case: Case, after: int, what: str) -> dict[str, Any]:
         event = self.event(case.id)
@@ -113,6 +113,11 @@ class Bench:
     def _outcome(self, event: dict[str, Any], facts: dict[str, Any]) -> Outcome:
         run = event["url"].rpartition("/")[2]
         return Outcome(facts, self.server.ledger(run), Path(event["dir"]))
+
+
+def _told(home: Path, session: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((home / "told" / f"{session}.json").read_text())
+    return told
 
 
 def _one_after_the_other(jobs: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

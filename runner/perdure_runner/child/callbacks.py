@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.known import Takes, Verdict
 from perdure_runner.child.rewrite import bind, compile_string
 
@@ -31,9 +32,11 @@ class Routed:
         self._verdict = verdict
         self._site = site
 
+    @speaks_for_others
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._site.pick(self.__wrapped__, self._verdict)(*args, **kwargs)
 
+    @speaks_for_others
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__wrapped__, name)
 
@@ -56,6 +59,7 @@ def wrap(f: Callable[..., Any], site: Site) -> Callable[..., Any]:
     return functools.partial(_call, f, site.policy.takes(f), site, *args, **kwargs)
 
 
+@speaks_for_others
 def _call(f: Callable[..., Any], takes: Takes, site: Site, /, *args: Any, **kwargs: Any) -> Any:
     for position in takes.positions:
         if position < len(args) and (new := _routed(args[position], site)) is not args[position]:
@@ -78,6 +82,7 @@ def _routed(value: Any, site: Site) -> Any:
 _FUTURE_FLAGS: Final = 0xFFF0000  # PyCF_MASK: the __future__ imports in force, as code flags
 
 
+@speaks_for_others
 def _run_string(
     real: Callable[..., Any],
     site: Site,

@@ -23,6 +23,7 @@ from collections.abc import Callable, MutableSequence
 from typing import Any
 
 from perdure_runner.child import attempts
+from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.recorder import Recorder
 
 _CLOCKS = (
@@ -88,6 +89,7 @@ def _mark(recorder: Recorder, module: types.ModuleType, name: str, unless_given:
     if real is None:  # newer than this interpreter, or not on this platform
         return
 
+    @speaks_for_others
     def marked(*args: Any, **kwargs: Any) -> Any:
         if recorder.direct() or (unless_given is not None and len(args) > unless_given):
             return real(*args, **kwargs)
@@ -100,6 +102,7 @@ def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> No
     real = getattr(module, name)
 
     @functools.wraps(real)
+    @speaks_for_others
     def replacement(*args: Any, **kwargs: Any) -> Any:
         return new(*args, **kwargs)
 
@@ -109,6 +112,7 @@ def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> No
     setattr(module, name, replacement)
 
 
+@speaks_for_others
 def _shuffle(recorder: Recorder, real: Callable[..., None], x: MutableSequence[Any]) -> None:
     """`random.shuffle`: the permutation is recorded, and applied in place, live and in replay."""
     if recorder.direct():
@@ -122,6 +126,7 @@ def _permutation(n: int) -> list[int]:
     return random.sample(range(n), n)
 
 
+@speaks_for_others
 def _sleep(recorder: Recorder, seconds: float) -> None:
     """`time.sleep`: a durable timer, with its checks."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
@@ -139,6 +144,7 @@ def _sleep(recorder: Recorder, seconds: float) -> None:
 def _install_asyncio_sleep(recorder: Recorder) -> None:
     real = asyncio.sleep
 
+    @speaks_for_others
     async def sleep(delay: float, result: Any = None) -> Any:
         """As `asyncio.sleep`, but the timer is durable."""
         if delay <= 0 or recorder.direct():

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.link import Link
 
 _time_ns = time.time_ns
@@ -82,6 +83,7 @@ class SessionStream(io.TextIOBase):
         """Always."""
         return True
 
+    @speaks_for_others
     def write(self, text: str) -> int:
         """Take text; every complete line is sent."""
         if not isinstance(text, str):
@@ -115,6 +117,7 @@ class _Bytes(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    @speaks_for_others
     def write(self, data: object, /) -> int:
         raw = bytes(data)  # type: ignore[call-overload]  # any buffer
         self._stream.write(raw.decode("utf-8", "replace"))

@@ -22,7 +22,7 @@ from typing import Any
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, codec, ground, hook, loading, output
+from perdure_runner.child import attempts, blame, codec, ground, hook, loading, output
 from perdure_runner.child.calls import About, Calls
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
@@ -34,7 +34,6 @@ from perdure_runner.child.sites import SiteInfo
 
 FAULT = 70
 """Exit code of a runner with a fault of ours (EX_SOFTWARE of sysexits.h)."""
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def main(sock: socket.socket, debug: Callable[[], None] | None = None) -> int:
@@ -186,7 +185,4 @@ def _is_ours(failure: BaseException) -> bool:
     """Whether an exception arose in perdure's own code without being meant for the user."""
     if isinstance(failure, (perdure.Error, perdure.Cancelled)) or loading.is_about_user_code(failure):
         return False
-    frame = failure.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame is not None and frame.tb_frame.f_code.co_filename.startswith(_OURS)
+    return blame.is_ours(failure)

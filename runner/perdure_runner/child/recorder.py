@@ -13,12 +13,14 @@ from perdure import _runtime
 
 from perdure_runner.child import attempts
 from perdure_runner.child.activity import PLAIN, Activity
+from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.calls import Calls, time_ns
 from perdure_runner.child.policy import Policy, Verdict
 from perdure_runner.child.replay import Form, How, Kind, Replay, Run, WaitKind
 from perdure_runner.child.rules import Rules
 from perdure_runner.child.sites import SiteInfo
 
+speaks_for_others(Calls.outcome)  # it raises what the journal says that the program got
 
 SiteFinder = Callable[[], SiteInfo | None]
 """Where user code is, for calls that it makes through the SDK or through library code."""
@@ -61,6 +63,7 @@ class Recorder:
         name = options.name or name
         return Activity(self._calls, f, name, options, site, args, kwargs), options, name
 
+    @speaks_for_others
     def _run_activity(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
         activity, options, name = self._activity(f, site, args, kwargs)
         if activity.begin():
@@ -76,6 +79,7 @@ class Recorder:
                 raise
             return activity.succeeded(value)
 
+    @speaks_for_others
     async def _await_activity(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
         activity, options, name = self._activity(f, site, args, kwargs)
         if activity.begin():
@@ -107,6 +111,7 @@ class Recorder:
     def _marker_at(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
         return self.marker(self._policy.name(f), f, site, args, kwargs)
 
+    @speaks_for_others
     def marker(
         self,
         name: str,
@@ -135,6 +140,7 @@ class Recorder:
 
     # ---- perdure._runtime.Runtime
 
+    @speaks_for_others
     def sleep(self, seconds: float) -> None:
         """A durable timer. Inside an activity: an ordinary sleep."""
         if self.direct():
@@ -163,7 +169,7 @@ class Recorder:
     def activity_key(self) -> str:
         """The idempotency key of the activity that runs now."""
         if not self._key:
-            raise RuntimeError("perdure.activity_key() has a meaning only inside an activity")
+            raise perdure.NotInSession("activity_key() has a meaning only inside an activity")
         return self._key
 
     def replaying(self) -> bool:

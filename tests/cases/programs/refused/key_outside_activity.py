@@ -7,4 +7,4 @@ def main(event):
     return perdure.activity_key()
 
 
-CASE = {"error": "RuntimeError", "says": "activity"}
+CASE = {"error": "NotInSession", "says": "activity"}
