@@ -91,12 +91,13 @@ class Coordinator:
         """Take up every session that was alive, and keep looking after them; or look after new ones only."""
         if recover:
             await self.recovery.recover()
-            self.spawn(self.recovery.watch_over())
+            self.recovery.watch_over()
         else:
             self.timers.keep_all()
 
     async def close(self) -> None:
         """Cut the hosts and forget the sessions: all that counts is durable, and the next start takes it up."""
+        self.recovery.close()
         for task in list(self._tasks):
             task.cancel()
         for actor in list(self.actors.values()):

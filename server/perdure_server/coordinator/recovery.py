@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import journal_pb2 as pb
 
+from perdure_server.coordinator.clock import Handle
 from perdure_server.coordinator.waits import wait_point
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
@@ -23,6 +24,7 @@ log: Final = logging.getLogger("perdure.coordinator")
 # The sweep reads every living session's row: it may take this share of the time at most.
 _SWEEP_SHARE: Final = 0.01
 _OVERDUE_US: Final = 2_000_000
+_SHORTEST_PAUSE_US: Final = 100_000
 
 
 class Recovery:
@@ -31,6 +33,8 @@ class Recovery:
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
         self.found_stuck = 0  # by sweeps: a metric that should stay 0
+        self._next_sweep_us = 0
+        self._alarm: Handle | None = None
 
     async def recover(self) -> None:
         """At the start: everything alive has lost its runner with the last coordinator."""
@@ -39,32 +43,42 @@ class Recovery:
         if revived:
             log.info("took up %d sessions", revived)
 
-    async def watch_over(self) -> None:
-        """For ever: read the timers' windows, and sweep."""
-        next_sweep = time.monotonic() + self._c.settings.sweep_s
-        while True:
-            await asyncio.sleep(self._pause_s(next_sweep))
-            try:
-                if self._c.timers.horizon_us - self._c.clock.now_us() < self._c.settings.timer_window_s * 5e5:
-                    await self._c.timers.read_window()
-                if time.monotonic() >= next_sweep:
-                    next_sweep = await self._timed_sweep()
-            except PerdureError as error:
-                log.error("the sweep failed: %s", error)  # noqa: TRY400  # told; the next one tries again
+    def watch_over(self) -> None:
+        """From now on read the timers' windows when they come near, and sweep."""
+        self._next_sweep_us = self._c.clock.now_us() + int(self._c.settings.sweep_s * 1e6)
+        self._wake_up()
 
-    def _pause_s(self, next_sweep: float) -> float:
-        """Until the next sweep, or until half of the timers' window has passed; never less than a moment."""
-        window_us = self._c.timers.horizon_us - self._c.settings.timer_window_s * 5e5 - self._c.clock.now_us()
-        return max(0.1, min(next_sweep - time.monotonic(), window_us / 1e6))
+    def close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
 
-    async def _timed_sweep(self) -> float:
+    def _wake_up(self) -> None:
+        """Set the alarm to the next sweep or the middle of the timers' window, but never at once."""
+        half_window_us = int(self._c.settings.timer_window_s * 5e5)
+        next_us = min(self._next_sweep_us, self._c.timers.horizon_us - half_window_us)
+        soonest_us = self._c.clock.now_us() + _SHORTEST_PAUSE_US
+        self._alarm = self._c.clock.call_at(max(next_us, soonest_us), lambda: self._c.spawn(self._look()))
+
+    async def _look(self) -> None:
+        now_us = self._c.clock.now_us()
+        try:
+            if self._c.timers.horizon_us - now_us <= self._c.settings.timer_window_s * 5e5:
+                await self._c.timers.read_window()
+            if now_us >= self._next_sweep_us:
+                self._next_sweep_us = now_us + await self._timed_sweep_us()
+        except PerdureError as error:
+            log.error("the sweep failed: %s", error)  # noqa: TRY400  # told; the next one tries again
+        self._wake_up()
+
+    async def _timed_sweep_us(self) -> int:
+        """Sweep; how long to wait before the next one."""
         began = time.monotonic()
         stuck = await self._sweep(self._c.clock.now_us() - _OVERDUE_US)
-        now = time.monotonic()
+        took_s = time.monotonic() - began
         if stuck:
             self.found_stuck += stuck
             log.warning("found %d sessions stuck; %d since the start", stuck, self.found_stuck)
-        return now + max(self._c.settings.sweep_s, (now - began) / _SWEEP_SHARE)
+        return int(max(self._c.settings.sweep_s, took_s / _SWEEP_SHARE) * 1e6)
 
     async def _sweep(self, overdue_us: int) -> int:
         """Get going what should go; how many."""
