@@ -27,7 +27,9 @@ def commands(page):
 
 def shell(command, folder, timeout=100):
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1"}
-    run = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+    run = subprocess.run(
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout
+    )
     assert run.returncode == 0, f"$ {command}\n{run.stdout}\n{run.stderr}"
     return run
 

@@ -32,4 +32,3 @@ def test_protobuf_code_is_not_stale(tmp_path):
     assert made == committed, "run `make proto`"
     for path in made:
         assert (fresh / path).read_text() == (PROTO / path).read_text(), f"{path} is stale: run `make proto`"
-

@@ -57,17 +57,16 @@ class Laboratory:
     async def undisturbed(self) -> Run:
         """The run that all others must agree with. It has as long as it needs."""
         began = time.monotonic()
-        run = await self._run("check-undisturbed")
+        run = await self.run("check-undisturbed")
         self.patience_s = max(MIN_PATIENCE_S, PATIENCE_FACTOR * (time.monotonic() - began))
         return run
 
     async def killed(self, after: int, reference: Run) -> list[Found]:
         """Kill the runner right after entry `after`; what differs from the reference, and from the run's own replay."""
         session_id = f"check-killed-after-{after}"
-        self.kills.planned[session_id] = after
         try:
             async with asyncio.timeout(self.patience_s):
-                run = await self._run(session_id)
+                run = await self.run(session_id, kill_after=after)
                 found = differences(reference, run, same_journal=False) or await self._replayed(run)
         except TimeoutError:
             place = next((call.site for call in reference.calls if call.seq >= after), None)
@@ -90,7 +89,10 @@ class Laboratory:
         forked = await self.remote.fork_session(request)
         return differences(run, await self._finished(forked.session_id), same_journal=True)
 
-    async def _run(self, session_id: str) -> Run:
+    async def run(self, session_id: str, kill_after: int | None = None) -> Run:
+        """One session to its end; its runner is killed right after entry `kill_after`."""
+        if kill_after is not None:
+            self.kills.planned[session_id] = kill_after
         request = control.StartSessionRequest()
         request.CopyFrom(self.template)
         request.session_id = session_id
