@@ -37,14 +37,17 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
     async def GetSession(self, request: pb.GetSessionRequest, context: Any) -> pb.Session:
         return await _answer(context, self._control.get_session(request))
 
-    def GetHistory(self, request: pb.GetHistoryRequest, context: Any) -> AsyncIterator[Entry]:
-        return _answers(context, self._control.get_history(request))
+    async def GetHistory(self, request: pb.GetHistoryRequest, context: Any) -> AsyncIterator[Entry]:
+        async for message in _answers(context, self._control.get_history(request)):
+            yield message
 
-    def GetLogs(self, request: pb.GetLogsRequest, context: Any) -> AsyncIterator[LogLine]:
-        return _answers(context, self._control.get_logs(request))
+    async def GetLogs(self, request: pb.GetLogsRequest, context: Any) -> AsyncIterator[LogLine]:
+        async for message in _answers(context, self._control.get_logs(request)):
+            yield message
 
-    def WatchSession(self, request: pb.WatchSessionRequest, context: Any) -> AsyncIterator[pb.SessionUpdate]:
-        return _answers(context, self._control.watch_session(request))
+    async def WatchSession(self, request: pb.WatchSessionRequest, context: Any) -> AsyncIterator[pb.SessionUpdate]:
+        async for message in _answers(context, self._control.watch_session(request)):
+            yield message
 
     async def SignalSession(self, request: pb.SignalSessionRequest, context: Any) -> pb.SignalSessionResponse:
         return await _answer(context, self._control.signal_session(request))
@@ -58,8 +61,9 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
     async def ReplaySession(self, request: pb.ReplaySessionRequest, context: Any) -> pb.ReplaySessionResponse:
         return await _answer(context, self._control.replay_session(request))
 
-    def FetchBuild(self, request: FetchBlobRequest, context: Any) -> AsyncIterator[BlobChunk]:
-        return _answers(context, self._control.fetch_build(request))
+    async def FetchBuild(self, request: FetchBlobRequest, context: Any) -> AsyncIterator[BlobChunk]:
+        async for message in _answers(context, self._control.fetch_build(request)):
+            yield message
 
     async def ListHosts(self, request: pb.ListHostsRequest, context: Any) -> pb.ListHostsResponse:
         return await _answer(context, self._control.list_hosts(request))
