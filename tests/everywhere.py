@@ -14,7 +14,8 @@ def interpreters() -> dict[str, str]:
     found = {}
     for minor in range(11, 20):
         version = f"3.{minor}"
-        places = [*Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"), shutil.which(f"python{version}")]
+        in_pyenv = Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python")
+        places = [*in_pyenv, shutil.which(f"python{version}")]
         for place in filter(None, places):
             works = subprocess.run([place, "-c", "import venv, ensurepip"], capture_output=True, check=False)
             if minor != sys.version_info.minor and works.returncode == 0:

@@ -59,7 +59,9 @@ def test_a_runner_is_killed_once_after_the_entry_that_was_named() -> None:
         (SIGNAL_WITH_DEADLINE, {"go": b"2"}, {"name": "go", "payload": b"2"}),
     ],
 )
-async def test_long_waits_are_ended_at_once(wait: journal.Wait, signals: dict[str, bytes], asked: dict[str, object]) -> None:
+async def test_long_waits_are_ended_at_once(
+    wait: journal.Wait, signals: dict[str, bytes], asked: dict[str, object]
+) -> None:
     waiting = control.SessionUpdate(session=samples.session("waiting", waiting_for=wait))
     remote = AnyId(sessions=[samples.session()], updates=[waiting])
     await lab(remote, signals).undisturbed()

@@ -21,7 +21,7 @@ def on_order(event):
 def unsteady(event):
     with perdure.inhibit_activities():
         branches = uuid.uuid4().int
-    return [time.time() if branches >> i & 1 else uuid.uuid4().hex for i in range(64)]
+    return [time.time() if branches >> i & 1 else uuid.uuid4().hex for i in range(16)]
 
 
 def failing(event):

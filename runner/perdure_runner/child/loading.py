@@ -17,39 +17,39 @@ class EntryError(perdure.Error):
     """The entry point does not lead to a handler that can be called. Ours to say, the user's to mend."""
 
 
-class BadEntryPoint(EntryError):
+class EntryPointError(EntryError):
     """The text is no entry point."""
 
     code = "P0114"
     help = "Write it as FILE.py:HANDLER."
 
 
-class NoModule(EntryError):
+class NoModuleError(EntryError):
     """The build has no such file."""
 
     code = "P0110"
 
 
-class NoHandler(EntryError):
+class NoHandlerError(EntryError):
     """The module has no such name."""
 
     code = "P0111"
 
 
-class NotAHandler(EntryError):
+class NotAHandlerError(EntryError):
     """The name is no function."""
 
     code = "P0112"
     help = "An entry point names a function or a class of the module."
 
 
-class BadSyntax(EntryError):
+class BadSyntaxError(EntryError):
     """A file of the build cannot be compiled."""
 
     code = "P0113"
 
 
-class MissingPackage(EntryError):
+class MissingPackageError(EntryError):
     """User code imports what is not there."""
 
     code = "P0301"
@@ -59,11 +59,11 @@ def parse_entry(entry: str) -> tuple[str, str]:
     """`"pkg/file.py:handler"` -> `("pkg.file", "handler")`.
 
     Raises:
-        BadEntryPoint: the text has another form.
+        EntryPointError: the text has another form.
     """
     path, _, name = entry.partition(":")
     if not path.endswith(".py") or not name.isidentifier():
-        raise BadEntryPoint(f"{entry!r} is no entry point")
+        raise EntryPointError(f"{entry!r} is no entry point")
     module = path[: -len(".py")].replace("/", ".")
     return module.removesuffix(".__init__"), name
 
@@ -72,27 +72,27 @@ def load(module: str, root: str) -> types.ModuleType:
     """Import the user's module.
 
     Raises:
-        NoModule, BadSyntax, MissingPackage: as their names say; and whatever the module itself raises.
+        NoModuleError, BadSyntaxError, MissingPackageError: as their names say; and whatever the module itself raises.
     """
     path = os.path.join(root, *module.split("."))
     if not (os.path.isfile(path + ".py") or os.path.isdir(path)):
-        raise NoModule(f"there is no {module.replace('.', '/')}.py in this build")
+        raise NoModuleError(f"there is no {module.replace('.', '/')}.py in this build")
     try:
         return importlib.import_module(module)
     except SyntaxError as error:
-        raise BadSyntax(_syntax_error(error, root)) from error
+        raise BadSyntaxError(_syntax_error(error, root)) from error
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         message = f"{error}, imported by {_importer(error, root)}"
         help_ = f"Add {package!r} to the project's requirements.txt, or install it where the runners' python finds it."
-        raise MissingPackage(message, help=help_) from error
+        raise MissingPackageError(message, help=help_) from error
 
 
 def find(module: types.ModuleType, name: str) -> Callable[..., Any]:
     """The handler.
 
     Raises:
-        NoHandler, NotAHandler: there is none of this name; it is no function.
+        NoHandlerError, NotAHandlerError: there is none of this name; it is no function.
     """
     try:
         handler = vars(module)[name]
@@ -102,9 +102,9 @@ def find(module: types.ModuleType, name: str) -> Callable[..., Any]:
 
         close = difflib.get_close_matches(name, names, 1)
         help_ = f"Did you mean {close[0]!r}?" if close else f"Its functions are: {', '.join(names) or 'none'}"
-        raise NoHandler(f"{module.__name__} has no handler {name!r}", help=help_) from None
+        raise NoHandlerError(f"{module.__name__} has no handler {name!r}", help=help_) from None
     if not (inspect.isroutine(handler) or isinstance(handler, type) or _is_callable_object(handler)):
-        raise NotAHandler(f"{name!r} in {module.__name__} is a {type(handler).__name__}, not a function")
+        raise NotAHandlerError(f"{name!r} in {module.__name__} is a {type(handler).__name__}, not a function")
     return handler  # type: ignore[no-any-return]
 
 

@@ -41,9 +41,12 @@ class Engine:
         `faults` is the fault injection of `settings`; without `recover`, sessions that were alive are left alone.
         Raises `PerdureError`: P0202 home in use, P0209 damaged, P0210 newer schema.
         """
-        async with open_coordinator(home, _embedded_settings(settings, faults), recover=recover) as coordinator:
-            async with _host_beside(coordinator, home / "host", capacity):
-                yield Engine(home, coordinator)
+        chosen = _embedded_settings(settings, faults)
+        async with (
+            open_coordinator(home, chosen, recover=recover) as coordinator,
+            _host_beside(coordinator, home / "host", capacity),
+        ):
+            yield Engine(home, coordinator)
 
     @staticmethod
     @asynccontextmanager
