@@ -16,7 +16,7 @@ from pathlib import Path
 from perdure_runner.child import zygote
 from perdure_runner.frames import Stream, encode
 
-from bench.place import Bench, Samples, pss_kib
+from bench.place import Bench, Samples, pss_kib, turns
 
 _RECORD = {"t": "rec", "no": 1, "sync": 1, "e": {"lane": "main", "ord": 1, "kind": 3, "fn": "main.one", "n": 1}}
 _ACKNOWLEDGEMENT = encode({"t": "ack", "no": 1})
@@ -39,11 +39,13 @@ def measure(bench: Bench) -> Samples:
 
 
 def _timed(count: int, work: Callable[[], object]) -> float:
-    """Microseconds of one of `count` calls of `work`."""
+    """Microseconds of one of `count` calls of `work`, or of as many as fit into a second."""
     began = time.perf_counter()
-    for _ in range(count):
+    done = 0
+    for _ in turns(count, 1.0):
         work()
-    return (time.perf_counter() - began) / count * 1e6
+        done += 1
+    return (time.perf_counter() - began) / done * 1e6
 
 
 def _stream_round_trips(bench: Bench, runs: int, count: int) -> list[float]:

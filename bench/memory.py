@@ -8,7 +8,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from bench import client
 from bench.client import Control
 from bench.engines import Server, served
-from bench.place import Bench, Samples
+from bench.place import Bench, Samples, turns
 
 MONTH_S = 30 * 86400
 PATIENCE_S = 40.0
@@ -23,7 +23,7 @@ async def _memory(bench: Bench) -> Samples:
     async with served(bench, "memory") as (server, control):
         live, suspended, runs = (20, 200, 1) if bench.quick else (40, 1000, 3)
         await _suspended(server, control, live)  # grown to what it needs for any
-        samples = {"kib_per_live_session": [await _live(server, control, live) for _ in range(runs)]}
+        samples = {"kib_per_live_session": [await _live(server, control, live) for _ in turns(runs, 8.0)]}
         samples["kib_per_suspended_session"] = [await _suspended(server, control, suspended)]
         return samples
 

@@ -24,7 +24,7 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = {
-    "floors": Part("bench.floors:measure", (), 40, 15),
+    "floors": Part("bench.floors:measure", (), 30, 15),
     "embedded": Part(
         "bench.throughput:measure_embedded",
         ("sequential_activities_per_s", "sessions_per_s", "fan_out_s", "start_ms_p50", "start_ms_p90"),
@@ -32,12 +32,12 @@ PARTS: Mapping[str, Part] = {
         20,
     ),
     "served": Part("bench.throughput:measure_served", ("sequential_activities_per_s_grpc",), 40, 15),
-    "replay": Part("bench.replaying:measure", ("replay_entries_per_s", "replay_handler_entries_per_s"), 45, 15),
+    "replay": Part("bench.replaying:measure", ("replay_entries_per_s", "replay_handler_entries_per_s"), 50, 15),
     "resume": Part(
         "bench.resuming:measure",
         ("resume_s", "resume_runner_s", "resume_host_s", "resume_coordinator_s"),
-        60,
-        25,
+        45,
+        20,
     ),
     "slowdown": Part(
         "bench.slowdown:measure",
@@ -52,10 +52,10 @@ PARTS: Mapping[str, Part] = {
             "slowdown_generators",
             "internal_call_ns",
         ),
-        60,
-        30,
+        40,
+        20,
     ),
-    "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 60, 30),
+    "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 45, 25),
 }
 
 

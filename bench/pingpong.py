@@ -16,6 +16,8 @@ from perdure_proto.v1.journal_pb2 import Entry
 from perdure_proto.v1.runner_pb2 import Committed, FromHost, Record, Records, ToHost
 from perdure_proto.v1.runner_pb2_grpc import HostsServicer, HostsStub, add_HostsServicer_to_server
 
+from bench.place import turns
+
 
 class Pong(HostsServicer):
     """Answers every message of a host with the same acknowledgement."""
@@ -42,11 +44,12 @@ async def measure(address: str, runs: int, count: int) -> list[float]:
     async with grpc.aio.insecure_channel(address) as channel:
         call: Any = HostsStub(channel).Attach()
         for _ in range(runs):
-            began = time.perf_counter()
-            for _ in range(count):
+            began, done = time.perf_counter(), 0
+            for _ in turns(count, 1.0):
                 await call.write(message)
                 await call.read()
-            took.append((time.perf_counter() - began) / count * 1e6)
+                done += 1
+            took.append((time.perf_counter() - began) / done * 1e6)
         call.cancel()
     return took
 

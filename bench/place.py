@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +60,19 @@ def end(process: subprocess.Popen[str], patience_s: float = 3.0) -> None:
             stream.close()
 
 
+def turns(most: int, seconds: float) -> Iterator[int]:
+    """0, 1, 2, ...: `most` of them, or as many as begin within `seconds`; one at least."""
+    until = time.monotonic() + seconds
+    for turn in range(most):
+        if turn and time.monotonic() > until:
+            return
+        yield turn
+
+
 def pss_kib(pid: int) -> float:
-    """Proportional set size: private memory, and this process's share of what it shares."""
+    """Proportional set size of anonymous memory: what is private, and this process's share of what forks share.
+
+    Pages of files do not count: who else on the machine runs the same Python would show.
+    """
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-        return next(float(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+        return next(float(line.split()[1]) for line in rollup if line.startswith("Pss_Anon:"))

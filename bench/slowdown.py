@@ -3,11 +3,10 @@
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.place import ROOT, Bench, Samples
+from bench.place import ROOT, Bench, Samples, turns
 
 SIZES = {"nbody": 40, "fannkuch": 40, "objects": 30, "text": 20, "recursion": 30, "generators": 30}
 """Of each kernel: about 60 ms of plain Python."""
@@ -50,8 +49,7 @@ def measure(bench: Bench) -> Samples:
         for name in SIZES:  # imported, specialised, verdicts known
             plain.ms(name, "run", 1)
             hooked.ms(name, "run", 1)
-        until = time.monotonic() + patience_s
-        while not added or (len(added) < rounds and time.monotonic() < until):
+        for _ in turns(rounds, patience_s):
             for name, size in SIZES.items():
                 ratios[name].append(hooked.ms(name, "run", size) / plain.ms(name, "run", size))
             added.append(_call_ns(hooked) - _call_ns(plain))

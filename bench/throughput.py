@@ -6,7 +6,7 @@ import time
 from bench import client
 from bench.client import Control
 from bench.engines import embedded, served
-from bench.place import Bench, Samples
+from bench.place import Bench, Samples, turns
 
 
 def measure_embedded(bench: Bench) -> Samples:
@@ -23,8 +23,8 @@ async def _embedded(bench: Bench) -> Samples:
         samples = await _starts(control, 30 if bench.quick else 200)
         samples["sequential_activities_per_s"] = await _sequential(control, runs, 300 if bench.quick else 1500)
         sessions = 64 if bench.quick else 200
-        samples["sessions_per_s"] = [await _sessions(control, sessions) for _ in range(1 if bench.quick else 3)]
-        samples["fan_out_s"] = [await _fan_out(control, 100) for _ in range(runs)]
+        samples["sessions_per_s"] = [await _sessions(control, sessions) for _ in turns(1 if bench.quick else 3, 8.0)]
+        samples["fan_out_s"] = [await _fan_out(control, 100) for _ in turns(runs, 4.0)]
     return samples
 
 
@@ -35,10 +35,12 @@ async def _served(bench: Bench) -> Samples:
         return {"sequential_activities_per_s_grpc": await _sequential(control, runs, count)}
 
 
-async def _sequential(control: Control, runs: int, count: int) -> list[float]:
+async def _sequential(control: Control, runs: int, most: int) -> list[float]:
     """Activities per second between the first and the last of one session, by the session's own clock."""
-    await client.run(control, "sequence", {"activities": count // 4})
-    return [count / await client.run(control, "sequence", {"activities": count}) for _ in range(runs)]
+    trial = most // 4
+    rate = trial / await client.run(control, "sequence", {"activities": trial})
+    count = max(trial, min(most, int(rate)))  # a second's worth, where the disk is slow
+    return [count / await client.run(control, "sequence", {"activities": count}) for _ in turns(runs, 8.0)]
 
 
 async def _sessions(control: Control, count: int) -> float:
@@ -60,7 +62,7 @@ async def _starts(control: Control, count: int) -> Samples:
     series = []
     for _ in range(3):
         took = []
-        for _ in range(count // 3):
+        for _ in turns(count // 3, 4.0):
             asked = time.clock_gettime(time.CLOCK_MONOTONIC)
             took.append((await client.run(control, "first_line") - asked) * 1e3)
         series.append(sorted(took))
