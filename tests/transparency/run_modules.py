@@ -1,6 +1,7 @@
-"""Run modules of the interpreter's own test package, natively or through the hook in pass-through mode.
+"""Run modules of the interpreter's own test package: natively, through the hook with sites that do nothing ("hooked"),
+or with sites that decide about every call ("routed").
 
-Usage: python run_modules.py native|hooked OUT_DIR MODULE...
+Usage: python run_modules.py native|hooked|routed OUT_DIR MODULE...
 
 Runs under the interpreter that is tested, so it imports the standard library and, if hooked, the child half only.
 Each module runs in a fork of its own and leaves OUT_DIR/MODULE.json: {test id: outcome}, sorted.
@@ -55,6 +56,16 @@ class Outcomes(unittest.TestResult):
             self.note(test, "fail", err)
 
 
+class RunEverything:
+    """A router for which nothing is recorded: what is external is called through its site, and is itself."""
+
+    def direct(self):
+        return False
+
+    def route(self, f, verdict, site):
+        return f
+
+
 def run_module(name: str) -> dict[str, object]:
     outcomes = Outcomes()
     try:
@@ -90,10 +101,11 @@ def main() -> None:
     mode, out, *modules = sys.argv[1:]
     import test
 
-    if mode == "hooked":
+    if mode != "native":
         import perdure_runner.child.hook as hook
 
-        hook.install(os.path.dirname(test.__file__), os.environ["PERDURE_TEST_CACHE"], None)
+        router = RunEverything() if mode == "routed" else None
+        hook.install(os.path.dirname(test.__file__), os.environ["PERDURE_TEST_CACHE"], router)
     for name in modules:
         pid = os.fork()
         if pid == 0:

@@ -49,17 +49,16 @@ class Routed:
 
 def wrap(f: Callable[..., Any], site: Site) -> Callable[..., Any]:
     """What to call instead of `f`, whose verdict is CALLBACKS."""
-    if f is exec or f is eval:
-        return functools.partial(_run_string, f, site)
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     while type(f) is functools.partial:
         args, kwargs = f.args + args, f.keywords | kwargs
         f = f.func
+    if f is exec or f is eval:
+        return functools.partial(_run_string, f, site, *args, **kwargs)
     return functools.partial(_call, f, site.policy.takes(f), site, *args, **kwargs)
 
 
-@speaks_for_others
 def _call(f: Callable[..., Any], takes: Takes, site: Site, /, *args: Any, **kwargs: Any) -> Any:
     for position in takes.positions:
         if position < len(args) and (new := _routed(args[position], site)) is not args[position]:
@@ -115,14 +114,11 @@ def _is_function(frame: types.FrameType) -> bool:
 
 
 def _compiled(real: Callable[..., Any], source: Any, flags: int, site: Site) -> Any:
-    """The rewritten code of a string; what is no string, or no Python, is left to the real function to judge."""
+    """The rewritten code of a string; what is no string is left to the real function to judge."""
     if type(source) is not str and type(source) is not bytes:
         return source
     text = source.lstrip(" \t" if type(source) is str else b" \t") if real is eval else source  # type: ignore[arg-type]
-    try:
-        code = compile_string(text, "<string>", "eval" if real is eval else "exec", flags)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        return source
+    code = compile_string(text, "<string>", "eval" if real is eval else "exec", flags)
     return bind(code, lambda mark: _string_site(site, mark))
 
 

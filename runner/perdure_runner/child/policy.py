@@ -34,7 +34,7 @@ _ABSENT: Final = object()
 
 # Through these no metaclass, property or __getattr__ of the user's is ever asked.
 _dict_of_class: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
-_mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_get_mro: Callable[[type], tuple[type, ...] | None] = type.__dict__["__mro__"].__get__
 _module_of: Callable[[type], Any] = type.__dict__["__module__"].__get__
 _qualname_of: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _dict_of_function: Callable[[types.FunctionType], dict[str, Any]] = types.FunctionType.__dict__["__dict__"].__get__
@@ -74,6 +74,7 @@ class Policy:
         self._force = tuple(force)
         self._user_modules: set[str] = set()
         self._registered_version = _runtime.no_activity.version
+        self._user_files: dict[str, bool] = {}
         self._codes: dict[int, tuple[types.CodeType, Verdict]] = {}
         self._classes: dict[int, tuple[weakref.ref[type], Verdict]] = {}
 
@@ -93,7 +94,12 @@ class Policy:
 
     def is_user_code(self, code: types.CodeType) -> bool:
         """Does this code object come from a file of the build?"""
-        return self._is_user_file(code.co_filename)
+        known_file = self._user_files.get(code.co_filename)
+        if known_file is None:
+            if len(self._user_files) >= _CACHE_LIMIT:
+                self._user_files.clear()
+            known_file = self._user_files[code.co_filename] = self._is_user_file(code.co_filename)
+        return known_file
 
     # ---- the answers
 
@@ -149,15 +155,29 @@ class Policy:
 
     def _verdict_on_function(self, f: types.FunctionType) -> Verdict:
         code, attributes = f.__code__, _dict_of_function(f)
+        if attributes and (mark := attributes.get(MARK, _ABSENT)) is not _ABSENT:
+            return _marked(mark).verdict
+        if self._is_special(f, attributes):
+            return self._decide(f).verdict
         entry = self._codes.get(id(code))
-        if entry is not None and not (attributes or _runtime.no_activity.has(f)):
+        if entry is not None:
             return entry[1]
         verdict = self._decide(f).verdict
-        if not attributes and not code.co_filename.startswith("<") and not _runtime.no_activity.has(f):
+        if not code.co_filename.startswith("<"):
             if len(self._codes) >= _CACHE_LIMIT:
                 self._codes.clear()
             self._codes[id(code)] = code, verdict
         return verdict
+
+    def _is_special(self, f: types.FunctionType, attributes: dict[str, Any]) -> bool:
+        """May the verdict on `f` differ from that on other functions of its code?"""
+        registered = _runtime.no_activity
+        if registered.has(f):
+            return True
+        if not attributes:
+            return False
+        named = self._force or self._no_activity or registered.patterns  # functools.wraps gives another name
+        return bool(named) or ("__wrapped__" in attributes and not self.is_user_code(f.__code__))
 
     def _verdict_on_class(self, cls: type) -> Verdict:
         entry = self._classes.get(id(cls))
@@ -348,6 +368,10 @@ def _mark_of(f: Any, t: type) -> Any:
     if owner is not None and _class_mark(owner) is None:
         return None
     return _ABSENT
+
+
+def _mro_of(cls: type) -> tuple[type, ...]:
+    return _get_mro(cls) or (cls,)  # none yet: its metaclass is at work on it
 
 
 def _class_mark(cls: type) -> Any:

@@ -165,8 +165,6 @@ class MethodSite(Site):
         return self._decide(o, t, m)
 
     def _decide(self, o: Any, t: type, m: Any) -> Any:
-        if self._name in _NEVER_ROUTED:
-            return o
         verdict = self.policy.verdict(m)
         if verdict is not Verdict.DIRECT:
             return _shim(self._name, self._choose(m, verdict))
@@ -183,8 +181,10 @@ class MethodSite(Site):
 
 
 _NOTHING: Final = object()
-_NEVER_ROUTED: Final = frozenset({"__del__", "__getattribute__"})
-"""Methods that a shim cannot have without the interpreter calling them on the shim."""
+_NEVER_ROUTED: Final = frozenset(
+    """__del__ __dict__ __doc__ __getattr__ __getattribute__ __module__ __qualname__ __slots__ __weakref__""".split()
+)
+"""Attributes that a shim cannot have: the interpreter would use them on the shim itself."""
 
 
 def _no_class() -> type | None:
@@ -219,13 +219,14 @@ def _raising(name: str, error: BaseException) -> object:
     traceback = error.__traceback__
     error.__traceback__ = traceback.tb_next if traceback is not None else None
     getter = functools.partial(next, map(_raise, (error,)))
-    return type("_", (), {name: property(getter)})()
+    shim: object = object.__new__(type("_", (), {name: property(getter)}))
+    return shim
 
 
 # ---------------------------------------------------------------- can fetching an attribute run user code?
 
 _dict_of_class = type.__dict__["__dict__"].__get__
-_mro_of = type.__dict__["__mro__"].__get__
+_get_mro = type.__dict__["__mro__"].__get__
 _flags_of = type.__dict__["__flags__"].__get__
 _dictoffset_of = type.__dict__["__dictoffset__"].__get__
 _IMMUTABLE_TYPE: Final = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
@@ -252,7 +253,7 @@ _PASSIVE: Final = frozenset(
 
 
 def _found(cls: type, name: str) -> Any:
-    for c in _mro_of(cls):
+    for c in _get_mro(cls) or (cls,):
         namespace = _dict_of_class(c)
         if name in namespace:
             return namespace[name]
@@ -309,6 +310,8 @@ class Sites:
 
     def rebuild(self, mark: Mark, info: SiteInfo) -> object:
         """The site of `info`."""
+        if mark.name in _NEVER_ROUTED:
+            return _identity
         if mark.name is not None:
             return MethodSite(mark, info, self._policy, self._router).method
         return CallSite(mark, info, self._policy, self._router).call
