@@ -79,10 +79,14 @@ async def test_a_near_timer_is_resolved_in_the_process(make: Make) -> None:
 
 
 async def test_always_suspend(make: Make) -> None:
-    world = await make([("sleep", 0.001), ("activity", "a"), ("sleep", 0.001)], rules=Rules(suspend_after_s=0))
+    world = await make([("sleep", 9.0), ("activity", "a"), ("sleep", 9.0)], rules=Rules(suspend_after_s=0))
     FakeHost(world)
     await world.start("s")
-    session = await world.completed("s", turning=0.01)
+    for _ in range(2):
+        await world.until(lambda: world.suspended("s"))
+        world.clock.advance(9.0)
+        await world.until(lambda: not world.suspended("s"))
+    session = await world.completed("s")
     assert (session.epoch, world.kinds("s")) == (3, "WXSAWX")
 
 
@@ -294,6 +298,20 @@ async def test_a_stop_survives_the_coordinator(make: Make) -> None:
     assert (await world.completed("s")).state == "stopped"
 
 
+async def test_a_session_without_a_journal_is_not_run_twice(make: Make) -> None:
+    world = await make([("hang",)])
+    host = FakeHost(world)
+    for name in ("s", "t"):
+        await world.start(name, not_durable=True)
+        await world.until(lambda name=name: world.state(name) == "running")
+    host.runner("s").die()
+    assert (await world.completed("s")).error.code == "P0604"
+    await world.restart()
+    host.join()
+    session = await world.completed("t")
+    assert (session.state, session.error.code, session.epoch) == ("failed", "P0604", 1)
+
+
 @pytest.mark.parametrize("seq", range(1, 9))
 async def test_a_runner_killed_after_any_entry_changes_nothing(make: Make, seq: int) -> None:
     struck: list[int] = []
@@ -307,7 +325,11 @@ async def test_a_runner_killed_after_any_entry_changes_nothing(make: Make, seq: 
     world = await make(faults=fault)
     FakeHost(world)
     await world.start("s")
-    session = await world.completed("s", turning=0.2)
+    await world.until(lambda: world.state("s") == "waiting")
+    world.clock.advance(1.0)
+    await world.until(lambda: world.suspended("s"))
+    world.clock.advance(30.0)
+    session = await world.completed("s")
     assert (session.state, world.kinds("s").replace("SSA", "SA")) == ("completed", "SASAWXSA")
     assert all(count <= 2 for count in world.effects.values())
     assert sum(world.effects.values()) <= 4

@@ -96,9 +96,7 @@ async def _host_beside(coordinator: Coordinator, state_dir: Path, capacity: int)
 
     from perdure_server.app.link import InProcessLink
 
-    config = HostConfig(
-        state_dir=state_dir, capacity=capacity, host_id="embedded", warm_seeds=(coordinator.hash_seed,)
-    )
+    config = HostConfig(state_dir=state_dir, capacity=capacity, host_id="embedded", warm_seeds=(coordinator.hash_seed,))
     link = InProcessLink(coordinator, config)
     try:
         await link.start()

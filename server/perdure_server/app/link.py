@@ -33,8 +33,10 @@ class InProcessLink:
         await self.host.start()
 
     async def stop(self) -> None:
-        """End the host and all its runners."""
+        """End the host and all its runners. The link goes first: that they die now is no fault of their sessions."""
         self._ending = True
+        if self._connection is not None:
+            self._connection.close("the engine is closing")
         await self.host.stop()
 
     def receive(self, message: FromHost) -> None:

@@ -18,6 +18,7 @@ from perdure_server.app.beside import HostBeside
 from perdure_server.app.engine import CAPACITY, open_coordinator
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.settings import Settings
+from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.server import GrpcServer
 
 ENDPOINT: Final = "endpoint.json"
@@ -45,6 +46,7 @@ async def serving(
         server = GrpcServer(coordinator, control, (grpc, local) if local else (grpc,))
         address = (await server.start())[0]
         stack.push_async_callback(server.stop, GRACE_S)
+        stack.callback(coordinator.watchers.fail_all, PerdureError("P0207", "the coordinator is shutting down"))
         if runner == "local":
             beside = HostBeside(local or address, home / "host", CAPACITY, coordinator.hash_seed)
             stack.push_async_callback(beside.stop)

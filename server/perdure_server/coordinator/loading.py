@@ -58,6 +58,8 @@ class Loading:
         actor = Actor(self._c, record, state, waits=waits, signals=signals, log_bytes=log_bytes)
         # Nobody else can have put one there: new sessions are durable only after they are in memory.
         self._c.actors[session_id] = actor
+        if not record.durable and record.epoch:
+            actor.handle(ev.Doomed("P0604", "the coordinator ended while the session ran, and it has no journal"))
         actor.handle(ev.RunnerWanted())
         actor.look_for_signal()
         return actor
