@@ -133,9 +133,8 @@ class Writer:
 
         def written(result: Result) -> None:
             if self._survived(result):
-                self._faulty(
-                    entries
-                )  # our own rows have no acknowledgement to suppress: who dies, dies before `on_done`
+                # Our own rows have no acknowledgement to suppress: who dies, dies before `on_done`.
+                self._faulty(entries)
                 self._publish(entries, ())
                 on_done()
                 self._actor.settle()
