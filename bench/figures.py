@@ -124,13 +124,13 @@ SPECS: Mapping[str, Spec] = {
         "KiB",
         _of("fork_kib"),
         "a bare fork",
-        note="memory (anonymous PSS) that a session inside an activity adds to all processes",
+        note="anonymous memory that a session inside an activity adds to all processes",
     ),
     "kib_per_suspended_session": Spec(
         "KiB",
         _constant(None),
         "none",
-        note="memory (anonymous PSS) that a session in sleep(30 days) adds to all processes",
+        note="anonymous memory that a session in sleep(30 days) adds to all processes",
     ),
 }
 
@@ -139,7 +139,7 @@ FLOORS: Mapping[str, tuple[str, str]] = {
     "frame_round_trip_us": ("us", "a record and its acknowledgement on a socketpair, two processes"),
     "commit_us": ("us", "SQLite, WAL, synchronous=FULL, one row"),
     "fork_ms": ("ms", "fork of a process of the zygote's size, until a byte arrives"),
-    "fork_kib": ("KiB", "memory (anonymous PSS) that such a fork adds"),
+    "fork_kib": ("KiB", "anonymous memory that such a fork adds"),
     "program_start_ms": ("ms", "a Python program that imports gRPC"),
     "history_entry_us": ("us", "an activity's two rows read from SQLite, framed, parsed"),
     "call_ns": ("ns", "a call of an empty function"),
