@@ -23,20 +23,21 @@ from perdure_runner.child.policy import Verdict
 from perdure_runner.child.rewrite import compile_source
 
 
-class Notes:
-    """A router that runs everything and remembers what was routed, in order."""
+class Notes(threading.local):
+    """A router that runs everything and remembers what was routed. Threads are inside an activity each by itself."""
 
-    def __init__(self):
-        self.hook = None
-        self.depth = 0
-        self.routed = []
-        self.sites = []
+    depth = 0
+
+    def __init__(self, hook, routed, sites):
+        self.hook = hook  # what threads share
+        self.routed = routed
+        self.sites = sites
 
     def direct(self):
         return self.depth > 0
 
     def route(self, f, verdict, site):
-        name = self.hook.policy.name(f)
+        name = self.hook[0].policy.name(f)
         self.sites.append(site)
 
         def call(*args, **kwargs):
@@ -89,7 +90,7 @@ class Project(contextlib.ExitStack):
     def __init__(self, root):
         super().__init__()
         self.root = root
-        self.notes = Notes()
+        self.notes = Notes([], [], [])
         self.hook = None
 
     def write(self, files):
@@ -100,7 +101,8 @@ class Project(contextlib.ExitStack):
             path.write_bytes(data)
 
     def install(self, cache=None, router=True):
-        self.hook = self.notes.hook = install(str(self.root), cache, self.notes if router else None)
+        self.hook = install(str(self.root), cache, self.notes if router else None)
+        self.notes.hook.append(self.hook)
         self.callback(self.hook.uninstall)
         importlib.invalidate_caches()
         return self.hook

@@ -181,9 +181,14 @@ class MethodSite(Site):
 
 
 _NOTHING: Final = object()
-_NEVER_ROUTED: Final = frozenset(
-    """__del__ __dict__ __doc__ __getattr__ __getattribute__ __module__ __qualname__ __slots__ __weakref__""".split()
-)
+_NEVER_ROUTED: Final = frozenset({"__del__", "__getattr__", "__getattribute__"}) | {
+    "__dict__",
+    "__doc__",
+    "__module__",
+    "__qualname__",
+    "__slots__",
+    "__weakref__",
+}
 """Attributes that a shim cannot have: the interpreter would use them on the shim itself."""
 
 
