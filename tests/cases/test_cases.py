@@ -133,14 +133,14 @@ def check_killed(bench: Bench, case: Case, what: str, step: int, **how: bool) ->
     first = 1 + ALL.index(case) % step  # so that the sampled kill points differ between programs
     points = range(min(first, len(model.rows)), len(model.rows) + 1, step) if model.rows else ()
     for after, run in bench.killed(case, points, what, PROGRAMS, **how).items():
-        row = model.rows[after - 1]
+        last, following = [*(row["kind"] for row in run.rows[after - 1 :]), "", ""][:2]
         try:
             assert_recorded(case, run)
-            assert_expected(case, run, alternative=row["kind"] == "STARTED")
+            assert_expected(case, run, alternative="STARTED" in (last, following))  # it travels with the row before it
             assert_same_output(case, run, model)
-            assert_same_effects(case, run, model, row["kind"])
+            assert_same_effects(case, run, model, last)
         except AssertionError as error:
-            error.add_note(f"{what} after entry {after}: {row}")
+            error.add_note(f"{what} after entry {after}: {run.rows[after - 1 : after]}")
             raise
 
 

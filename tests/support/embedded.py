@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import json_format
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_server.app.engine import Engine
@@ -77,11 +78,16 @@ class Runs:
         self._told = home / "told"
         self._sent.mkdir(exist_ok=True)
         self._told.mkdir(exist_ok=True)
+        self._built = home / "built.json"
         self._build = pb.DeployResponse()
 
     async def deploy(self, folder: Path) -> None:
-        """Make `folder` the build of the sessions that are started from now on."""
-        self._build = await builds.send(self._remote, builds.folder(folder, None), build_only=True)
+        """Make `folder` the build of the sessions that are started from now on. A home has only one."""
+        if self._built.exists():
+            json_format.Parse(self._built.read_text(), self._build)
+        else:
+            self._build = await builds.send(self._remote, builds.folder(folder, None), build_only=True)
+            self._built.write_text(json_format.MessageToJson(self._build))
 
     async def follow_all(self, jobs: Iterable[Job]) -> None:
         """Start what is to be started, and follow every session to its end."""

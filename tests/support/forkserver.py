@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parent.parent
-PRELOADED = ("support.plain", "support.embedded")
+PRELOADED = (
+    "support.plain",
+    "support.embedded",
+    "support.golden",
+    "perdure_server.app.link",
+    "perdure_server.manifest.build",
+)
 
 
 class ForkServer:

@@ -60,6 +60,7 @@ class Bench:
     forks: ForkServer
     folder: Path
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _homes: dict[Path, Path] = field(default_factory=dict)
 
     def event(self, name: str) -> dict[str, Any]:
         """The event of one run: its own part of the server, its own folder, the library's place."""
@@ -82,16 +83,27 @@ class Bench:
         self, case: Case, after: Iterable[int], what: str, programs: Path = PROGRAMS, **how: Any
     ) -> dict[int, Outcome]:
         """One session for each entry number in `after`: killed right after that entry, then brought to its end."""
-        home = self.folder / "homes" / f"{case.id.replace('/', '.')}-{next(self._numbers)}"
-        home.mkdir(parents=True)
+        home = self._home(programs)
         jobs = {k: self._job(case, k, what) for k in after}
         steps = [list(jobs.values())] if what == RUNNER else _one_after_the_other(jobs.values())
         for step in steps:
             fatal = what == COORDINATOR and any(job["after"] and not job["resume"] for job in step)
             asked = {"home": str(home), "folder": str(programs), "jobs": step, **how}
             expect = {SIGKILLED, 0} if case.check else {SIGKILLED}  # by chance a run may be shorter than its model
-            self._ask("support.embedded:run", expect=expect if fatal else {0}, **asked)
+            try:
+                self._ask("support.embedded:run", expect=expect if fatal else {0}, **asked)
+            except BaseException:
+                del self._homes[programs]  # its unfinished sessions are not the next test's business
+                raise
         return {k: self._outcome(job["event"], _told(home, job["session"])) for k, job in jobs.items()}
+
+    def _home(self, programs: Path) -> Path:
+        """The home where the programs of a folder run: their build is packed and compiled once per worker."""
+        if programs not in self._homes:
+            home = self.folder / "homes" / str(next(self._numbers))
+            home.mkdir(parents=True)
+            self._homes[programs] = home
+        return self._homes[programs]
 
     def _job(self, case: Case, after: int, what: str) -> dict[str, Any]:
         event = self.event(case.id)

@@ -47,6 +47,11 @@ class Activity:
         """Which call of its lane it is."""
         return self._call.ordinal
 
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that runs or is to run, from 1."""
+        return self._attempt
+
     def begin(self) -> bool:
         """True: there is an outcome (`replayed`); False: it must run.
 

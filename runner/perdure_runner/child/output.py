@@ -11,10 +11,12 @@ import io
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.link import Link
+from perdure_runner.child.place import PER_STAGE, Place
 
 _time_ns = time.time_ns
 _CUT = " ...[cut]"
@@ -31,12 +33,10 @@ class StreamKind(enum.IntEnum):
 class Output:
     """Numbers lines and sends those that are new."""
 
-    def __init__(
-        self, link: Link, progress: Callable[[], tuple[int, str]], logged: tuple[int, int], line_bytes: int
-    ) -> None:
+    def __init__(self, link: Link, progress: Callable[[], Place], logged: tuple[int, int], line_bytes: int) -> None:
         """
         Args:
-            progress: gives the calls of the main lane that have begun, and the running activity's name or "".
+            progress: says where user code is.
             logged: place of the last line that the coordinator has.
             line_bytes: characters of a line that are kept.
         """
@@ -44,14 +44,14 @@ class Output:
         self._progress = progress
         self._logged = logged
         self.line_bytes = line_bytes
-        self._ordinal = 0
+        self._at = (0, 0)
         self._index = -1
 
     def line(self, stream: StreamKind, text: str, level: str = "") -> None:
         """One line of output, without its newline."""
-        ordinal, activity = self._progress()
-        if ordinal != self._ordinal:
-            self._ordinal, self._index = ordinal, -1
+        ordinal, stage, activity = self._progress()
+        if (ordinal, stage) != self._at:
+            self._at, self._index = (ordinal, stage), stage * PER_STAGE - 1
         self._index += 1
         if (ordinal, self._index) <= self._logged:
             return
@@ -97,9 +97,13 @@ class SessionStream(io.TextIOBase):
 
     def finish(self) -> None:
         """Send an incomplete last line."""
-        if self._partial:
-            partial, self._partial = self._partial, ""
+        if partial := self.take_partial():
             self._output.line(self._kind, partial)
+
+    def take_partial(self) -> str:
+        """The incomplete last line, which is forgotten here."""
+        partial, self._partial = self._partial, ""
+        return partial
 
     def log(self, record: logging.LogRecord, text: str) -> None:
         """A record of the `logging` module that a handler writes to this stream."""
@@ -122,6 +126,18 @@ class _Bytes(io.RawIOBase):
         raw = bytes(data)  # type: ignore[call-overload]  # any buffer
         self._stream.write(raw.decode("utf-8", "replace"))
         return len(raw)
+
+
+@contextmanager
+def apart(streams: tuple[SessionStream, SessionStream]) -> Iterator[None]:
+    """An activity prints: its lines begin and end with it, since replay will not make its part of a line."""
+    begun = [stream.take_partial() for stream in streams]
+    try:
+        yield
+    finally:
+        for stream, partial in zip(streams, begun, strict=True):
+            stream.finish()
+            stream.write(partial)
 
 
 def install(output: Output) -> tuple[SessionStream, SessionStream]:

@@ -26,6 +26,7 @@ from perdure_runner.child import attempts, blame, codec, ground, hook, loading, 
 from perdure_runner.child.calls import About, Calls
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
+from perdure_runner.child.place import Place
 from perdure_runner.child.policy import Policy
 from perdure_runner.child.recorder import Recorder
 from perdure_runner.child.replay import History
@@ -91,8 +92,10 @@ class _Session:
         recorder = self._durable(history, debug) if start.get("durable", True) else None
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
-        out = output.Output(link, lambda: _progress(self._calls, recorder), logged, line_bytes)
+        out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes)
         self._streams = output.install(out)
+        if recorder:
+            recorder.output_apart = lambda: output.apart(self._streams)
 
     def _durable(self, history: History, debug: Callable[[], None] | None) -> Recorder:
         rules = Rules(self._start.get("rules") or [])
@@ -164,10 +167,6 @@ class _Session:
         for stream in self._streams:
             stream.finish()
         self._link.done(fields, payload)
-
-
-def _progress(calls: Calls | None, recorder: Recorder | None) -> tuple[int, str]:
-    return (calls.ordinal, recorder.activity_name) if calls and recorder else (0, "")
 
 
 def base_environment(root: str) -> dict[str, str]:

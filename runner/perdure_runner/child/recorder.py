@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import perdure
@@ -15,6 +15,7 @@ from perdure_runner.child import attempts
 from perdure_runner.child.activity import PLAIN, Activity
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.calls import Calls, time_ns
+from perdure_runner.child.place import AFTER, Place
 from perdure_runner.child.policy import Policy, Verdict
 from perdure_runner.child.replay import Form, How, Kind, Replay, Run, WaitKind
 from perdure_runner.child.rules import Rules
@@ -38,6 +39,17 @@ class Recorder:
         self.session_id = session_id
         self.activity_name = ""
         """The activity that runs now; empty outside one."""
+        self.output_apart: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered around each attempt of an activity: keeps what it prints apart."""
+        self._attempt = 0
+        self._last_activity = 0
+
+    def place(self) -> Place:
+        """Where user code is, for its output."""
+        ordinal = self._calls.ordinal
+        if self.activity_name:
+            return Place(ordinal, self._attempt, self.activity_name)
+        return Place(ordinal, AFTER if ordinal == self._last_activity else 0)
 
     # ---- sites.Router
 
@@ -61,7 +73,9 @@ class Recorder:
         name = self._policy.name(f)
         options = self._rules.options(f, name)
         name = options.name or name
-        return Activity(self._calls, f, name, options, site, args, kwargs), options, name
+        activity = Activity(self._calls, f, name, options, site, args, kwargs)
+        self._last_activity = activity.ordinal
+        return activity, options, name
 
     @speaks_for_others
     def _run_activity(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
@@ -100,8 +114,9 @@ class Recorder:
         """The activity's function runs: nothing in it is recorded, and a stop may interrupt it."""
         self.activity_name = name
         self._key = f"{self.session_id}-{activity.ordinal}"
+        self._attempt = activity.attempt
         try:
-            with self._calls.lanes.free(), self._calls.stop.may_interrupt():
+            with self.output_apart(), self._calls.lanes.free(), self._calls.stop.may_interrupt():
                 yield
         finally:
             self.activity_name = self._key = ""
