@@ -9,6 +9,7 @@ from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
 
 from perdure_server.cli.connect import Control
+from perdure_server.core.errors import PerdureError
 
 _PAGE = 200  # sessions per request
 
@@ -20,6 +21,21 @@ class Whole:
     session: control.Session
     entries: list[journal.Entry]
     logs: list[journal.LogLine]
+
+
+LATEST = "latest"
+
+
+async def named(remote: Control, text: str) -> str:
+    """The id of the session that `text` means: the newest one of all for "latest", else `text` itself.
+
+    Raises `PerdureError` P0204 when there is no session yet.
+    """
+    if text != LATEST:
+        return text
+    if newest := await sessions(remote, 1):
+        return newest[0].session_id
+    raise PerdureError("P0204", "there is no session yet")
 
 
 async def whole(remote: Control, session_id: str) -> Whole:

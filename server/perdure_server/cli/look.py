@@ -46,7 +46,7 @@ async def list_sessions(
 async def show(session_id: str, server: str | None, home: str | None, as_json: bool) -> None:
     """Show one session: state, calls, output, error."""
     async with connect.reading(Settings.load(), server, home) as remote:
-        whole = await fetch.whole(remote, session_id)
+        whole = await fetch.whole(remote, await fetch.named(remote, session_id))
     if as_json:
         documents.emit(documents.session(whole.session, whole.entries, whole.logs))
     else:
@@ -64,8 +64,9 @@ async def history(
     session_id: str, after: int, limit: int | None, server: str | None, home: str | None, as_json: bool
 ) -> None:
     """Show the rows of a session's journal."""
-    request = control.GetHistoryRequest(session_id=session_id, after_seq=after, limit=limit or 0, with_data=as_json)
     async with connect.reading(Settings.load(), server, home) as remote:
+        session_id = await fetch.named(remote, session_id)
+        request = control.GetHistoryRequest(session_id=session_id, after_seq=after, limit=limit or 0, with_data=as_json)
         if as_json:
             async for entry in remote.get_history(request):
                 documents.emit_line(documents.entry(entry))
@@ -84,8 +85,9 @@ async def logs(
     session_id: str, follow: bool, limit: int | None, server: str | None, home: str | None, as_json: bool
 ) -> None:
     """Show what a session printed and logged."""
-    request = control.GetLogsRequest(session_id=session_id, follow=follow, limit=limit or 0)
     async with connect.reading(Settings.load(), server, home) as remote:
+        session_id = await fetch.named(remote, session_id)
+        request = control.GetLogsRequest(session_id=session_id, follow=follow, limit=limit or 0)
         async for line in remote.get_logs(request):
             if as_json:
                 documents.emit_line(documents.log(line))
@@ -100,8 +102,9 @@ async def logs(
 @connect.waits
 async def watch(session_id: str, server: str | None, home: str | None, as_json: bool) -> None:
     """Follow a session until it ends: changes of its state, its calls and its output."""
-    request = control.WatchSessionRequest(session_id=session_id, until_done=True)
     async with connect.reading(Settings.load(), server, home) as remote:
+        session_id = await fetch.named(remote, session_id)
+        request = control.WatchSessionRequest(session_id=session_id, until_done=True)
         async for update in remote.watch_session(request):
             if as_json:
                 documents.emit_line(documents.update(update))

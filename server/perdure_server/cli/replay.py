@@ -8,7 +8,7 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import runner_pb2 as runner
 
-from perdure_server.cli import builds, connect, documents, options, render
+from perdure_server.cli import builds, connect, documents, fetch, options, render
 from perdure_server.cli.settings import Settings
 
 EXIT_DIVERGED = 4
@@ -34,10 +34,12 @@ async def replay(
         raise click.UsageError("--pdb is for people at a home of this machine: neither --server nor --json")
     settings = Settings.load()
     if pdb:
+        async with connect.reading(settings, None, home) as remote:
+            session_id = await fetch.named(remote, session_id)
         answer = await _at_the_terminal(Path(settings.text("home", home)), session_id, folder)
     else:
         async with connect.writing(settings, server, home) as remote:
-            build_id = ""
+            session_id, build_id = await fetch.named(remote, session_id), ""
             if folder is not None:
                 build_id = (await builds.send(remote, builds.folder(folder, None), build_only=True)).build_id
             request = control.ReplaySessionRequest(session_id=session_id, build_id=build_id)

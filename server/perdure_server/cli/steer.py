@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import builds, connect, documents, options, render
+from perdure_server.cli import builds, connect, documents, fetch, options, render
 from perdure_server.cli.follow import Follower
 from perdure_server.cli.settings import Settings
 
@@ -36,6 +36,7 @@ async def stop(
     )
     nobody_serves = connect.address(settings, server, Path(settings.text("home", home))) is None
     async with connect.writing(settings, server, home) as remote:
+        session_id = request.session_id = await fetch.named(remote, session_id)
         state = (await remote.stop_session(request)).state
         if nobody_serves:  # then only this command can let user code clean up
             await Follower(remote, session_id, quiet=True).watch()
@@ -67,6 +68,7 @@ async def signal(
         session_id=session_id, name=name or "", payload=b"" if wake else options.event(payload), wake=wake
     )
     async with connect.writing(Settings.load(), server, home) as remote:
+        session_id = request.session_id = await fetch.named(remote, session_id)
         answer = await remote.signal_session(request)
     _answer(session_id, answer.state, as_json)
 
@@ -95,6 +97,7 @@ async def fork(
     async with connect.writing(settings, server, home) as remote:
         if from_dir is not None:
             build = (await builds.send(remote, builds.folder(from_dir, None), build_only=True)).build_id
+        session_id = await fetch.named(remote, session_id)
         request = control.ForkSessionRequest(session_id=session_id, from_seq=from_seq, build_id=build or "")
         answer = await remote.fork_session(request)
     _answer(answer.session_id, answer.state, as_json)
