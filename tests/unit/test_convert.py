@@ -73,10 +73,21 @@ def add(fields: object, payload: bytes = b"42") -> journal.Entry:
     return record.entry
 
 
+def what_decides(entry: journal.Entry) -> journal.Entry:
+    """Without what is there for people only."""
+    bare = journal.Entry()
+    bare.CopyFrom(entry)
+    for name in ("site", "args_preview", "at_us", "duration_us"):
+        bare.ClearField(name)
+    if bare.HasField("outcome"):
+        bare.outcome.ClearField("preview")
+    return bare
+
+
 @given(outcome_entries() | WAITS | RETRIES)
-def test_an_entry_comes_back_as_it_went(entry: journal.Entry) -> None:
+def test_what_decides_of_an_entry_comes_back_as_it_went(entry: journal.Entry) -> None:
     fields, payload = convert.entry_frame(entry)
-    assert add(fields, payload) == entry
+    assert add(fields, payload) == what_decides(entry)
 
 
 @given(PAYLOADS, st.integers(1, 4))
@@ -96,7 +107,7 @@ def test_a_page_carries_all_payloads_in_order(entries: list[journal.Entry], last
     assert (header["t"], header["last"], len(header["e"])) == ("hist", last, len(entries))
     for fields, entry in zip(header["e"], entries, strict=True):
         size = fields.pop("n")
-        assert add(fields, data[:size]) == entry
+        assert add(fields, data[:size]) == what_decides(entry)
         data = data[size:]
     assert not data
 

@@ -101,10 +101,7 @@ _OF_RUNNER = _WITH_OUTCOME | _WITH_WAIT | {journal.ENTRY_KIND_STARTED}
 # Fields of an entry that go into its object as they are, when they are not zero.
 _SPARSE = (
     ("fn", "function"),
-    ("args", "args_preview"),
     ("att", "attempt"),
-    ("at", "at_us"),
-    ("dur", "duration_us"),
     ("err", "is_error"),
     ("amo", "at_most_once"),
 )
@@ -182,21 +179,20 @@ def waiting(header: Header) -> tuple[str, int]:
 
 
 def entry_frame(entry: journal.Entry) -> tuple[Header, bytes]:
-    """Give an entry as its JSON object, and its payload.
+    """Give what replay decides by of an entry as a JSON object, and its payload.
+
+    What is there for people (place, previews, times) stays with the coordinator, which has it when they ask.
 
     Raises:
         ProtocolError: its payload is a blob that nobody has put in place.
     """
-    fields: Header = {"seq": entry.seq, "lane": entry.lane, "ord": entry.ordinal, "kind": entry.kind}
+    fields: Header = {"lane": entry.lane, "ord": entry.ordinal, "kind": entry.kind}
     payload = None
     for key, name in _SPARSE:
         if value := getattr(entry, name):
             fields[key] = value
     if digested := entry.args_digest:
         fields["dig"] = digested.hex()
-    if entry.HasField("site"):
-        site = entry.site
-        fields |= {"file": site.file, "line": site.line, "col": site.column, "src": site.source}
     if entry.HasField("outcome"):
         payload = entry.outcome
     if entry.HasField("wait"):
@@ -349,15 +345,13 @@ def _made(make: Callable[..., Message], **fields: Any) -> Message:
 def _payload_frame(fields: Header, payload: journal.Payload) -> bytes:
     data = payload.data
     if payload.blob and not data:
-        raise ProtocolError(f"the payload {payload.blob} of entry {fields['seq']} is not here")
+        raise ProtocolError(f"the payload {payload.blob} of call {fields['ord']} is not here")
     if len(data) > MAX_FRAME:
         raise ProtocolError(f"a payload of {len(data)} bytes")
     fields["enc"] = payload.encoding
-    fields["n"] = fields["size"] = len(data)
+    fields["n"] = len(data)
     if payload.mac:
         fields["mac"] = payload.mac.hex()
-    if payload.preview:
-        fields["pv"] = payload.preview
     return data
 
 

@@ -51,9 +51,11 @@ async def replay(home: Path, session_id: str, folder: Path | None) -> tuple[runn
             coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home))
             entries = known_session(coordinator, session_id).entries
             prepared = await _prepare(coordinator, session_id, folder, Path(scratch))
+            done = await asyncio.to_thread(_converse, prepared, _start(prepared))
+            history.complete(done.divergence, history.journal(coordinator, session_id))
+            return done, entries
         finally:
             store.close()
-        return await asyncio.to_thread(_converse, prepared, _start(prepared)), entries
 
 
 async def _prepare(c: Coordinator, session_id: str, folder: Path | None, scratch: Path) -> _Replay:

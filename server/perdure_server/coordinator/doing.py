@@ -9,6 +9,7 @@ from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_proto.v1.runner_pb2 import ToHost
 
+from perdure_server.coordinator.history import complete, journal
 from perdure_server.coordinator.hosts import Connection, kill_runner
 from perdure_server.coordinator.waits import resolution
 from perdure_server.core import effects as fx
@@ -183,7 +184,10 @@ def _parts(actor: Actor, done: rpb.Done) -> tuple[bytes | None, bytes | None, by
         done.result.CopyFrom(holder.outcome)
     result = done.result.SerializeToString() if done.HasField("result") else None
     error = done.error.SerializeToString() if done.HasField("error") else None
-    divergence = done.divergence.SerializeToString() if done.HasField("divergence") else None
+    divergence = None
+    if done.HasField("divergence"):
+        complete(done.divergence, journal(actor.coordinator, actor.session_id))
+        divergence = done.divergence.SerializeToString()
     return result, error, divergence
 
 

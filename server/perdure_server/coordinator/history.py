@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from perdure_proto.v1 import journal_pb2 as pb
@@ -46,21 +46,25 @@ async def pages(c: Coordinator, session_id: str, epoch: int, entries: int) -> As
     after = 0
     while after < entries:
         limit = min(c.settings.page_entries, entries - after)
-        page = await asyncio.to_thread(_read_page, c, session_id, after, limit)
-        after += len(page.entries)
-        page.session_id, page.epoch, page.last = session_id, epoch, after >= entries
-        if not page.entries:
-            page.last, after = True, entries
+        page, read = await asyncio.to_thread(_read_page, c, session_id, after, limit)
+        after += read
+        page.session_id, page.epoch, page.last = session_id, epoch, after >= entries or not read
         yield page
+        if page.last:
+            return
     if not entries:
         yield rpb.HistoryPage(session_id=session_id, epoch=epoch, last=True)
 
 
-def _read_page(c: Coordinator, session_id: str, after: int, limit: int) -> rpb.HistoryPage:
-    """At most `limit` entries and, but for a single large one, `page_bytes`."""
+def _read_page(c: Coordinator, session_id: str, after: int, limit: int) -> tuple[rpb.HistoryPage, int]:
+    """At most `limit` entries and, but for a single large one, `page_bytes`; and how many rows of the journal that is.
+
+    A STARTED row whose outcome follows at once decides nothing any more, and is left out.
+    """
     rows = c.store.entries(session_id, after, limit)
     page = rpb.HistoryPage()
     room = c.settings.page_bytes
+    read = 0
     for row in rows:
         room -= len(row)
         if room < 0 and page.entries:
@@ -72,5 +76,35 @@ def _read_page(c: Coordinator, session_id: str, after: int, limit: int) -> rpb.H
             if page.entries and large > room:
                 break
             room -= large
-        page.entries.append(entry)
-    return page
+        read += 1
+        if page.entries and _settles(entry, page.entries[-1]):
+            page.entries[-1].CopyFrom(entry)
+        else:
+            page.entries.append(entry)
+    return page, read
+
+
+def _settles(entry: pb.Entry, before: pb.Entry) -> bool:
+    return (
+        entry.kind == pb.ENTRY_KIND_ACTIVITY
+        and before.kind == pb.ENTRY_KIND_STARTED
+        and (entry.lane, entry.ordinal) == (before.lane, before.ordinal)
+    )
+
+
+def complete(divergence: pb.Divergence, rows: Iterable[pb.Entry]) -> None:
+    """Put the recorded side back to what the journal says: runners are sent only what replay decides by."""
+    wanted = (divergence.recorded.lane, divergence.recorded.ordinal)
+    if divergence.HasField("recorded"):
+        for row in rows:
+            if (row.lane, row.ordinal) == wanted:
+                divergence.recorded.CopyFrom(row)
+                return
+
+
+def journal(c: Coordinator, session_id: str) -> Iterator[pb.Entry]:
+    """All rows of a session's journal, from the store."""
+    after = 0
+    while rows := c.store.entries(session_id, after, c.settings.page_entries):
+        yield from map(pb.Entry.FromString, rows)
+        after += len(rows)

@@ -51,7 +51,10 @@ class Replays:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._send(connection, replace(record, build_id=build_id), epoch)
-                return pb.ReplaySessionResponse(done=await run.done, entries=record.entries)
+                done: rpb.Done = await run.done
+                rows = history.journal(self._c, record.session_id)
+                await asyncio.to_thread(history.complete, done.divergence, rows)
+                return pb.ReplaySessionResponse(done=done, entries=record.entries)
         except TimeoutError:
             raise PerdureError("P0604", f"the replay took longer than {TIMEOUT_S:.0f} s") from None
         finally:
