@@ -57,6 +57,11 @@ NOT_ROUTED = {
     "test_weakref": _SLOW,
 }
 """What differs with pure-Python sites in "routed" mode, and why."""
+NOT_ROUTED_TESTS = {
+    "test_partial_as_method": "a warning of fetching an attribute names the frame that fetches it, which is the site's",
+    "test_deleting_local_warns_and_assigns_none": _FRAMES,
+}
+"""The same for single tests, by method."""
 
 SECONDS = 600
 MODES = {"native": MODULES, "hooked": MODULES, "routed": [m for m in MODULES if m not in NOT_ROUTED]}
@@ -84,11 +89,11 @@ def outcomes(folder, module):
     return result["outcomes"], result.get("details", {})
 
 
-def differences(native, hooked, module):
+def differences(native, hooked, module, excused):
     was, _ = outcomes(native, module)
     now, details = outcomes(hooked, module)
     for test in sorted(was.keys() | now.keys()):
-        if was.get(test) != now.get(test):
+        if was.get(test) != now.get(test) and test.rpartition(".")[2] not in excused:
             yield f"{test}: natively {was.get(test)}, hooked {now.get(test)}\n{details.get(test, '')}"
 
 
@@ -107,7 +112,8 @@ def test_the_standard_librarys_own_tests(python, tmp_path):
         for process in processes:
             process.kill()
     for mode in ("hooked", "routed"):
-        found = [text for m in MODES[mode] for text in differences(tmp_path / "native", tmp_path / mode, m)]
+        excused = NOT_ROUTED_TESTS if mode == "routed" else {}
+        found = [text for m in MODES[mode] for text in differences(tmp_path / "native", tmp_path / mode, m, excused)]
         assert found == [], mode
         ended = [outcomes(tmp_path / mode, module)[0] for module in MODES[mode]]
         assert sum("pass" in results.values() for results in ended) >= 60
