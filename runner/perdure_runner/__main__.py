@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
 
             zygote.preload()
             main = function(options.main)  # before there is a socket that would close while its error is being printed
+            if prepare := getattr(sys.modules[main.__module__], "prepare", None):
+                prepare()
             return zygote.serve(socket.socket(fileno=options.control), main)
         case "attach":
             main = function(options.main)

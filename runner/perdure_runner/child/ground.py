@@ -60,40 +60,63 @@ _KEEP_REAL_TIME = (
 """Modules whose own use of the clock decides nothing that user code sees: they keep the real one."""
 
 
+_recorder: Recorder | None = None
+"""Who is asked; nobody before a session has begun, and in one that is not durable."""
+_prepared = False
+
+
 def install(recorder: Recorder) -> None:
-    """Replace the sources of nondeterminism in this process, for good."""
+    """From now on `recorder` is asked, in this process, for good."""
+    global _recorder  # noqa: PLW0603 - a process has one session
+    prepare()
+    _recorder = recorder
+
+
+def prepare() -> None:
+    """Replace the sources of nondeterminism; until `install` they are what they were. A zygote does it for all."""
+    global _prepared  # noqa: PLW0603 - once per process
+    if _prepared:
+        return
+    _prepared = True
     real_time = types.SimpleNamespace(**vars(time))
     for module in _KEEP_REAL_TIME:
         if "time" in vars(module):
             module.time = real_time  # type: ignore[attr-defined]
     logging.os = types.SimpleNamespace(**vars(os))  # type: ignore[attr-defined]  # it asks for the process in each record
     for name in _CLOCKS:
-        _mark(recorder, time, name)
+        _mark(time, name)
     for name, position in _NOW_UNLESS_GIVEN.items():
-        _mark(recorder, time, name, unless_given=position)
+        _mark(time, name, unless_given=position)
     for name in _RANDOM:
-        _mark(recorder, random, name)
+        _mark(random, name)
     for name in _SECRETS:
-        _mark(recorder, secrets, name)
+        _mark(secrets, name)
     for name in ("uuid1", "uuid4"):
-        _mark(recorder, uuid, name)
+        _mark(uuid, name)
     for name in ("urandom", "getpid", "getppid", "times", "cpu_count", "getloadavg"):
-        _mark(recorder, os, name)
-    _replace(random, "shuffle", functools.partial(_shuffle, recorder, random.shuffle))
-    _replace(time, "sleep", functools.partial(_sleep, recorder))
-    _install_asyncio_sleep(recorder)
+        _mark(os, name)
+    _replace(random, "shuffle", functools.partial(_shuffle, random.shuffle))
+    _replace(time, "sleep", _sleep)
+    _replace_asyncio_sleep()
 
 
-def _mark(recorder: Recorder, module: types.ModuleType, name: str, unless_given: int | None = None) -> None:
+def _listening() -> Recorder | None:
+    """The recorder, if what happens now is to be recorded."""
+    return None if _recorder is None or _recorder.direct() else _recorder
+
+
+def _mark(module: types.ModuleType, name: str, unless_given: int | None = None) -> None:
     real = getattr(module, name, None)
     if real is None:  # newer than this interpreter, or not on this platform
         return
+    qualified = f"{module.__name__}.{name}"
 
     @speaks_for_others
     def marked(*args: Any, **kwargs: Any) -> Any:
-        if recorder.direct() or (unless_given is not None and len(args) > unless_given):
+        recorder = _listening()
+        if recorder is None or (unless_given is not None and len(args) > unless_given):
             return real(*args, **kwargs)
-        return recorder.marker(f"{module.__name__}.{name}", real, None, args, kwargs)
+        return recorder.marker(qualified, real, None, args, kwargs)
 
     _replace(module, name, marked)
 
@@ -113,9 +136,10 @@ def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> No
 
 
 @speaks_for_others
-def _shuffle(recorder: Recorder, real: Callable[..., None], x: MutableSequence[Any]) -> None:
+def _shuffle(real: Callable[..., None], x: MutableSequence[Any]) -> None:
     """`random.shuffle`: the permutation is recorded, and applied in place, live and in replay."""
-    if recorder.direct():
+    recorder = _listening()
+    if recorder is None:
         real(x)
         return
     order = recorder.marker("random.shuffle", _permutation, None, (len(x),), {})
@@ -127,7 +151,7 @@ def _permutation(n: int) -> list[int]:
 
 
 @speaks_for_others
-def _sleep(recorder: Recorder, seconds: float) -> None:
+def _sleep(seconds: float) -> None:
     """`time.sleep`: a durable timer, with its checks."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         seconds = seconds.__index__() if hasattr(seconds, "__index__") else float(seconds)
@@ -135,19 +159,21 @@ def _sleep(recorder: Recorder, seconds: float) -> None:
         raise ValueError("Invalid value NaN (not a number)")
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
-    if seconds == 0 or recorder.direct():
+    recorder = _listening()
+    if seconds == 0 or recorder is None:
         attempts.real_sleep(seconds)
     else:
         recorder.sleep(float(seconds))
 
 
-def _install_asyncio_sleep(recorder: Recorder) -> None:
+def _replace_asyncio_sleep() -> None:
     real = asyncio.sleep
 
     @speaks_for_others
     async def sleep(delay: float, result: Any = None) -> Any:
         """As `asyncio.sleep`, but the timer is durable."""
-        if delay <= 0 or recorder.direct():
+        recorder = _listening()
+        if delay <= 0 or recorder is None:
             return await real(delay, result)
         recorder.sleep(delay)
         return result

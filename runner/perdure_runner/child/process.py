@@ -37,6 +37,11 @@ FAULT = 70
 """Exit code of a runner with a fault of ours (EX_SOFTWARE of sysexits.h)."""
 
 
+def prepare() -> None:
+    """Do what all sessions need, once, in the zygote that they are forked from."""
+    ground.prepare()
+
+
 def main(sock: socket.socket, debug: Callable[[], None] | None = None) -> int:
     """Run or replay the session that arrives on `sock`. Returns the process's exit code.
 
