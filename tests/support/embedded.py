@@ -62,7 +62,7 @@ async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool)
     faults = Faults({(job.session, job.after): job.fault for job in jobs if job.after and not job.resume})
     settings = Settings(rules=Rules(suspend_after_s=0.0 if suspend_at_once else 5.0), faults=faults)
     async with Engine.embedded(home, settings=settings) as engine:
-        runs = Runs(engine.control, home)
+        runs = Runs(engine, home)
         await runs.follow_all([job for job in jobs if job.resume])
         if new := [job for job in jobs if not job.resume]:
             await runs.deploy(folder)
@@ -72,11 +72,10 @@ async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool)
 class Runs:
     """Sessions in one engine."""
 
-    def __init__(self, remote: Any, home: Path) -> None:
-        self._remote = remote
-        self._sent = home / "signals-sent"
+    def __init__(self, engine: Engine, home: Path) -> None:
+        self._engine = engine
+        self._sent: set[tuple[str, int]] = set()
         self._told = home / "told"
-        self._sent.mkdir(exist_ok=True)
         self._told.mkdir(exist_ok=True)
         self._built = home / "built.json"
         self._build = pb.DeployResponse()
@@ -86,7 +85,7 @@ class Runs:
         if self._built.exists():
             json_format.Parse(self._built.read_text(), self._build)
         else:
-            self._build = await builds.send(self._remote, builds.folder(folder, None), build_only=True)
+            self._build = await builds.send(self._engine.control, builds.folder(folder, None), build_only=True)
             self._built.write_text(json_format.MessageToJson(self._build))
 
     async def follow_all(self, jobs: Iterable[Job]) -> None:
@@ -106,12 +105,12 @@ class Runs:
                 await self._start(job)
             await self._send_signals(job, "start")
             request = pb.WatchSessionRequest(session_id=job.session, until_done=True)
-            async for update in self._remote.watch_session(request):
+            async for update in self._engine.control.watch_session(request):
                 if update.WhichOneof("update") == "session" and update.session.state == "waiting":
                     await self._send_signals(job, "waiting")
         except PerdureError as refused:
             return {"refused": refused.code, "message": str(refused)}
-        return facts(await fetch.whole(self._remote, job.session))
+        return facts(await fetch.whole(self._engine.control, job.session))
 
     async def _start(self, job: Job) -> None:
         request = pb.StartSessionRequest(
@@ -121,18 +120,27 @@ class Runs:
             event=json.dumps(job.event).encode(),
             session_id=job.session,
         )
-        await self._remote.start_session(request)
+        await self._engine.control.start_session(request)
 
     async def _send_signals(self, job: Job, when: str) -> None:
-        """Send what is due and has not been sent, by this engine or by the one before it."""
+        """Send what is due and has not been stored; the engine before this one may have died while it sent one."""
         for number, (due, name, payload) in enumerate(job.signals):
-            mark = self._sent / f"{job.session}-{number}"
-            if due == when and not mark.exists():
+            if due != when or (job.session, number) in self._sent:
+                continue
+            self._sent.add((job.session, number))
+            if not (job.resume and name in await self._stored_signals(job.session)):
                 signal = pb.SignalSessionRequest(
                     session_id=job.session, name=name, payload=json.dumps(payload).encode()
                 )
-                await self._remote.signal_session(signal)
-                mark.touch()
+                await self._engine.control.signal_session(signal)
+
+    async def _stored_signals(self, session: str) -> set[str]:
+        """Names of the signals that a session has got or will get. The programs are sent each name once."""
+        waiting = {signal.name for signal in self._engine.coordinator.store.signals(session)}
+        history = self._engine.control.get_history(pb.GetHistoryRequest(session_id=session))
+        return waiting | {
+            entry.resolution.name async for entry in history
+        }  # read last: a signal goes from there to here
 
 
 def facts(whole: fetch.Whole) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 It imports everything once, never starts a thread and never uses gRPC. Requests and answers are lines of JSON on its
 stdin and stdout: {"do": "module:function", "with": {keyword arguments}, "timeout": seconds} is answered by
-{"exit": code (negative: signal), "answer": what the function returned, or null, "stderr": text}.
+{"exit": code (negative: signal; null: out of time), "answer": what the function returned, or null, "stderr": text}.
 """
 
 from __future__ import annotations
@@ -90,18 +90,20 @@ def _serve_one(request: dict[str, Any]) -> dict[str, Any]:
             os.close(read)
             _child(request, write, log.fileno())
         os.close(write)
-        text, deadline = b"", time.monotonic() + request["timeout"]
+        text, deadline, late = b"", time.monotonic() + request["timeout"], False
         while select.select([read], [], [], max(0, deadline - time.monotonic()))[0]:
             if not (data := os.read(read, 1 << 20)):
                 break
             text += data
         else:
+            late = True
             os.kill(pid, signal.SIGKILL)
         os.close(read)
         _, status = os.waitpid(pid, 0)
         log.seek(0)
         talk = log.read().decode(errors="replace")[-8000:]
-    return {"exit": os.waitstatus_to_exitcode(status), "answer": json.loads(text or "null"), "stderr": talk}
+    exit_code = None if late else os.waitstatus_to_exitcode(status)
+    return {"exit": exit_code, "answer": None if late else json.loads(text or "null"), "stderr": talk}
 
 
 def main() -> None:

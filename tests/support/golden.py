@@ -35,7 +35,7 @@ async def _record(
 ) -> dict[str, Any]:
     session = "golden-" + entry.partition(".")[0]
     async with Engine.embedded(home) as engine:
-        runs = Runs(engine.control, home)
+        runs = Runs(engine, home)
         await runs.deploy(folder)
         await runs.follow_all([Job(session, entry, {"url": url, "dir": "/nowhere"}, signals)])
         whole = await fetch.whole(engine.control, session)
