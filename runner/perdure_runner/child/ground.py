@@ -69,6 +69,7 @@ def install(recorder: Recorder) -> None:
     """From now on `recorder` is asked, in this process, for good."""
     global _recorder  # noqa: PLW0603 - a process has one session
     prepare()
+    _aside.seed()  # forks of one zygote would all draw the same
     _recorder = recorder
 
 
@@ -88,7 +89,10 @@ def prepare() -> None:
     for name, position in _NOW_UNLESS_GIVEN.items():
         _mark(time, name, unless_given=position)
     for name in _RANDOM:
-        _mark(random, name)
+        _mark_random(name)
+    for name in ("seed", "setstate"):
+        _replace(random, name, functools.partial(_seed, getattr(random, name)))
+    _replace(random, "getstate", random.getstate)
     for name in _SECRETS:
         _mark(secrets, name)
     for name in ("uuid1", "uuid4"):
@@ -135,11 +139,50 @@ def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> No
     setattr(module, name, replacement)
 
 
+_seeded = False
+"""User code has given the generator of the `random` module a state: what it draws follows from that."""
+_aside = random.Random()  # noqa: S311 - as unpredictable as the module's own
+"""What activities draw from, so that those which replay leaves out do not shift what user code draws."""
+
+
+def _mark_random(name: str) -> None:
+    real = getattr(random, name, None)
+    if real is None:
+        return
+    aside = getattr(_aside, name)
+
+    @speaks_for_others
+    def drawn(*args: Any, **kwargs: Any) -> Any:
+        if _recorder is None:
+            return real(*args, **kwargs)
+        if _recorder.direct():
+            return aside(*args, **kwargs)
+        if _seeded:
+            return real(*args, **kwargs)
+        return _recorder.marker(f"random.{name}", real, None, args, kwargs)
+
+    _replace(random, name, drawn)
+
+
+@speaks_for_others
+def _seed(real: Callable[..., None], a: Any = None, *args: Any, **kwargs: Any) -> None:
+    """`random.seed` and `random.setstate`: from a given state on, draws need no record."""
+    global _seeded  # noqa: PLW0603 - the generator is the process's, too
+    if _recorder is not None and _recorder.direct():
+        getattr(_aside, real.__name__)(a, *args, **kwargs)
+        return
+    real(a, *args, **kwargs)
+    _seeded = a is not None
+
+
 @speaks_for_others
 def _shuffle(real: Callable[..., None], x: MutableSequence[Any]) -> None:
     """`random.shuffle`: the permutation is recorded, and applied in place, live and in replay."""
     recorder = _listening()
     if recorder is None:
+        (real if _recorder is None else _aside.shuffle)(x)
+        return
+    if _seeded:
         real(x)
         return
     order = recorder.marker("random.shuffle", _permutation, None, (len(x),), {})
