@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from perdure_proto.v1 import runner_pb2 as runner
@@ -17,7 +17,6 @@ from perdure_runner.host.config import HostConfig
 from perdure_runner.host.fields import ProtocolError
 from perdure_runner.host.pythons import InterpreterNotFoundError, Interpreters
 
-from perdure_server.cli import debuggee
 from perdure_server.coordinator import history
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.following import known_session
@@ -26,7 +25,7 @@ from perdure_server.manifest.build import extract, pack
 from perdure_server.store import BlobStore, SessionKeys
 from perdure_server.store.sqlite import SqliteStore
 
-_NAME = "_perdure_debuggee"
+_DEBUGGER = "perdure_runner.child.debugger:main"
 _EPOCH = 1 << 62  # as read-only replays by a host: never that of a real runner
 
 
@@ -74,8 +73,7 @@ async def _prepare(c: Coordinator, session_id: str, folder: Path | None, scratch
     except InterpreterNotFoundError as missing:
         raise PerdureError("P0213", str(missing)) from None
     config = HostConfig(state_dir=scratch)
-    config = replace(config, packages={**launch.packages(config), _NAME: debuggee.__file__})
-    command = launch.command(config, python, "attach", "--main", f"{_NAME}:main")
+    command = launch.command(config, python, "attach", "--main", _DEBUGGER)
     return _Replay(command, launch.environment(config, start.hash_seed), frames)
 
 
