@@ -45,14 +45,18 @@ _FIRST_ROW = {
 }
 
 
+Debug = Callable[[BaseException | None], None]
+"""A debugger: called where a read-only replay stops, with the exception that stopped it, if one did."""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What must be known of the session."""
 
     session_id: str
     replay_only: bool = False
-    debug: Callable[[], None] | None = None
-    """Called before a read-only replay leaves, or a session that diverges does (a debugger)."""
+    debug: Debug | None = None
+    """Called before a read-only replay leaves, or a session that diverges does."""
 
 
 class Calls:
@@ -188,7 +192,7 @@ class Calls:
     def leave(self, state: str, **fields: Any) -> NoReturn:
         """Say how the session stands, and end this process at once."""
         if self._about.debug:
-            self._about.debug()
+            self._about.debug(None)
         self.link.done({"state": state, **fields})
         os._exit(0)
 

@@ -1,4 +1,4 @@
-"""A read-only replay at a terminal: the debugger where it ends or diverges. Started by `perdure sessions replay --pdb`."""
+"""A read-only replay at a terminal, with the debugger where it stops: `perdure sessions replay --pdb`."""
 
 import os
 import pdb  # noqa: T100 - starting the debugger is what this is for
@@ -13,8 +13,8 @@ def main(sock: socket.socket) -> int:
     return process.main(sock, debug=stop)
 
 
-def stop() -> None:
-    """A debugger at the terminal, in the frame of user code that made the call."""
+def stop(failure: BaseException | None) -> None:
+    """A debugger at the terminal: where `failure` was raised, or in the frame of user code that made the last call."""
     here = sys._getframe()  # noqa: SLF001 - what pdb itself uses to find its caller
     root = os.getcwd() + os.sep  # a session's current folder is its build
     frame = attempts.user_frame(lambda path: path.startswith(root)) or here
@@ -22,4 +22,4 @@ def stop() -> None:
         debugger = pdb.Pdb(stdin=stdin, stdout=stdout, nosigint=True)
         debugger.prompt = "(perdure) "
         debugger.reset()
-        debugger.interaction(frame, None)
+        debugger.interaction(None if failure else frame, failure and failure.__traceback__)

@@ -23,7 +23,7 @@ import perdure
 from perdure import _runtime
 
 from perdure_runner.child import attempts, blame, codec, ground, hook, loading, output
-from perdure_runner.child.calls import About, Calls
+from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
 from perdure_runner.child.place import Place
@@ -42,12 +42,12 @@ def prepare() -> None:
     ground.prepare()
 
 
-def main(sock: socket.socket, debug: Callable[[], None] | None = None) -> int:
+def main(sock: socket.socket, debug: Debug | None = None) -> int:
     """Run or replay the session that arrives on `sock`. Returns the process's exit code.
 
     Args:
         sock: a connected stream socket whose other end speaks docs/explanation/architecture.md.
-        debug: called where a read-only replay ends or diverges.
+        debug: called where a read-only replay stops.
     """
     link = Link(sock)
     link.hello()
@@ -78,9 +78,10 @@ def _receive_history(link: Link) -> History:
 class _Session:
     """The process, prepared for one session's code."""
 
-    def __init__(self, link: Link, start: dict[str, Any], history: History, debug: Callable[[], None] | None) -> None:
+    def __init__(self, link: Link, start: dict[str, Any], history: History, debug: Debug | None) -> None:
         self._link = link
         self._start = start
+        self._debug = debug
         self._root = os.path.realpath(start["code"])
         tree = hook.UserTree(self._root)
         self.is_user_file = functools.lru_cache(maxsize=None)(tree.owns)
@@ -94,7 +95,7 @@ class _Session:
         sys.argv = [start["entry"].partition(":")[0]]
         sys.dont_write_bytecode = True
         self._calls: Calls | None = None
-        recorder = self._durable(history, debug) if start.get("durable", True) else None
+        recorder = self._durable(history) if start.get("durable", True) else None
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
         out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes)
@@ -102,10 +103,10 @@ class _Session:
         if recorder:
             recorder.output_apart = lambda: output.apart(self._streams)
 
-    def _durable(self, history: History, debug: Callable[[], None] | None) -> Recorder:
+    def _durable(self, history: History) -> Recorder:
         rules = Rules(self._start.get("rules") or [])
         policy = Policy(self.is_user_file, no_activity=(*rules.no_activity,))
-        about = About(self._start["session"], bool(self._start.get("replay_only")), debug)
+        about = About(self._start["session"], bool(self._start.get("replay_only")), self._debug)
         self._calls = Calls(about, self._link, history, self._values, Lanes(threading.get_ident()))
         recorder = Recorder(about.session_id, self._calls, policy, rules, self._site)
         _runtime.current = recorder
@@ -138,6 +139,8 @@ class _Session:
                 traceback.print_exc(file=os.fdopen(2, "w", closefd=False))
                 return FAULT
             state, error = _ending(failure)
+            if self._debug and error:
+                self._debug(error)
         self._send(state, outcome, error)
         return 0
 
