@@ -22,4 +22,4 @@ def stop(failure: BaseException | None) -> None:
         debugger = pdb.Pdb(stdin=stdin, stdout=stdout, nosigint=True)
         debugger.prompt = "(perdure) "
         debugger.reset()
-        debugger.interaction(None if failure else frame, failure and failure.__traceback__)
+        debugger.interaction(None if failure else frame, failure.__traceback__ if failure else None)
