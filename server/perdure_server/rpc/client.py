@@ -7,11 +7,14 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import grpc
+from perdure._version import __version__
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import control_pb2_grpc
 from perdure_proto.v1.journal_pb2 import Entry, LogLine
 from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
 
+from perdure_server.coordinator.settings import PROTOCOL_VERSION
+from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.errors import error_of
 
@@ -26,7 +29,8 @@ class RemoteControl:
     """The `Control` service of a coordinator at `address` (`HOST:PORT` or `unix:PATH`).
 
     Methods take the request message and return the response message, or an async iterator of messages. They raise
-    `PerdureError`: what the server raised, or P0207 when there is none. `connect_timeout_s` bounds the first contact.
+    `PerdureError`: what the server raised, P0207 when there is none, P0208 when it speaks another protocol version.
+    `connect_timeout_s` bounds the first contact.
     """
 
     def __init__(self, address: str, *, connect_timeout_s: float = 5.0) -> None:
@@ -108,11 +112,19 @@ class RemoteControl:
             call.cancel()
 
     async def _connect(self) -> None:
-        """One cheap question with `wait_for_ready`, so that a server that is just coming up is waited for."""
+        """The handshake, with `wait_for_ready`: a server that is just coming up is waited for."""
         if self._connected:
             return
+        ours = pb.GetVersionRequest(client_version=__version__, protocol_version=PROTOCOL_VERSION)
         try:
-            await self._stub.GetVersion(pb.GetVersionRequest(), timeout=self._connect_timeout_s, wait_for_ready=True)
+            theirs = await self._stub.GetVersion(ours, timeout=self._connect_timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.address) from None
+        if theirs.protocol_version != PROTOCOL_VERSION:
+            raise PerdureError(
+                "P0208",
+                f"the coordinator at {self.address} (perdure {theirs.version}) speaks protocol "
+                f"{theirs.protocol_version}, this client {PROTOCOL_VERSION}",
+                help="install the same version of perdure on both sides",
+            )
         self._connected = True

@@ -55,12 +55,12 @@ class GrpcServer:
     def _bind(self, address: str) -> str:
         if address.startswith("unix:"):
             _clear_socket(address.removeprefix("unix:"))
+        elif why := _obstacle(address):
+            raise _cannot_listen(address, why)
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
-            raise PerdureError(
-                "P0203", f"cannot listen on {address}: {_why(address)}", help="choose another address, or port 0"
-            ) from None
+            raise _cannot_listen(address, _obstacle(address) or "gRPC refused it") from None
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
 
@@ -77,13 +77,21 @@ def _clear_socket(path: str) -> None:
     raise PerdureError("P0203", f"somebody listens on {path}")
 
 
-def _why(address: str) -> str:
-    """gRPC does not say why: ask the system."""
+def _cannot_listen(address: str, why: str) -> PerdureError:
+    return PerdureError("P0203", f"cannot listen on {address}: {why}", help="choose another address, or port 0")
+
+
+def _obstacle(address: str) -> str | None:
+    """Why nobody can listen there, None if one can. Asked first: gRPC does not say why, but logs lines of its own."""
+    if address.startswith("unix:"):
+        return None
     host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host.strip("[]") or "0.0.0.0", int(port))):  # noqa: S104  # as the caller asked
-            return "gRPC refused it"
+        with socket.create_server((host or "0.0.0.0", int(port)), family=family):  # noqa: S104  # as the caller asked
+            return None
     except OSError as error:
         return "the address is in use" if error.errno == errno.EADDRINUSE else str(error.strerror or error)
-    except ValueError:
+    except (ValueError, OverflowError):
         return "it is no HOST:PORT"
