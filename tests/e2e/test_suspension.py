@@ -36,8 +36,8 @@ HANDLERS = """
     def tidy(event):
         try:
             time.sleep(MONTH_S)
-        except perdure.Cancelled:
-            print("cancelled")
+        except perdure.Cancelled as stop:
+            print(f"cancelled: {stop}")
             raise
         finally:
             print("cleaned up")
@@ -108,7 +108,7 @@ def test_a_suspended_session_that_is_stopped_cleans_up(server: Server) -> None:
     server.until_suspended(session)
     server.terminal.run("sessions", "stop", session, "--reason", "enough", "--server", server.address)
     server.until(session, "stopped")
-    assert prints(server, session) == ["cancelled", "cleaned up"]
+    assert prints(server, session) == ["cancelled: enough", "cleaned up"]
 
 
 def test_a_restarted_server_has_all_that_sleeps(server: Server) -> None:

@@ -135,7 +135,7 @@ class Calls:
             self._go_live()
             row = self.link.wait_resolved(call.lane, call.ordinal)
         if row["how"] == How.CANCELLED:
-            raise self.stop.cancelled()
+            raise self.stop.cancelled(str(self.values.decode_json(row["data"])) if row.get("data") else "")
         return row
 
     def refuse_if_stopping(self, call: Call, kind: Kind) -> None:

@@ -47,6 +47,8 @@ class Link:
         """Number of the last record whose commit was asked for."""
         self.stop_reason: str | None = None
         """Why the session was asked to stop; None while nobody asked."""
+        self.busy = False
+        """A line of output is on its way: a signal must not cut it, or the rest of the stream were garbage."""
         self.on_suspend: Callable[[], None] = lambda: None
         """Called before the process leaves because the session is being suspended."""
 
@@ -69,8 +71,12 @@ class Link:
 
     def log(self, line: dict[str, Any]) -> int:
         """Number a line of output and send it. Returns its number."""
-        self.sent += 1
-        return self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
+        self.busy = True
+        try:
+            self.sent += 1
+            return self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
+        finally:
+            self.busy = False
 
     def done(self, fields: dict[str, Any], payload: bytes = b"") -> None:
         """Send the end of the session."""

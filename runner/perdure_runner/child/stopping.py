@@ -31,10 +31,13 @@ class Stop:
         """A stop was asked for, and user code has not heard of it."""
         return (self._signalled or self._link.stop_reason is not None) and not self.delivered
 
-    def cancelled(self) -> perdure.Cancelled:
-        """The exception to raise; from now on the stop counts as delivered."""
+    def cancelled(self, recorded: str = "") -> perdure.Cancelled:
+        """The exception to raise; from now on the stop counts as delivered.
+
+        `recorded`: the reason that the journal has, which every replay tells user code again.
+        """
         self.delivered = True
-        return perdure.Cancelled(self._link.stop_reason or "the session was stopped")
+        return perdure.Cancelled(recorded or self._link.stop_reason or "the session was stopped")
 
     @contextmanager
     def may_interrupt(self) -> Iterator[None]:
@@ -49,6 +52,7 @@ class Stop:
 
     def _on_signal(self, _number: int, _frame: types.FrameType | None) -> None:
         self._signalled = True
-        if self._interruptible and not self.delivered:
+        if self._interruptible and not self.delivered and not self._link.busy:
             self._interruptible = False
+            self._link.poll()  # the host sent the reason before the signal
             raise self.cancelled()

@@ -51,11 +51,11 @@ def _resolve(actor: Actor, effect: fx.Resolve, *_: object) -> None:
     assert wait is not None
     waited = actor.waits.get(wait.lane, wait.ordinal)
     assert waited is not None
-    signal = None
+    signal, reason = None, actor.state.stop_reason if effect.ending is Ending.CANCELLED else ""
     if effect.ending is Ending.SIGNALLED:
         signal = next(s for s in actor.signals if wait.takes(s.name))
         actor.signals.remove(signal)
-    entry = resolution(waited, effect.ending, effect.seq, actor.coordinator.clock.now_us(), signal)
+    entry = resolution(waited, effect.ending, effect.seq, actor.coordinator.clock.now_us(), signal, reason)
     actor.waits.note(entry)
     actor.resolution = entry
     actor.writer.write(

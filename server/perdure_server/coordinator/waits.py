@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Final
 
@@ -40,12 +41,16 @@ def wait_point(entry: pb.Entry) -> WaitPoint:
     return WaitPoint(entry.lane, entry.ordinal, entry.wait.fires_at_us, signals)
 
 
-def resolution(waited: pb.Entry, ending: Ending, seq: int, at_us: int, signal: SignalRow | None) -> pb.Entry:
-    """The row that ends the wait of `waited`; with the signal, when that is what ended it."""
+def resolution(
+    waited: pb.Entry, ending: Ending, seq: int, at_us: int, signal: SignalRow | None, reason: str = ""
+) -> pb.Entry:
+    """The row that ends the wait of `waited`; with the signal or the reason of the stop that ended it."""
     how = pb.Resolution(kind=ending.value)  # type: ignore[arg-type]  # the values are those of ResolutionKind
     if signal is not None:
         how.name = signal.name
         how.payload.CopyFrom(json_payload(signal.payload))
+    elif reason:
+        how.payload.CopyFrom(json_payload(json.dumps(reason).encode()))
     return pb.Entry(
         seq=seq,
         lane=waited.lane,
