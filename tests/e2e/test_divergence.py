@@ -58,9 +58,9 @@ def assert_both_sides(text: str) -> None:
     assert "P0501" in text
     assert "requests.api.get" in text
     assert "main.py:6" in text
-    assert SECOND.partition(" = ")[2] in text
+    assert SECOND.strip() in text
     assert "requests.api.post" in text
-    assert EDITED.partition(" = ")[2] in text
+    assert EDITED.strip() in text
 
 
 def test_replay_shows_both_calls_and_does_nothing(server: Server, session: str, effects: EffectServer) -> None:

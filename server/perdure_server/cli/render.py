@@ -69,6 +69,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print(grid)
 
 
+def _width(stream: IO[str]) -> int:
+    """Columns to fit side by side into."""
+    return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else _PIPE_WIDTH
+
+
 def _colour(stream: IO[str]) -> bool | None:
     """False where NO_COLOR (no-color.org) asks for it; None lets click look whether the stream is a terminal."""
     return False if os.environ.get("NO_COLOR") else None if stream else False
@@ -114,7 +119,7 @@ def _leveled(line: journal.LogLine) -> str:
 def ending(session: control.Session) -> None:
     """How a session ended, on stderr: its error where it has one, then one status line."""
     if session.HasField("divergence"):
-        say(divergence(session.divergence, session.session_id))
+        say(divergence(session.divergence, session.session_id, _width(sys.stderr)))
     elif session.state != "completed" and session.HasField("error"):
         say(failure(session.error))
     took = _took(session)
@@ -159,7 +164,7 @@ def waiting(session: control.Session, now: dt.datetime) -> str:
 # --- divergence -------------------------------------------------------------------------------------------------------
 
 
-def divergence(message: journal.Divergence, session_id: str, width: int | None = None) -> str:
+def divergence(message: journal.Divergence, session_id: str, width: int) -> str:
     """Both calls side by side, each with its place and its line of source, and the ways out."""
     recorded = message.recorded if message.HasField("recorded") else None
     called = message.called if message.HasField("called") else None
@@ -169,7 +174,7 @@ def divergence(message: journal.Divergence, session_id: str, width: int | None =
     columns = _columns(
         ("recorded, " + seq, _facts(recorded, "the journal ends here")),
         ("called now", _facts(called, "the code ended here")),
-        width or shutil.get_terminal_size((100, 24)).columns,
+        width,
     )
     reason = f" ({clean(message.reason)})" if message.reason else ""
     before = max(0, recorded.seq - 1) if recorded is not None else 0
@@ -195,7 +200,8 @@ def _facts(entry: journal.Entry | None, absent: str) -> dict[str, str]:
 
 
 def _columns(left: tuple[str, dict[str, str]], right: tuple[str, dict[str, str]], width: int) -> list[str]:
-    cells = max(20, (min(width, 160) - 12) // 2)
+    longest = max(map(len, (left[0], *left[1].values(), *right[1].values())))
+    cells = max(20, min((width - 12) // 2, longest))
     lines = [f"  {'':8}{left[0]:<{cells}}  {right[0]}"]
     for fact in left[1]:
         if not left[1][fact] and not right[1][fact]:
@@ -237,7 +243,7 @@ def replayed(session_id: str, answer: control.ReplaySessionResponse) -> None:
     """What a replay found: no difference, or both calls side by side."""
     done = answer.done
     if done.state == runner.DONE_STATE_DIVERGED:
-        show(divergence(done.divergence, session_id))
+        show(divergence(done.divergence, session_id, _width(sys.stdout)))
         return
     end = "; it fails as recorded:" if done.HasField("error") else ""
     show(f"replays: {answer.entries} entries, no difference{end}")
@@ -299,7 +305,7 @@ def session(
         for line in logs:
             show(log_line(line))
     if message.HasField("divergence"):
-        show("\n" + divergence(message.divergence, message.session_id))
+        show("\n" + divergence(message.divergence, message.session_id, _width(sys.stdout)))
     elif message.HasField("error") and message.error.type:
         show("\n" + failure(message.error))
 
