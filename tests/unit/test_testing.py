@@ -65,3 +65,11 @@ async def test_it_works_inside_an_event_loop(tmp_path):
 def test_a_handler_must_be_found_by_its_name():
     with pytest.raises(TypeError, match="no top-level function"):
         testing.run(lambda event: event)
+
+
+def test_an_interpreter_that_is_not_there_fails_at_once(tmp_path):
+    (tmp_path / "main.py").write_text("def main(event):\n    return event\n")
+    (tmp_path / "perdure.yaml").write_text('python: "3.9"\n')
+    outcome = testing.run(f"{tmp_path}:main.py:main")
+    assert outcome.state == "failed"
+    assert "3.9" in outcome.error

@@ -84,7 +84,7 @@ class Engine:
 
 
 def _embedded_settings(settings: Settings | None, faults: Faults | None) -> Settings:
-    settings = replace(settings or Settings(), isolate_scan=False)
+    settings = replace(settings or Settings(), isolate_scan=False, hosts_are_all=True)
     return settings if faults is None else replace(settings, faults=faults)
 
 

@@ -128,6 +128,10 @@ class Hosts:
         ]
         return min(fitting, key=lambda c: len(c.sessions) / c.hello.capacity, default=None)
 
+    def can_ever_run(self, python: str) -> bool:
+        """Has any host the interpreter, or may one with it still join?"""
+        return not self._settings.hosts_are_all or any(_has(c.hello, python) for c in self)
+
     def _watch(self, connection: Connection) -> None:
         """Close the link of a host that falls silent. Heartbeats come far more often than this looks."""
         connection.heard_us = self._clock.now_us()

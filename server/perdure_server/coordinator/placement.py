@@ -51,7 +51,11 @@ class Placement:
             actor = self._queue.popleft()
             if actor.dropped or actor.state.runner is not Runner.WANTED:
                 continue
-            host = self._hosts.choose(actor.session_id, self._c.builds.python(actor.record.build_id))
+            python = self._c.builds.python(actor.record.build_id)
+            if not self._hosts.can_ever_run(python):
+                actor.handle(ev.Doomed("P0213", f"no host has Python {python}, which the project asks for"))
+                continue
+            host = self._hosts.choose(actor.session_id, python)
             if host is None:
                 passed.append(actor)
                 continue

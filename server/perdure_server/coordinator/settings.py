@@ -35,5 +35,6 @@ class Settings:
     event_bytes: int = 4 * MIB
     signal_bytes: int = MIB
     build_bytes: int = 256 * MIB  # of a tarball
+    hosts_are_all: bool = False  # no host will join later: a session that none can run fails at once
     isolate_scan: bool = True  # parse the files of a build in a process of its own
     faults: Faults | None = None  # asked after every durable entry, before it is acknowledged; for tests and `check`
