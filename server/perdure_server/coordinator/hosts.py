@@ -130,7 +130,7 @@ class Hosts:
 
     def can_ever_run(self, python: str) -> bool:
         """Has any host the interpreter, or may one with it still join?"""
-        return not self._settings.hosts_are_all or any(_has(c.hello, python) for c in self)
+        return not (self._settings.hosts_are_all and self._connections) or any(_has(c.hello, python) for c in self)
 
     def _watch(self, connection: Connection) -> None:
         """Close the link of a host that falls silent. Heartbeats come far more often than this looks."""

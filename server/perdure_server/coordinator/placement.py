@@ -52,7 +52,7 @@ class Placement:
             if actor.dropped or actor.state.runner is not Runner.WANTED:
                 continue
             python = self._c.builds.python(actor.record.build_id)
-            if not self._hosts.can_ever_run(python):
+            if actor.unborn is None and not self._hosts.can_ever_run(python):
                 actor.handle(ev.Doomed("P0213", f"no host has Python {python}, which the project asks for"))
                 continue
             host = self._hosts.choose(actor.session_id, python)

@@ -38,7 +38,7 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
     """Start a session, or find the one that was started under the same id.
 
     Raises P0114 bad entry point, P0201 event is no JSON, P0206 no active deployment, P0212 unknown build,
-    P0213 too many sessions wait, P0402 event too large.
+    P0213 no such interpreter, or too many sessions wait, P0402 event too large.
     """
     session_id = request.session_id
     if session_id:
@@ -63,9 +63,20 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
         hash_seed=c.hash_seed,
         durable=not request.not_durable,
     )
+    await _check_interpreter(c, record.build_id)
     new = await c.begin(record)
     state = Phase.CREATED.value if new else await _state_of(c, record.session_id)
     return pb.StartSessionResponse(session_id=record.session_id, state=state or Phase.CREATED.value)
+
+
+async def _check_interpreter(c: Coordinator, build_id: str) -> None:
+    python = (await c.builds.of(build_id)).python
+    if not c.hosts.can_ever_run(python):
+        raise PerdureError(
+            "P0213",
+            f"no host has Python {python}, which the project asks for",
+            help="install it, or change `python` in perdure.yaml",
+        )
 
 
 async def _state_of(c: Coordinator, session_id: str) -> str | None:
@@ -129,6 +140,7 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
         forked_from=source.session_id,
         origin_id=source.origin_id or source.session_id,
     )
+    await _check_interpreter(c, record.build_id)
     await c.begin(record, copy_from=(source.session_id, request.from_seq))
     return pb.StartSessionResponse(session_id=record.session_id, state=Phase.CREATED.value)
 
