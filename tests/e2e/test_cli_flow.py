@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from perdure_proto.v1 import control_pb2 as pb
 from support.effects import EffectServer, serving
 from terminal import PATIENCE_S, PERDURE, Server, Terminal, alive, descendants, until
 
@@ -52,6 +53,14 @@ HANDLERS = """
         signal = perdure.next_signal("go")
         print("heard", signal.payload)
         return signal.payload
+
+    @perdure.activity
+    def talk(until):
+        while time.monotonic() < until:
+            print("talking")
+
+    def talks(event):
+        talk(time.monotonic() + 60)
 
     async def later(event):
         await asyncio.sleep(0.01)
@@ -336,6 +345,16 @@ def test_stop(terminal: Terminal, server: Server, effects: EffectServer) -> None
     server.until(forced, "waiting")
     terminal.run("sessions", "stop", forced, "--force")
     server.until(forced, "stopped")
+
+
+def test_stop_interrupts_an_activity_that_talks_all_the_time(terminal: Terminal, server: Server) -> None:
+    """The signal may come in the middle of a line on its way to the host: that line must not be cut."""
+    for _ in range(3):
+        session = server.begin("main.py:talks")
+        request = pb.GetLogsRequest(session_id=session, follow=True)
+        assert next(server.control.GetLogs(request, timeout=PATIENCE_S)).text == "talking"
+        terminal.run("sessions", "stop", session, "--reason", "quiet")
+        assert server.until(session, "stopped").error.message == "quiet"
 
 
 def test_fork_and_replay(terminal: Terminal, server: Server, effects: EffectServer) -> None:

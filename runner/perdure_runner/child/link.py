@@ -49,6 +49,8 @@ class Link:
         """Why the session was asked to stop; None while nobody asked."""
         self.busy = False
         """A line of output is on its way: a signal must not cut it, or the rest of the stream were garbage."""
+        self.after_line: Callable[[], None] | None = None
+        """What a signal left to be done when that line is through."""
         self.on_suspend: Callable[[], None] = lambda: None
         """Called before the process leaves because the session is being suspended."""
 
@@ -74,9 +76,13 @@ class Link:
         self.busy = True
         try:
             self.sent += 1
-            return self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
+            number = self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
         finally:
             self.busy = False
+        if (left := self.after_line) is not None:
+            self.after_line = None
+            left()
+        return number
 
     def done(self, fields: dict[str, Any], payload: bytes = b"") -> None:
         """Send the end of the session."""

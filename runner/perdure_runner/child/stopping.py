@@ -52,7 +52,13 @@ class Stop:
 
     def _on_signal(self, _number: int, _frame: types.FrameType | None) -> None:
         self._signalled = True
-        if self._interruptible and not self.delivered and not self._link.busy:
+        if self._link.busy:
+            self._link.after_line = self._interrupt
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._interruptible and not self.delivered:
             self._interruptible = False
             self._link.poll()  # the host sent the reason before the signal
             raise self.cancelled()
