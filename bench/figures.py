@@ -93,9 +93,9 @@ SPECS: Mapping[str, Spec] = {
     "replay_entries_per_s": Spec(
         "1/s",
         lambda f: 1e6 / f["history_entry_us"],
-        "read, frame and parse its 2 rows",
+        "read, frame and parse it",
         True,
-        "recorded activities (two rows each) of a session of 10,000; whole read-only replay: request, fork, "
+        "journal entries (rows; an activity has two) of a session of 10,000; whole read-only replay: request, fork, "
         "history sent, handler run again, answer",
     ),
     "replay_handler_entries_per_s": Spec(
@@ -141,7 +141,7 @@ FLOORS: Mapping[str, tuple[str, str]] = {
     "fork_ms": ("ms", "fork of a process of the zygote's size, until a byte arrives"),
     "fork_kib": ("KiB", "anonymous memory that such a fork adds"),
     "program_start_ms": ("ms", "a Python program that imports gRPC"),
-    "history_entry_us": ("us", "an activity's two rows read from SQLite, framed, parsed"),
+    "history_entry_us": ("us", "a journal entry read from SQLite, framed, parsed"),
     "call_ns": ("ns", "a call of an empty function"),
 }
 

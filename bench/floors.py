@@ -162,15 +162,13 @@ def _program_start_ms() -> float:
     return (time.perf_counter() - began) * 1e3
 
 
-def _history_entries(folder: Path, runs: int, count: int = 5_000) -> list[float]:
-    """An activity's two rows read from SQLite, made to frames, and parsed again: what replay cannot do without."""
+def _history_entries(folder: Path, runs: int, count: int = 10_000) -> list[float]:
+    """A journal entry read from SQLite, made to frames, and parsed again: what replay cannot do without."""
     connection = sqlite3.connect(folder / "history.db")
     connection.execute("CREATE TABLE entry (seq INTEGER PRIMARY KEY, ord INT, fn TEXT, dig BLOB, file TEXT, body BLOB)")
-    rows = [(seq, seq // 2, "main.one", bytes(16), "main.py", b"1") for seq in range(2 * count)]
+    rows = [(seq, seq // 2, "main.one", bytes(16), "main.py", b"1") for seq in range(count)]
     connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)", rows)
     connection.commit()
-    here, there = socket.socketpair()
-    here.close()
 
     def read() -> None:
         entries = [
@@ -184,7 +182,6 @@ def _history_entries(folder: Path, runs: int, count: int = 5_000) -> list[float]
     try:
         return [_timed(1, read) / count for _ in range(runs)]
     finally:
-        there.close()
         connection.close()
 
 
