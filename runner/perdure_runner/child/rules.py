@@ -42,8 +42,8 @@ class Rules:
         """The options of activity `f`, whose qualified name is `name`."""
         rule = self._named(name)
         mark = mark_of(f)
-        if mark is None:
-            return rule
+        if mark is None or rule is _DEFAULT:
+            return mark or rule
         return dataclasses.replace(
             mark,
             retry=mark.retry or rule.retry,
