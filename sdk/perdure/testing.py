@@ -8,8 +8,8 @@
         assert outcome.result == {"paid": 7}
 
 The handler runs in a process of its own, so patches made in the test do not reach it; let it talk to a local stub of
-the outside world, whose address the event brings. Sleeps, time-outs and delays of a second or more end at once. Needs the
-whole distribution installed (this module alone imports the standard library only).
+the outside world, whose address the event brings. Sleeps, time-outs and delays of a second or more end at once. Needs
+the whole distribution installed (this module alone imports the standard library only).
 """
 
 # ruff: noqa: N818 - the names are the public contract and say what happened

@@ -348,7 +348,7 @@ class LogLine(google.protobuf.message.Message):
     ordinal: builtins.int
     """calls of the main lane begun before it"""
     index: builtins.int
-    """which line since that call began, from 0"""
+    """place since that call began: grows from line to line, with gaps"""
     stream: global___Stream.ValueType
     level: builtins.str
     """"INFO"; empty for stdout and stderr"""
