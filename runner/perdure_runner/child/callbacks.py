@@ -6,6 +6,7 @@ An external callable among the arguments is replaced by one that asks its site a
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import types
@@ -56,16 +57,18 @@ def wrap(f: Callable[..., Any], site: Site) -> Callable[..., Any]:
         f = f.func
     if f is exec or f is eval:
         return functools.partial(_run_string, f, site, *args, **kwargs)
-    return functools.partial(_call, f, site.policy.takes(f), site, *args, **kwargs)
+    return functools.partial(call, f, site.policy.takes(f), site, *args, **kwargs)
 
 
-def _call(f: Callable[..., Any], takes: Takes, site: Site, /, *args: Any, **kwargs: Any) -> Any:
+def call(f: Callable[..., Any], takes: Takes, site: Site, /, *args: Any, **kwargs: Any) -> Any:
+    """``f(*args, **kwargs)``, with the external callables among the arguments that it `takes` routed."""
     for position in takes.positions:
         if position < len(args) and (new := _routed(args[position], site)) is not args[position]:
             args = (*args[:position], new, *args[position + 1 :])
-    for name in takes.keywords:
-        if name in kwargs:
-            kwargs[name] = _routed(kwargs[name], site)
+    if kwargs:
+        for name in takes.keywords:
+            if name in kwargs:
+                kwargs[name] = _routed(kwargs[name], site)
     return f(*args, **kwargs)
 
 
@@ -124,9 +127,5 @@ def _compiled(real: Callable[..., Any], source: Any, flags: int, site: Site) -> 
 
 def _string_site(site: Site, mark: Any) -> object:
     """A site in a string stands where the string is run: there is no other line to show."""
-    from perdure_runner.child.sites import CallSite, MethodSite
-
-    if mark.name is not None:
-        info = type(site.info)(site.info.file, site.info.line, site.info.column, mark.name, site.info.path)
-        return MethodSite(mark, info, site.policy, site.router).method
-    return CallSite(mark, site.info, site.policy, site.router).call
+    info = site.info
+    return site.sites(mark, info if mark.name is None else dataclasses.replace(info, name=mark.name))

@@ -7,13 +7,13 @@ has a frame below a module's body. The finder takes PathFinder's place and stays
 """
 
 import contextlib
+import functools
 import hashlib
 import marshal
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
@@ -28,11 +28,24 @@ _FOREIGN: Final = frozenset({".git", ".venv", "__pycache__", "dist-packages", "n
 """Folders inside of a build whose files are not the user's own code."""
 
 
+_real_folder: Final = functools.lru_cache(maxsize=4096)(os.path.realpath)
+
+
+@functools.lru_cache(maxsize=4096)
+def _real_path(path: str) -> str:
+    """As `os.path.realpath`, but each folder is looked at once: a build does not move while it runs."""
+    folder, name = os.path.split(path)
+    if name in {"", os.curdir, os.pardir}:
+        return os.path.realpath(path)
+    real = os.path.join(_real_folder(folder), name)
+    return os.path.realpath(real) if os.path.islink(real) else real
+
+
 class UserTree:
     """The files of a build."""
 
     def __init__(self, root: str) -> None:
-        self.root = os.path.realpath(root)
+        self.root = _real_path(root)
         self._prefix = self.root.rstrip(os.sep) + os.sep
 
     def owns(self, path: str) -> bool:
@@ -42,12 +55,12 @@ class UserTree:
         """
         if not os.path.isabs(path):
             return False
-        real = os.path.realpath(path)
+        real = _real_path(path)
         return real.startswith(self._prefix) and _FOREIGN.isdisjoint(real[len(self._prefix) :].split(os.sep))
 
     def relative(self, path: str) -> str:
         """The path below the root, with forward slashes; as it is, if it is elsewhere."""
-        real = os.path.realpath(path)
+        real = _real_path(path)
         return real[len(self._prefix) :].replace(os.sep, "/") if real.startswith(self._prefix) else path
 
     def sources(self) -> Iterator[str]:
@@ -168,7 +181,8 @@ class Hook:
         return self._bound(compile_source(source, path, optimize=optimize), path)
 
     def _bound(self, code: CodeType, path: str) -> CodeType:
-        return bind(code, partial(_make, self._make_site, path), path)
+        make_site = self._make_site
+        return bind(code, lambda mark: make_site(mark, path), path)
 
     def install(self) -> None:
         """Stand before PathFinder: built-in and frozen modules keep their precedence over files."""
@@ -178,10 +192,6 @@ class Hook:
     def uninstall(self) -> None:
         """Leave the import system; modules that are loaded stay as they are."""
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self._finder]
-
-
-def _make(make_site: Maker, path: str, mark: Any) -> object:
-    return make_site(mark, path)
 
 
 class Finder:

@@ -7,6 +7,7 @@ verdicts are cached by code object and, weakly, by class.
 
 import functools
 import random
+import re
 import sys
 import types
 import typing
@@ -29,6 +30,7 @@ MARK: Final = "__perdure_activity__"
 _OURS: Final = ("perdure", "perdure_runner")
 _CONSTRUCTION: Final = frozenset({"__class_getitem__", "__init__", "__init_subclass__", "__new__", "__set_name__"})
 _CACHE_LIMIT: Final = 65536
+_len: Final = len  # programs (and tests) put others into `builtins` for a while
 _MAX_DEPTH: Final = 50
 _ABSENT: Final = object()
 
@@ -37,6 +39,8 @@ _dict_of_class: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].
 _get_mro: Callable[[type], tuple[type, ...] | None] = type.__dict__["__mro__"].__get__
 _module_of: Callable[[type], Any] = type.__dict__["__module__"].__get__
 _qualname_of: Callable[[type], str] = type.__dict__["__qualname__"].__get__
+_flags_of: Callable[[type], int] = type.__dict__["__flags__"].__get__
+_IMMUTABLE_TYPE: Final = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 _dict_of_function: Callable[[types.FunctionType], dict[str, Any]] = types.FunctionType.__dict__["__dict__"].__get__
 _module_dict: Callable[[types.ModuleType], dict[str, Any]] = cast("Any", types.ModuleType).__dict__["__dict__"].__get__
 _CACHED_FUNCTION: Final = type(functools.lru_cache(lambda: None))
@@ -54,6 +58,7 @@ class Decision:
     """With CALLBACKS: where it takes callables."""
 
 
+_TAKES_NOTHING: Final = Takes()
 _DEEP: Final = Decision(Verdict.ACTIVITY, "wraps other callables too deeply to be looked through")
 
 
@@ -77,6 +82,8 @@ class Policy:
         self._user_files: dict[str, bool] = {}
         self._codes: dict[int, tuple[types.CodeType, Verdict]] = {}
         self._classes: dict[int, tuple[weakref.ref[type], Verdict]] = {}
+        named = self._force or self._no_activity or self._registered_version
+        self._c_methods = {} if named else _C_METHODS
 
     # ---- what is user code
 
@@ -96,7 +103,7 @@ class Policy:
         """Does this code object come from a file of the build?"""
         known_file = self._user_files.get(code.co_filename)
         if known_file is None:
-            if len(self._user_files) >= _CACHE_LIMIT:
+            if _len(self._user_files) >= _CACHE_LIMIT:
                 self._user_files.clear()
             known_file = self._user_files[code.co_filename] = self._is_user_file(code.co_filename)
         return known_file
@@ -107,11 +114,21 @@ class Policy:
         """What to do with a call of `f`. Functions without attributes and classes are answered from a cache."""
         if self._registered_version != _runtime.no_activity.version:
             self._forget()
-        if type(f) is types.FunctionType:
-            return self._verdict_on_function(f)
-        if issubclass(type(f), type):
-            return self._verdict_on_class(f)
-        return self._decide(f).verdict
+        t = type(f)
+        for _ in range(_MAX_DEPTH):
+            if t is types.FunctionType:
+                return self._verdict_on_function(f)
+            if _is_bound_builtin(t):
+                return self._decide_on_builtin(f).verdict
+            if issubclass(t, type):
+                return self._verdict_on_class(f)
+            if t is types.MethodType and self.goes_by_marks(f.__func__):
+                return self._verdict_on_function(f.__func__)  # what else was said of its class can only be the same
+            inner = _inner_callable(f, t)
+            if inner is _ABSENT:
+                return self._decide(f).verdict
+            f, t = inner, type(inner)
+        return _DEEP.verdict
 
     def name(self, f: Any) -> str:
         """The qualified name of a callable, as journals and patterns have it: ``requests.api.get``.
@@ -139,7 +156,8 @@ class Policy:
 
     def takes(self, f: Any) -> Takes:
         """Where a callable of verdict CALLBACKS takes callables; nowhere, for any other callable."""
-        return self._decide(f).takes or Takes()
+        decision = self._decide_on_builtin(f) if _is_bound_builtin(type(f)) else self._decide(f)
+        return decision.takes or _TAKES_NOTHING
 
     # ---- caches
 
@@ -147,11 +165,30 @@ class Policy:
         self._registered_version = _runtime.no_activity.version
         self._codes.clear()
         self._classes.clear()
+        self._c_methods = {}
 
     def is_direct_code(self, code: types.CodeType) -> bool:
         """Does every unmarked function of this code run directly, as far as has been seen?"""
         entry = self._codes.get(id(code))
         return entry is not None and entry[1] is Verdict.DIRECT
+
+    def goes_by_marks(self, f: Any) -> bool:
+        """Is it nothing but a mark on the function `f` that can make its calls external?"""
+        return type(f) is types.FunctionType and not self._force and self.is_user_code(f.__code__)
+
+    def _decide_on_builtin(self, f: Any) -> Decision:
+        """Methods of C's types are remembered by type and name, where neither can change."""
+        receiver = f.__self__
+        t = type(receiver)
+        if type(t) is not type or not _flags_of(t) & _IMMUTABLE_TYPE or issubclass(t, (type, types.ModuleType)):
+            return self._decide(f)
+        if _runtime.no_activity.has(f):
+            return self._decide(f)
+        key = t, f.__name__
+        decision = self._c_methods.get(key)
+        if decision is None:
+            decision = self._c_methods[key] = self._decide(f)
+        return decision
 
     def _verdict_on_function(self, f: types.FunctionType) -> Verdict:
         code, attributes = f.__code__, _dict_of_function(f)
@@ -164,7 +201,7 @@ class Policy:
             return entry[1]
         verdict = self._decide(f).verdict
         if not code.co_filename.startswith("<"):
-            if len(self._codes) >= _CACHE_LIMIT:
+            if _len(self._codes) >= _CACHE_LIMIT:
                 self._codes.clear()
             self._codes[id(code)] = code, verdict
         return verdict
@@ -180,11 +217,13 @@ class Policy:
         return bool(named) or ("__wrapped__" in attributes and not self.is_user_code(f.__code__))
 
     def _verdict_on_class(self, cls: type) -> Verdict:
+        if (mark := _class_mark(cls)) is not _ABSENT:
+            return _marked(mark).verdict
         entry = self._classes.get(id(cls))
         if entry is not None and entry[0]() is cls:
             return entry[1]
         verdict = self._decide(cls).verdict
-        if len(self._classes) >= _CACHE_LIMIT:
+        if _len(self._classes) >= _CACHE_LIMIT:
             self._classes.clear()
         self._classes[id(cls)] = weakref.ref(cls), verdict
         return verdict
@@ -225,26 +264,12 @@ class Policy:
         if t is types.MethodType:
             return self._method(f, depth)
         if _is_bound_builtin(t):
-            return _SEEDED if _is_random_instance(f, t) else self._known(_builtin_name(f))
+            return _SEEDED if _is_random_instance(f, t) else _known(_builtin_name(f))
         if _is_descriptor(t):
-            return self._known(f"{_class_name(f.__objclass__)}.{f.__name__}")
+            return _known(f"{_class_name(f.__objclass__)}.{f.__name__}")
         if issubclass(t, type):
             return self._class(f)
         return self._object(f, t, depth)
-
-    def _known(self, name: str) -> Decision:
-        verdict, entry = known.look_up(name)
-        if not entry:
-            return Decision(verdict, "comes from outside of the project, and is not known to be deterministic")
-        if entry.partition(".")[0] in _OURS:
-            return Decision(verdict, "is perdure's own")
-        says = {
-            Verdict.DIRECT: "is known to be deterministic",
-            Verdict.ACTIVITY: "is known to touch the world outside",
-            Verdict.MARKER: "is a local source of nondeterminism",
-            Verdict.CALLBACKS: "is deterministic, but calls functions handed to it",
-        }[verdict]
-        return Decision(verdict, f"{says} (table entry {entry!r})", known.CALLBACKS.get(entry))
 
     def _function(self, f: types.FunctionType, depth: int) -> Decision:
         if self.is_user_code(f.__code__):
@@ -256,7 +281,7 @@ class Policy:
             return Decision(Verdict.DIRECT, "was generated for a module of the project")
         if f.__name__ in _CONSTRUCTION:
             return Decision(Verdict.DIRECT, "takes part in the construction of an object of the project")
-        decision = self._known(f"{module}.{f.__qualname__}")
+        decision = _known(f"{module}.{f.__qualname__}")
         wrapped = _dict_of_function(f).get("__wrapped__", _ABSENT)
         if wrapped is not _ABSENT:
             inner = self._decide(wrapped, depth + 1)
@@ -278,14 +303,14 @@ class Policy:
             return decision
         if function.__name__ in _CONSTRUCTION or (_module_of_function(function) or "").startswith("namedtuple_"):
             return decision
-        return self._known(f"{_class_name(owner)}.{function.__name__}")
+        return _known(f"{_class_name(owner)}.{function.__name__}")
 
     def _class(self, cls: type) -> Decision:
         if self.is_user_class(cls):
             return Decision(Verdict.DIRECT, "is a class of the project")
         if issubclass(cls, BaseException):
             return Decision(Verdict.DIRECT, "is a class of exceptions")
-        return self._known(_class_name(cls))
+        return _known(_class_name(cls))
 
     def _object(self, f: Any, t: type, depth: int) -> Decision:
         """An instance of a class with ``__call__``."""
@@ -294,7 +319,7 @@ class Policy:
             return self._method(types.MethodType(call, f), depth)
         if self.is_user_class(t):
             return Decision(Verdict.DIRECT, "is an object of the project")
-        return self._known(_class_name(t))
+        return _known(_class_name(t))
 
     # ---- names
 
@@ -329,6 +354,22 @@ class Policy:
 
 
 _SEEDED: Final = Decision(Verdict.DIRECT, "works on a random generator whose beginning is recorded")
+
+
+@functools.lru_cache(maxsize=8192)
+def _known(name: str) -> Decision:
+    verdict, entry = known.look_up(name)
+    if not entry:
+        return Decision(verdict, "comes from outside of the project, and is not known to be deterministic")
+    if entry.partition(".")[0] in _OURS:
+        return Decision(verdict, "is perdure's own")
+    says = {
+        Verdict.DIRECT: "is known to be deterministic",
+        Verdict.ACTIVITY: "is known to touch the world outside",
+        Verdict.MARKER: "is a local source of nondeterminism",
+        Verdict.CALLBACKS: "is deterministic, but calls functions handed to it",
+    }[verdict]
+    return Decision(verdict, f"{says} (table entry {entry!r})", known.CALLBACKS.get(entry))
 
 
 def _marked(mark: object) -> Decision:
@@ -372,6 +413,11 @@ def _mark_of(f: Any, t: type) -> Any:
 
 def _mro_of(cls: type) -> tuple[type, ...]:
     return _get_mro(cls) or (cls,)  # none yet: its metaclass is at work on it
+
+
+def is_marked(cls: type) -> bool:
+    """Has this class, or one that it derives from, a mark of the SDK's?"""
+    return _class_mark(cls) is not _ABSENT
 
 
 def _class_mark(cls: type) -> Any:
@@ -454,8 +500,28 @@ def _is_random_instance(f: Any, t: type) -> bool:
 
 # `t in (A, B)` would ask the == of a metaclass.
 def _is_bound_builtin(t: type) -> bool:
-    return issubclass(t, types.BuiltinFunctionType) or t is types.MethodWrapperType  # its subclass: METH_METHOD
+    return (
+        t is types.BuiltinFunctionType or issubclass(t, types.BuiltinFunctionType) or t is types.MethodWrapperType
+    )  # its subclass: METH_METHOD
 
 
 def _is_descriptor(t: type) -> bool:
     return t is types.MethodDescriptorType or t is types.WrapperDescriptorType or t is types.ClassMethodDescriptorType
+
+
+# ---------------------------------------------------------------- methods of C's types
+
+_C_METHODS: Final[dict[tuple[type, str], Decision]] = {}
+"""Decisions on those of types that cannot change, by type and name: for every policy to which nobody named a thing."""
+_COMMON: Final = (str, bytes, int, float, list, tuple, dict, set, frozenset, re.Pattern, re.Match)
+
+
+def _decide_beforehand() -> None:
+    """Know the common ones by the time that a zygote forks."""
+    for t in _COMMON:
+        for name, method in _dict_of_class(t).items():
+            if type(method) is types.MethodDescriptorType:
+                _C_METHODS[t, name] = _known(f"{_class_name(t)}.{name}")
+
+
+_decide_beforehand()

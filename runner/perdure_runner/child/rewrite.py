@@ -265,13 +265,11 @@ def bind(code: CodeType, make_site: Callable[[Mark], object], filename: str | No
     `filename` replaces the file name that was compiled in (a cached build may have moved). Constants nested in tuples
     and frozensets are the user's own and are not looked at.
     """
-    consts = tuple(_bound_constant(const, make_site, filename) for const in code.co_consts)
-    return code.replace(co_consts=consts, co_filename=filename or code.co_filename)
-
-
-def _bound_constant(const: object, make_site: Callable[[Mark], object], filename: str | None) -> object:
-    if isinstance(const, CodeType):
-        return bind(const, make_site, filename)
-    if type(const) is tuple and len(const) == _SENTINEL_LENGTH and const[0] == _TAG:
-        return make_site(Mark(*const[1:]))
-    return const
+    consts = list(code.co_consts)
+    for i, const in enumerate(consts):
+        kind = type(const)
+        if kind is CodeType:
+            consts[i] = bind(const, make_site, filename)
+        elif kind is tuple and len(const) == _SENTINEL_LENGTH and const[0] == _TAG:
+            consts[i] = make_site(Mark._make(const[1:]))
+    return code.replace(co_consts=tuple(consts), co_filename=filename or code.co_filename)
