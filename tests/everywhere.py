@@ -1,4 +1,4 @@
-"""Runs the fast part of the suite on every other CPython from 3.11 on that this machine has: `make test-all`."""
+"""`make test-all`: the fast part of the suite, and transparency, on every other CPython from 3.11 on that is here."""
 
 import os
 import shutil
@@ -33,11 +33,12 @@ def main() -> int:
             subprocess.run([*uv, "venv", "-p", python, environment], check=True)
         target = ["--python", environment / "bin/python"]
         subprocess.run([*uv, "pip", "install", *target, "-e", ROOT, "--group", "dev"], check=True, cwd=ROOT)
-        tests = [environment / "bin/python", "-m", "pytest", "-n", "2", "-m", "not slow", "-p", "no:cacheprovider"]
         print(f"\n== Python {version}", flush=True)
         environ = {**os.environ, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}"}
-        if code := subprocess.run(tests, cwd=ROOT, env=environ, check=False).returncode:
-            return code
+        pytest = [environment / "bin/python", "-m", "pytest", "-n", "2", "-p", "no:cacheprovider"]
+        for part in (["-m", "not slow"], ["tests/transparency"]):
+            if code := subprocess.run([*pytest, *part], cwd=ROOT, env=environ, check=False).returncode:
+                return code
     return 0
 
 
