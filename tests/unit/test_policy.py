@@ -413,3 +413,12 @@ def test_endless_wrapping_ends():
 
 def test_the_mark_is_the_sdks():
     assert MARK in perdure.activity(lambda: 1).__dict__
+
+
+def test_what_is_decided_beforehand_is_what_would_be_decided():
+    patterned = make(no_activity=("nothing",))  # it shares no decisions
+    for o in ("", b"", 1, 1.0, [], (), {}, set(), frozenset(), re.compile("a"), re.match("a", "a")):
+        for name in dir(o):
+            f = getattr(o, name)
+            if type(f) is types.BuiltinFunctionType:
+                assert make().verdict(f) is patterned.verdict(f) is patterned._decide(f).verdict, f

@@ -98,6 +98,11 @@ def is_static(o: Any, t: type, name: str, found: Any) -> bool:
     return any(kind is passive for passive in _PASSIVE)
 
 
+def is_c_method(o: Any, m: Any, name: str) -> bool:
+    """Is `m` the C method `name`, bound to `o`?"""
+    return type(m) is types.BuiltinFunctionType and m.__self__ is o and m.__name__ == name
+
+
 # ---------------------------------------------------------------- what lasts
 
 
@@ -112,9 +117,9 @@ def class_lasts(cls: type) -> bool:
     return _is_bound(module, name, cls)
 
 
-def function_lasts(f: types.FunctionType) -> bool:
-    """A function that its module has under its name."""
-    return _is_bound(dict.get(f.__globals__, "__name__"), f.__qualname__, f)
+def function_lasts(f: types.FunctionType, wrapper: object = None) -> bool:
+    """A function (or the `wrapper` around it) that its module has under its name."""
+    return _is_bound(dict.get(f.__globals__, "__name__"), f.__qualname__, wrapper or f)
 
 
 def method_lasts(f: types.FunctionType, owner: type | None) -> bool:

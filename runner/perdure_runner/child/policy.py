@@ -126,7 +126,7 @@ class Policy:
                 return self._verdict_on_function(f.__func__)  # what else was said of its class can only be the same
             inner = _inner_callable(f, t)
             if inner is _ABSENT:
-                return self._decide(f).verdict
+                return Verdict.DIRECT if self._is_own_object(t) else self._decide(f).verdict
             f, t = inner, type(inner)
         return _DEEP.verdict
 
@@ -172,21 +172,36 @@ class Policy:
         entry = self._codes.get(id(code))
         return entry is not None and entry[1] is Verdict.DIRECT
 
+    def cached(self, f: Any) -> types.FunctionType | None:
+        """The project's own function that `f` caches, where only a mark can make its calls external."""
+        inner = _inner_callable(f, _CACHED_FUNCTION) if type(f) is _CACHED_FUNCTION else None
+        return inner if self.goes_by_marks(inner) else None
+
     def goes_by_marks(self, f: Any) -> bool:
         """Is it nothing but a mark on the function `f` that can make its calls external?"""
         return type(f) is types.FunctionType and not self._force and self.is_user_code(f.__code__)
 
+    def _is_own_object(self, t: type) -> bool:
+        """Do the project's own functions take the calls of `t`'s instances, so that no mark is asked for?"""
+        return not _is_descriptor(t) and t is not types.MethodType and self.goes_by_marks(_call_of(t))
+
     def _decide_on_builtin(self, f: Any) -> Decision:
-        """Methods of C's types are remembered by type and name, where neither can change."""
+        """C functions of modules, and methods of C's types that cannot change, are decided about once."""
         receiver = f.__self__
         t = type(receiver)
-        if type(t) is not type or not _flags_of(t) & _IMMUTABLE_TYPE or issubclass(t, (type, types.ModuleType)):
+        key: object
+        if t is types.ModuleType and type(f) is types.BuiltinFunctionType:
+            key = f
+        elif _flags_of(t) & _IMMUTABLE_TYPE and not issubclass(t, (type, types.ModuleType)):
+            key = t, f.__name__
+        else:
             return self._decide(f)
         if _runtime.no_activity.has(f):
             return self._decide(f)
-        key = t, f.__name__
         decision = self._c_methods.get(key)
         if decision is None:
+            if _len(self._c_methods) >= _CACHE_LIMIT:
+                self._c_methods = {}
             decision = self._c_methods[key] = self._decide(f)
         return decision
 
@@ -314,7 +329,7 @@ class Policy:
 
     def _object(self, f: Any, t: type, depth: int) -> Decision:
         """An instance of a class with ``__call__``."""
-        call = next((_dict_of_class(c)["__call__"] for c in _mro_of(t) if "__call__" in _dict_of_class(c)), None)
+        call = _call_of(t)
         if type(call) is types.FunctionType:
             return self._method(types.MethodType(call, f), depth)
         if self.is_user_class(t):
@@ -449,6 +464,10 @@ def _module_name(cls: type) -> str | None:
     return module if type(module) is str else None
 
 
+def _call_of(t: type) -> Any:
+    return next((_dict_of_class(c)["__call__"] for c in _mro_of(t) if "__call__" in _dict_of_class(c)), None)
+
+
 def _class_name(cls: type) -> str:
     return f"{_module_name(cls) or '?'}.{_qualname_of(cls)}"
 
@@ -511,8 +530,8 @@ def _is_descriptor(t: type) -> bool:
 
 # ---------------------------------------------------------------- methods of C's types
 
-_C_METHODS: Final[dict[tuple[type, str], Decision]] = {}
-"""Decisions on those of types that cannot change, by type and name: for every policy to which nobody named a thing."""
+_C_METHODS: Final[dict[object, Decision]] = {}
+"""Decisions, by type and name (and on C functions of modules): for all policies to which nobody has named a thing."""
 _COMMON: Final = (str, bytes, int, float, list, tuple, dict, set, frozenset, re.Pattern, re.Match)
 
 

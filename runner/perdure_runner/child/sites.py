@@ -84,18 +84,20 @@ class _ClassMarks:
 
     def __bool__(self) -> bool:
         cls = self._class()
-        return cls is None or is_marked(cls)
+        return cls is None or (hasattr(cls, MARK) if type(cls) is type else is_marked(cls))
 
 
 class _Entry:
     """A judgement: calls of this function, or of unmarked functions of this code, are internal."""
 
-    __slots__ = ("attributes", "code", "function", "keeper", "registrations", "takes")
+    __slots__ = ("attributes", "code", "function", "keeper", "of_c", "registrations", "takes")
 
     def __init__(self, function: object, attributes: object, code: types.CodeType | None) -> None:
         self.function = function
         self.attributes = attributes
         self.code = code
+        self.of_c = False
+        """The owner's instances have the method from a type of C's."""
         self.takes: Takes | None = None
         """Of a type of C's whose method takes callables: where."""
         self.registrations = 0
@@ -112,7 +114,7 @@ class _Entry:
 
 _NOTHING: Final = object()
 _PLAIN: Final = _Entry(_NOTHING, (), None)
-"""The entry of a type of C's whose method is internal."""
+"""The entry of a type of C's whose method, or whose instances' method, is internal."""
 _EMPTY: Final[dict[int, _Entry]] = {}
 
 
@@ -170,6 +172,9 @@ class Site:
             return _Entry(f if fetching.class_lasts(f) else _NOTHING, marks, None)
         if t is types.BuiltinFunctionType and issubclass(type(f.__self__), types.ModuleType):
             return _Entry(f, (), None)  # a module's C function: neither a closure nor an instance
+        inner = self.policy.cached(f)
+        if inner is not None and fetching.function_lasts(inner, f):
+            return _Entry(f, _Marks(inner.__dict__), None)
         return None
 
     def _judged_function(self, f: types.FunctionType, *, lasts: bool) -> _Entry | None:
@@ -185,26 +190,32 @@ class Site:
         """Remember `entry` under `key`, which is made of the id of `thing`, for as long as that lives."""
         if _len(self._table) >= _TABLE_LIMIT or self._table is _EMPTY:
             self._table = {}
-        entry.keeper = thing if lasts else weakref.ref(thing, functools.partial(self._table.pop, key))
+        if entry is not _PLAIN:  # what is plain does not go
+            entry.keeper = thing if lasts else weakref.ref(thing, functools.partial(self._table.pop, key))
         self._table[key] = entry
 
 
 class CallSite(Site):
     """The site of ``f(a)`` and of a decorator."""
 
-    __slots__ = ("_code",)
+    __slots__ = ("_class", "_code")
 
     def __init__(self, mark: Mark, place: str | SiteInfo, sites: "Sites") -> None:
         super().__init__(mark, place, sites)
         self._code: types.CodeType | None = None
         """Of functions that do not last."""
+        self._class: object = _NOTHING
+        """The first class: one that lasts, and whose metaclass is `type`."""
 
     def call(self, f: Any) -> Any:
         """What to call for `f`."""
         if f is self._function:
             if not self._attributes:
                 return f
-        elif type(f) is _Function and f.__code__ is self._code and not f.__dict__:
+        elif type(f) is _Function:
+            if f.__code__ is self._code and not f.__dict__:
+                return f
+        elif f is self._class and not hasattr(f, MARK):
             return f
         return self._decide(f)
 
@@ -217,10 +228,11 @@ class CallSite(Site):
         verdict = self.policy.verdict(f)
         if verdict is not Verdict.DIRECT:
             return self._choose(f, verdict)
-        entry = self._judged(f, lasts=fetching.function_lasts)
-        if entry is None:
+        if type(f) is _Method or (entry := self._judged(f, lasts=fetching.function_lasts)) is None:
             return f
-        if self._function is _NOTHING and entry.function is not _NOTHING:
+        if type(f) is type and self._class is _NOTHING and entry.function is not _NOTHING:
+            self._class = f
+        elif self._function is _NOTHING and entry.function is not _NOTHING:
             self._attributes = entry.attributes
             self._function = f
         elif self._code is None and of_function:
@@ -279,7 +291,7 @@ class MethodSite(Site):
         if entry is not None:
             if entry.takes is not None and entry.registrations == _runtime.no_activity.version:
                 return fetching.shim(self._name, functools.partial(callbacks.call, m, entry.takes, self))
-            if entry is _PLAIN or entry.covers(f):
+            if entry is _PLAIN or entry.covers(f) or (entry.of_c and fetching.is_c_method(o, m, self._name)):
                 return o
         verdict = self.policy.verdict(m)
         if verdict is not Verdict.DIRECT:
@@ -291,6 +303,12 @@ class MethodSite(Site):
             return fetching.shim(self._name, m)
         if fetching.is_plain(t):
             self._learn_plain(t)
+        elif t is type and fetching.is_immutable(o):
+            self._note(key, o, _PLAIN, lasts=True)
+        elif of_instance and type(found) is types.MethodDescriptorType and fetching.is_c_method(o, m, self._name):
+            entry = _Entry(_NOTHING, (), None)
+            entry.of_c = True
+            self._note(key, t, entry, lasts=fetching.class_lasts(t))
         elif entry := self._judged(f, lasts=lambda f: fetching.method_lasts(f, where) or fetching.function_lasts(f)):
             self._learn(key, t if of_instance else o, entry, of_instance=of_instance)
         return o

@@ -1,0 +1,595 @@
+"""Attacks on what sites remember: whatever a program changes after a site is warm, its calls are routed rightly.
+
+Each attack is a module of a build. `warm` makes every site of it learn, then the attack changes something, and `calls`
+tells which calls were routed. `acme` is a library that nobody knows; its functions are external.
+"""
+
+import gc
+import importlib
+import sys
+import textwrap
+import types
+import weakref
+
+import perdure
+import pytest
+from perdure import _runtime
+from perdure_runner.child.hook import install
+
+ACME = """
+def fetch(*args): return "fetched"
+def plain(f): return f
+class Client:
+    def m(self, *args): return "client"
+    def other(self): return "other"
+class Encoder:
+    def encode(self): return "encoded"
+"""
+WARM = 5
+
+
+class Notes:
+    """A router that runs everything, and names what was routed."""
+
+    def __init__(self):
+        self.names = []
+
+    def direct(self):
+        return False
+
+    def route(self, f, verdict, site):
+        def routed(*args, **kwargs):
+            self.names.append(site.name or getattr(f, "__name__", "?"))
+            return f(*args, **kwargs)
+
+        return routed
+
+
+@pytest.fixture
+def notes():
+    return Notes()
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch, notes):
+    """Returns a function that loads a module of this text through the hook, as an import would."""
+    monkeypatch.setattr(_runtime, "no_activity", _runtime.NoActivities())
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    root, library = tmp_path / "build", tmp_path / "library"
+    root.mkdir()
+    library.mkdir()
+    (library / "acme.py").write_text(ACME)
+    monkeypatch.syspath_prepend(str(library))
+    monkeypatch.syspath_prepend(str(root))
+    loaded = ["acme"]
+    hooks = []
+
+    def load(text, name="attacked"):
+        (root / f"{name}.py").write_text(textwrap.dedent(text))
+        if not hooks:
+            hooks.append(install(str(root), None, notes))
+        importlib.invalidate_caches()
+        loaded.append(name)
+        return importlib.import_module(name)
+
+    yield load
+    for hook in hooks:
+        hook.uninstall()
+    for name in loaded:
+        sys.modules.pop(name, None)
+
+
+MODULE = """
+import acme, helper
+log = []
+def own(*args): return "own"
+def call(f): return f()
+def call_own(): return own()
+def method(o): return o.m()
+def helped(): return helper.own()
+def made(): return Own()
+class Own:
+    def m(self, *args): return "m"
+    @classmethod
+    def c(cls): return "c"
+    @staticmethod
+    def s(): return "s"
+    def __call__(self): return "called"
+class Sub(Own): pass
+class Below(Own):
+    def m(self): return super().m()
+class Meta(type): pass
+class OfMeta(metaclass=Meta):
+    def m(self): return "m"
+def classm(): return Own.c()
+def static(): return Own.s()
+def through(o): return o.s()
+"""
+
+
+@pytest.fixture
+def warm(load):
+    """The module above, each site of which has learnt what it can."""
+    helper = load("def own(): return 'own'\nclass Klass: pass\n", "helper")
+    user = load(MODULE)
+    user.helper = helper
+    for _ in range(WARM):
+        for f in (user.own, user.Own, user.Own()):
+            user.call(f)
+        for o in (user.Own(), user.Sub(), user.Below(), user.OfMeta()):
+            user.method(o)
+        user.call_own(), user.helped(), user.made(), user.classm(), user.static(), user.through(user.Own())
+    return user
+
+
+def test_nothing_of_the_programs_own_is_routed(warm, notes):
+    assert notes.names == []
+    assert [warm.method(o) for o in (warm.Own(), warm.Sub(), warm.Below())] == ["m"] * 3
+    assert [warm.call_own(), warm.helped(), warm.classm(), warm.static()] == ["own", "own", "c", "s"]
+
+
+def external(user):
+    return user.acme.fetch
+
+
+def set_class_attribute(user):
+    user.Own.m = external(user)
+    user.method(user.Own())
+
+
+def set_class_attribute_of_base(user):
+    user.Own.m = external(user)
+    user.method(user.Sub())
+
+
+def set_class_attribute_under_super(user):
+    user.Own.m = external(user)
+    user.method(user.Below())
+
+
+def set_class_attribute_in_between(user):
+    user.Sub.m = external(user)
+    user.method(user.Own())
+    user.method(user.Sub())
+
+
+def set_static_method(user):
+    user.Own.s = staticmethod(external(user))
+    user.through(user.Own())
+
+
+def set_static_method_called_on_the_class(user):
+    user.Own.s = staticmethod(external(user))
+    user.static()
+
+
+def set_class_method(user):
+    user.Own.c = classmethod(external(user))
+    user.classm()
+
+
+def shadow_by_instance(user):
+    o = user.Own()
+    user.method(o)
+    o.m = external(user)
+    user.method(o)
+
+
+def shadow_static_by_instance(user):
+    o = user.Own()
+    o.s = external(user)
+    user.through(o)
+
+
+def shadow_by_bound_method(user):
+    o = user.Own()
+    o.m = user.acme.Client().m
+    user.method(o)
+
+
+def rebind_function(user):
+    user.own = external(user)
+    user.call_own()
+
+
+def rebind_function_of_module(user):
+    user.helper.own = external(user)
+    user.helped()
+
+
+def rebind_class(user):
+    user.Own = user.acme.Client
+    user.made()
+
+
+def replace_module(user):
+    user.helper = types.SimpleNamespace(own=external(user))
+    user.helped()
+
+
+def change_class_of_instance(user):
+    o = user.Own()
+    user.method(o)
+    o.__class__ = type("Other", (user.Own,), {"m": external(user)})
+    user.method(o)
+
+
+def change_bases(user):
+    base = type("Base", (), {"m": external(user), "__module__": user.__name__})
+    user.Sub.__bases__ = (base, user.Own)
+    user.method(user.Sub())
+
+
+def change_bases_under_super(user):
+    base = type("Base", (user.Own,), {"m": external(user)})
+    user.Below.__bases__ = (base,)
+    user.method(user.Below())
+
+
+def set_property(user):
+    user.Own.m = property(lambda self: external(user))
+    user.method(user.Own())
+
+
+def set_slot(user):
+    user.Own.m = property(lambda self: self.__dict__["x"])
+    o = user.Own()
+    o.x = external(user)
+    user.method(o)
+
+
+def delete_and_answer_by_getattr(user):
+    del user.Own.m
+    user.Own.__getattr__ = lambda self, name: external(user)
+    user.method(user.Own())
+
+
+def set_getattribute(user):
+    user.Own.__getattribute__ = lambda self, name: external(user)
+    user.method(user.Own())
+
+
+def set_metaclass_attribute(user):
+    user.Meta.m = property(lambda cls: external(user))
+    user.method(user.OfMeta)
+
+
+def metaclass_attribute_hides_nothing_of_instances(user):
+    user.OfMeta.m = external(user)
+    user.Meta.m = property(lambda cls: user.own)
+    user.method(user.OfMeta())
+
+
+def mark_function(user):
+    perdure.activity(user.own)
+    user.call_own()
+
+
+def mark_method(user):
+    perdure.activity(user.Own.m)
+    user.method(user.Own())
+
+
+def mark_method_under_super(user):
+    perdure.activity(user.Own.m)
+    user.method(user.Below())
+
+
+def mark_static_method(user):
+    perdure.activity(user.Own.s)
+    user.static()
+
+
+def mark_function_of_module(user):
+    perdure.activity(user.helper.own)
+    user.helped()
+
+
+def mark_class(user):
+    perdure.activity(user.Own)
+    user.made()
+
+
+def mark_base_class(user):
+    user.Own = user.Sub
+    user.made()
+    perdure.activity(user.Sub.__base__)
+    user.made()
+
+
+ATTACKS = [
+    (set_class_attribute, ["m"]),
+    (set_class_attribute_of_base, ["m"]),
+    (set_class_attribute_under_super, ["m"]),
+    (set_class_attribute_in_between, ["m"]),
+    (set_static_method, ["s"]),
+    (set_static_method_called_on_the_class, ["s"]),
+    (set_class_method, ["c"]),
+    (shadow_by_instance, ["m"]),
+    (shadow_static_by_instance, ["s"]),
+    (shadow_by_bound_method, ["m"]),
+    (rebind_function, ["fetch"]),
+    (rebind_function_of_module, ["own"]),
+    (rebind_class, ["Client"]),
+    (replace_module, ["own"]),
+    (change_class_of_instance, ["m"]),
+    (change_bases, ["m"]),
+    (change_bases_under_super, ["m"]),
+    (set_property, ["m"]),
+    (set_slot, ["m"]),
+    (delete_and_answer_by_getattr, ["m"]),
+    (set_getattribute, ["m"]),
+    (set_metaclass_attribute, ["m"]),
+    (metaclass_attribute_hides_nothing_of_instances, ["m"]),
+    (mark_function, ["own"]),
+    (mark_method, ["m"]),
+    (mark_method_under_super, ["m"]),
+    (mark_static_method, ["s"]),
+    (mark_function_of_module, ["own"]),
+    (mark_class, ["Own"]),
+    (mark_base_class, ["Sub"]),
+]
+
+
+@pytest.mark.parametrize(("attack", "routed"), ATTACKS, ids=[attack.__name__ for attack, _ in ATTACKS])
+def test_what_changes_behind_a_warm_site_is_seen(warm, notes, attack, routed):
+    attack(warm)
+    assert notes.names == routed
+
+
+# ---------------------------------------------------------------- many owners
+
+
+def test_a_site_of_many_classes_judges_each(load, notes):
+    user = load(
+        """
+        import acme
+        def method(o): return o.m()
+        def made(n): return [type(f"Own{i}", (), {"m": lambda self, i=i: i}) for i in range(n)]
+        """
+    )
+    classes = user.made(30)
+    for _ in range(2):
+        for i, cls in enumerate(classes):
+            assert user.method(cls()) == i
+            assert user.method(user.acme.Client()) == "client"
+    assert notes.names == ["m"] * 60
+
+
+def test_a_site_of_many_callees_judges_each(load, notes):
+    user = load("import acme\ndef call(f): return f()\n" + "\n".join(f"def f{i}(): return {i}" for i in range(30)))
+    for _ in range(3):
+        for i in range(30):
+            assert user.call(getattr(user, f"f{i}")) == i
+        user.call(user.acme.fetch)
+    assert notes.names == ["fetch"] * 3
+
+
+def test_an_address_that_is_used_again_fools_no_site(load, notes):
+    user = load(
+        """
+        import acme
+        def call(f): return f()
+        def method(o): return o.m()
+        def own(self=None): return "own"
+        def made(external, kind):
+            m = (lambda self: acme.fetch) if kind else own
+            return type("C", (), {"m": acme.fetch if external else m, "__module__": "acme" if external else __name__})
+        def closure(): return lambda: None
+        """
+    )
+    addresses = set()
+    for i in range(20_000):
+        external = i % 3 == 0
+        cls = user.made(external, i % 2)
+        addresses.add(id(cls))
+        routed = len(notes.names)
+        user.method(cls())
+        user.call(cls)
+        user.call(user.closure())
+        assert len(notes.names) - routed == 2 * external
+        del cls
+    assert len(addresses) < 10_000  # they were used again
+
+
+def test_a_class_with_its_own_getattribute_is_asked_once_wherever_it_is(load):
+    user = load(
+        """
+        log = []
+        def method(o): return o.m()
+        def make(watched):
+            class Own:
+                def m(self): return "m"
+                if watched:
+                    def __getattribute__(self, name): log.append(name); return super().__getattribute__(name)
+            return Own
+        class Watched:
+            def m(self): return "m"
+        class Asked(Watched):
+            def __getattribute__(self, name): log.append(name); return super().__getattribute__(name)
+        """
+    )
+    for _ in range(500):
+        user.method(user.make(False)())
+        user.method(user.make(True)())
+    assert user.log == ["m"] * 500
+    user.method(user.Watched())
+    user.method(user.Asked())
+    assert user.log == ["m"] * 501
+
+
+def test_sites_keep_no_local_thing_alive(load):
+    user = load(
+        """
+        def call(f): return f()
+        def method(o): return o.m()
+        def made():
+            cell = Thing()
+            def closure(): return cell
+            class Local:
+                def m(self): return cell
+                @staticmethod
+                def s(): return cell
+            class Derived(Local):
+                def m(self): return super().m()
+            return cell, closure, Local, Derived
+        class Thing: pass
+        def use():
+            cell, closure, local, derived = made()
+            call(closure), call(local), call(derived)
+            method(local()), method(derived())
+            local.s(), derived.s()
+            return cell, closure, local, derived
+        """
+    )
+    for _ in range(3):
+        user.call(user.Thing)
+        dead = [weakref.ref(thing) for thing in user.use()]
+        gc.collect()
+        assert [ref() for ref in dead] == [None] * 4
+
+
+def test_a_patched_method_is_not_kept_by_the_site(load):
+    user = load("def method(o): return o.m()\nclass Own:\n  def m(self): return 1\n")
+
+    def patch():
+        def replacement(self):
+            return 2
+
+        user.Own.m = replacement
+        assert user.method(user.Own()) == 2
+        return weakref.ref(replacement)
+
+    original = user.Own.m
+    user.method(user.Own())
+    ref = patch()
+    user.Own.m = original
+    gc.collect()
+    assert ref() is None
+
+
+# ---------------------------------------------------------------- what is remembered of special callables
+
+
+SPECIAL = """
+import functools, re, acme
+def wrap(f):
+    @functools.wraps(f)
+    def wrapper(*args): return f(*args)
+    return wrapper
+@wrap
+def wrapped(): return "wrapped"
+@functools.cache
+def cached(): return "cached"
+class Callable:
+    def __call__(self): return "called"
+class Own:
+    def m(self): return "m"
+class Bag(dict): pass
+pattern = re.compile("a")
+def call_wrapped(): return wrapped()
+def call_cached(): return cached()
+def call(f): return f()
+def get(o): return o.get("key", 0)
+def sub(new): return pattern.sub(new, "a")
+def own_new(match): return "c"
+def encode(o): return o.encode()
+"""
+
+
+def test_functions_with_attributes_are_seen_when_they_are_marked(load, notes):
+    user = load(SPECIAL)
+    for _ in range(WARM):
+        assert (user.call_wrapped(), user.call_cached()) == ("wrapped", "cached")
+    user.wrapped.calls = 1
+    user.call_wrapped()
+    assert notes.names == []
+    perdure.activity(user.wrapped)
+    perdure.activity(user.cached.__wrapped__)
+    assert (user.call_wrapped(), user.call_cached()) == ("wrapped", "cached")
+    assert notes.names == ["wrapped", "cached"]
+
+
+def test_bound_methods_and_objects_that_are_called(load, notes):
+    user = load(SPECIAL)
+    o = user.Own()
+    for _ in range(WARM):
+        assert (user.call(o.m), user.call(user.Callable())) == ("m", "called")
+    assert notes.names == []
+    perdure.activity(user.Own.m)
+    assert user.call(o.m) == "m"
+    user.Callable.__call__ = user.acme.fetch
+    user.call(user.Callable())
+    assert notes.names == ["m", "?"]
+
+
+def test_a_c_method_of_a_derived_class_may_be_overridden_later(load, notes):
+    user = load(SPECIAL)
+    bag = user.Bag()
+    for _ in range(WARM):
+        assert (user.get(bag), user.get({})) == (0, 0)
+    assert notes.names == []
+    bag.get = user.acme.fetch
+    assert user.get(bag) == "fetched"
+    del bag.get
+    user.Bag.get = user.acme.fetch
+    assert user.get(bag) == "fetched"
+    assert notes.names == ["get"] * 2
+
+
+def test_callables_for_c_methods_are_looked_at_each_time(load, notes):
+    user = load(SPECIAL)
+    for _ in range(WARM):
+        assert (user.sub("b"), user.sub(user.own_new)) == ("b", "c")
+    assert notes.names == []
+    assert user.sub(user.acme.fetch) == "fetched"
+    assert notes.names == ["sub"]
+    perdure.register_no_activity("re.*")
+    assert user.sub(user.acme.fetch) == "fetched"
+    assert notes.names == ["sub"]
+
+
+@pytest.mark.parametrize("thing", ["fetch", "Client", "acme.*", "acme"])
+def test_registrations_at_run_time_are_heard(load, notes, thing):
+    user = load("import acme\ndef call(f): return f()\ndef fetch(): return acme.fetch()\ndef m(o): return o.m()\n")
+
+    def calls():
+        notes.names.clear()
+        user.call(user.acme.fetch), user.fetch(), user.call(user.acme.Client), user.m(user.acme.Client())
+        return notes.names
+
+    for _ in range(WARM):
+        assert calls() == ["fetch", "fetch", "Client", "m"]
+    registered = {"acme.*": "acme.*", "acme": user.acme}
+    perdure.register_no_activity(registered.get(thing) or getattr(user.acme, thing))
+    left = {"fetch": ["Client", "m"], "Client": ["fetch", "fetch"]}
+    for _ in range(WARM):
+        assert calls() == left.get(thing, [])
+
+
+def test_a_library_method_is_judged_by_the_class_that_it_is_called_on(load, notes):
+    user = load(SPECIAL)
+    import json
+
+    user.acme.Derived = type("Derived", (user.acme.Encoder,), {"__module__": "acme"})
+    derived = type("Json", (json.JSONEncoder,), {"__module__": "acme", "encode": lambda self: user.own})
+    for _ in range(WARM):
+        user.encode(user.acme.Encoder())
+        user.encode("text")
+    assert notes.names == ["encode"] * WARM
+    derived.encode = json.JSONEncoder.encode
+    with pytest.raises(TypeError):
+        user.encode(json.JSONEncoder())  # known to be pure
+    del derived.encode
+    with pytest.raises(TypeError):
+        user.encode(derived())  # but not in an unknown library
+    assert notes.names == ["encode"] * (WARM + 1)
+
+
+def test_replaced_builtins_disturb_no_site(load, monkeypatch):
+    user = load("def method(o): return o.m()\ndef made(): return type('Own', (), {'m': lambda self: 1})\n")
+    user.method(user.made()())
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.len", lambda _: 1 / 0)
+        for _ in range(20):
+            assert user.method(user.made()()) == 1
