@@ -379,7 +379,7 @@ def test_an_address_that_is_used_again_fools_no_site(load, notes):
         """
     )
     addresses = set()
-    for i in range(20_000):
+    for i in range(8_000):
         external = i % 3 == 0
         cls = user.made(external, i % 2)
         addresses.add(id(cls))
@@ -389,7 +389,7 @@ def test_an_address_that_is_used_again_fools_no_site(load, notes):
         user.call(user.closure())
         assert len(notes.names) - routed == 2 * external
         del cls
-    assert len(addresses) < 10_000  # they were used again
+    assert len(addresses) < 4_000  # they were used again
 
 
 def test_a_class_with_its_own_getattribute_is_asked_once_wherever_it_is(load):
@@ -409,13 +409,18 @@ def test_a_class_with_its_own_getattribute_is_asked_once_wherever_it_is(load):
             def __getattribute__(self, name): log.append(name); return super().__getattribute__(name)
         """
     )
-    for _ in range(500):
-        user.method(user.make(False)())
-        user.method(user.make(True)())
-    assert user.log == ["m"] * 500
+    addresses = [[], []]
+    for i in range(400):
+        cls = user.make(i % 2)
+        addresses[i % 2].append(id(cls))
+        user.method(cls())
+        del cls
+        gc.collect(0)  # a class is in cycles
+    assert not set(addresses[0]).isdisjoint(addresses[1])
+    assert user.log == ["m"] * 200
     user.method(user.Watched())
     user.method(user.Asked())
-    assert user.log == ["m"] * 501
+    assert user.log == ["m"] * 201
 
 
 def test_sites_keep_no_local_thing_alive(load):
@@ -432,21 +437,24 @@ def test_sites_keep_no_local_thing_alive(load):
                 def s(): return cell
             class Derived(Local):
                 def m(self): return super().m()
-            return cell, closure, Local, Derived
+            class Borrowing:
+                m = lent
+            return cell, closure, Local, Derived, Borrowing
+        def lent(self): return None
         class Thing: pass
         def use():
-            cell, closure, local, derived = made()
+            cell, closure, local, derived, borrowing = made()
             call(closure), call(local), call(derived)
-            method(local()), method(derived())
+            method(local()), method(derived()), borrowing().m(), method(borrowing())
             local.s(), derived.s()
-            return cell, closure, local, derived
+            return cell, closure, local, derived, borrowing
         """
     )
     for _ in range(3):
         user.call(user.Thing)
         dead = [weakref.ref(thing) for thing in user.use()]
         gc.collect()
-        assert [ref() for ref in dead] == [None] * 4
+        assert [ref() for ref in dead] == [None] * 5
 
 
 def test_a_patched_method_is_not_kept_by_the_site(load):
