@@ -465,7 +465,10 @@ def _module_name(cls: type) -> str | None:
 
 
 def _call_of(t: type) -> Any:
-    return next((_dict_of_class(c)["__call__"] for c in _mro_of(t) if "__call__" in _dict_of_class(c)), None)
+    for c in _mro_of(t):
+        if (call := _dict_of_class(c).get("__call__", _ABSENT)) is not _ABSENT:
+            return call
+    return None
 
 
 def _class_name(cls: type) -> str:

@@ -165,13 +165,15 @@ class Site:
     def _judged(self, f: Any, *, lasts: Callable[[types.FunctionType], bool]) -> _Entry | None:
         """What may be remembered about `f`, whose verdict is DIRECT; None: nothing."""
         t = type(f)
+        if t is _Method:
+            return None
         if t is _Function:
             return self._judged_function(f, lasts=lasts(f))
         if issubclass(t, type):
             marks = () if fetching.is_immutable(f) else _ClassMarks(f)
             return _Entry(f if fetching.class_lasts(f) else _NOTHING, marks, None)
-        if t is types.BuiltinFunctionType and issubclass(type(f.__self__), types.ModuleType):
-            return _Entry(f, (), None)  # a module's C function: neither a closure nor an instance
+        if t is types.BuiltinFunctionType:  # a module's is neither a closure nor an instance
+            return _Entry(f, (), None) if type(f.__self__) is types.ModuleType else None
         inner = self.policy.cached(f)
         if inner is not None and fetching.function_lasts(inner, f):
             return _Entry(f, _Marks(inner.__dict__), None)
@@ -228,7 +230,8 @@ class CallSite(Site):
         verdict = self.policy.verdict(f)
         if verdict is not Verdict.DIRECT:
             return self._choose(f, verdict)
-        if type(f) is _Method or (entry := self._judged(f, lasts=fetching.function_lasts)) is None:
+        entry = self._judged(f, lasts=fetching.function_lasts)
+        if entry is None:
             return f
         if type(f) is type and self._class is _NOTHING and entry.function is not _NOTHING:
             self._class = f
@@ -250,7 +253,7 @@ class MethodSite(Site):
     That is `o` itself if the call is internal and to fetch the method again can run no user code.
     """
 
-    __slots__ = ("_name", "_owner", "_plain", "_receiver")
+    __slots__ = ("_name", "_owner", "_plain", "_receiver", "_second")
 
     def __init__(self, mark: Mark, place: str | SiteInfo, sites: "Sites") -> None:
         super().__init__(mark, place, sites)
@@ -260,6 +263,8 @@ class MethodSite(Site):
         """A type of C's whose method of this name is internal."""
         self._owner: object = _NOTHING
         """The class of the instances for which `_function` was judged."""
+        self._second: object = _NOTHING
+        """Another class that has the same one: mostly a sister."""
         self._receiver: object = _NOTHING
         """Or the module or class itself."""
 
@@ -273,7 +278,11 @@ class MethodSite(Site):
         except BaseException as error:  # noqa: BLE001 - raised again, natively, where the interpreter fetches it
             return fetching.raising(self._name, error)
         f = m.__func__ if type(m) is _Method else m
-        if f is self._function and (t is self._owner or o is self._receiver) and not self._attributes:
+        if (
+            f is self._function
+            and (t is self._owner or t is self._second or o is self._receiver)
+            and not self._attributes
+        ):
             return o
         if (entry := self._table.get(id(t))) is not None:
             if f is entry.function:
@@ -327,6 +336,9 @@ class MethodSite(Site):
 
     def _learn(self, key: int, owner: Any, entry: _Entry, *, of_instance: bool) -> None:
         lasts = fetching.module_lasts(owner) if type(owner) is types.ModuleType else fetching.class_lasts(owner)
+        if lasts and of_instance and entry.function is self._function and self._second is _NOTHING:
+            self._second = owner
+            return
         if not lasts or entry.function is _NOTHING or self._function is not _NOTHING:
             self._note(key, owner, entry, lasts=lasts)
             return
