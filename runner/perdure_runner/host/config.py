@@ -29,12 +29,13 @@ class HostLimits:
 
 @dataclass(frozen=True, slots=True)
 class HostPatience:
-    """How long a host waits for a runner before it uses force. Seconds."""
+    """How long a host waits for a runner before it uses force, or before it passes on what is not urgent. Seconds."""
 
     suspend_s: float = 2.0  # for `suspended`, after the request
     exit_s: float = 2.0  # for the exit, after the end of its frames (and the other way round)
     start_s: float = 30.0  # for a zygote to be ready
     compile_s: float = 120.0  # for the code cache of a build
+    linger_s: float = 0.005  # for records that nobody waits for: most travel with the next that somebody does
 
 
 @dataclass(frozen=True, slots=True)

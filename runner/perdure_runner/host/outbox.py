@@ -13,6 +13,9 @@ from perdure_runner.host.config import HostLimits
 from perdure_runner.host.fields import ProtocolError
 from perdure_runner.host.output import Budget, Numbering
 
+LINGERING_BYTES = 16 << 10
+"""How much may wait for company; it is not counted as unacknowledged yet."""
+
 
 class Outbox:
     """Collects what one read of the socket brings and sends it as one `Records`.
@@ -70,6 +73,11 @@ class Outbox:
         self._take(header)
         self.flush()
         return self._numbers.next()
+
+    @property
+    def urgent(self) -> bool:
+        """Somebody waits for the commit of what was collected, or it is much."""
+        return self._records.sync or self._uncounted > LINGERING_BYTES
 
     def received(self, size: int) -> None:
         """Count bytes that were read; they weigh on the runner once the records in them are whole and sent."""

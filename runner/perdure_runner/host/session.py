@@ -60,6 +60,7 @@ class Session:
         self._status: int | None = None
         self._told_pid = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
 
     # What the host does with it.
 
@@ -186,8 +187,15 @@ class Session:
         except (FrameError, ProtocolError) as error:
             self._deaf = True
             self.fail(f"a bad frame from the runner: {error}", "P0701", fatal=True)
-        self._outbox.flush()
+        if self._outbox.urgent or not self._owner.patience.linger_s:
+            self._outbox.flush()
+        elif self._lingering is None:
+            self._lingering = self._loop.call_later(self._owner.patience.linger_s, self._linger_over)
         self._pace()
+
+    def _linger_over(self) -> None:
+        self._lingering = None
+        self._outbox.flush()
 
     def _frame(self, header: Header, payload: bytes) -> None:
         kind: Any = header.get("t")
@@ -264,7 +272,10 @@ class Session:
             self._connection.close()
         if self._said is not None:
             self._said.close()
+        if self._lingering is not None:
+            self._lingering.cancel()
         if not self._silent:
+            self._outbox.flush()
             self._say_last_word()
         self._owner.ended(self)
 

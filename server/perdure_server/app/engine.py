@@ -92,11 +92,19 @@ def _embedded_settings(settings: Settings | None, faults: Faults | None) -> Sett
 async def _host_beside(coordinator: Coordinator, state_dir: Path, capacity: int) -> AsyncIterator[None]:
     """A host in this process, joined to the coordinator."""
     # Only an engine with a host pays for the host's import; readers and the server do without.
-    from perdure_runner.host.config import HostConfig
+    from perdure_runner.host.config import HostConfig, HostPatience
 
     from perdure_server.app.link import InProcessLink
 
-    config = HostConfig(state_dir=state_dir, capacity=capacity, host_id="embedded", warm_seeds=(coordinator.hash_seed,))
+    # Faults strike after single entries: none of them may travel with another.
+    patience = HostPatience(linger_s=0) if coordinator.settings.faults else HostPatience()
+    config = HostConfig(
+        state_dir=state_dir,
+        capacity=capacity,
+        host_id="embedded",
+        warm_seeds=(coordinator.hash_seed,),
+        patience=patience,
+    )
     link = InProcessLink(coordinator, config)
     try:
         await link.start()
