@@ -18,7 +18,8 @@ class Case:
     """One program's expectations: the keys of its `CASE` literal. What is None is taken from the plain run.
 
     result: what the handler returns, as JSON carries it. `alternative`: what it may also return after a crash.
-    prints, errors: lines on stdout; on stderr and from logging.
+    prints, errors: lines on stdout; on stderr and from logging. `alternative_prints`: what stdout may also be after a
+    crash: what the attempt in flight wrote may be lost with it although its request reached the world.
     error: "Type: message" of the exception that ends the program; `lines`: names of its frames in user code.
     calls: one "kind function" a call, in order; the function's module may be left out.
     effects: requests to the counting server. `keys`: different idempotency keys it must see.
@@ -34,6 +35,7 @@ class Case:
     result: Any = None
     alternative: Any = None
     prints: list[str] | None = None
+    alternative_prints: list[str] | None = None
     errors: list[str] | None = None
     error: str | None = None
     code: str | None = None

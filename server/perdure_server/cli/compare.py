@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from perdure_proto.v1 import journal_pb2 as journal
 
@@ -79,7 +80,9 @@ def differences(expected: Run, found: Run, *, same_journal: bool) -> list[Differ
     changed, horizon = _calls(expected, found, same_journal)
     if changed is not None:
         return [changed]
-    if (line := _output(expected, found, horizon)) is not None:
+    if (
+        line := _output(*(_lines(run, horizon, replayed=same_journal) for run in (expected, found)), expected)
+    ) is not None:
         return [line]
     ends = [f"{run.state} {run.text(run.outcome)}" for run in (expected, found)]
     if horizon is None and ends[0] != ends[1]:
@@ -129,24 +132,28 @@ def _same_outcome(a: Call, b: Call, expected: Run, found: Run) -> bool:
     if a.outcome is None or b.outcome is None:
         return a.outcome is b.outcome and a.state == b.state
     same = (a.outcome.data, a.outcome.blob, a.is_error) == (b.outcome.data, b.outcome.blob, b.is_error)
+    same = same and a.attempts == b.attempts  # the world let another one succeed
     return same and expected.text(a.outcome.preview) == found.text(b.outcome.preview)
 
 
-def _output(expected: Run, found: Run, horizon: int | None) -> Difference | None:
-    """The first line of output that differs, up to the horizon."""
-    ours, theirs = (_lines(run, horizon) for run in (expected, found))
-    for number in range(max(len(ours), len(theirs))):
-        a = ours[number] if number < len(ours) else None
-        b = theirs[number] if number < len(theirs) else None
-        if a is None or b is None or a != b:
+_Line = tuple[int, int, str]
+
+
+def _output(ours: list[_Line], theirs: list[_Line], expected: Run) -> Difference | None:
+    """The first line of output that differs."""
+    for number, (a, b) in enumerate(zip_longest(ours, theirs), 1):
+        if a != b:
             ordinal = (a or b or (0, 0, ""))[0]
-            what = f"other output after this call (line {number + 1} of all)"
+            what = f"other output after this call (line {number} of all)"
             return Difference(*_place_after(expected, ordinal), what, *(cut(x[2]) if x else "nothing" for x in (a, b)))
     return None
 
 
-def _lines(run: Run, horizon: int | None) -> list[tuple[int, int, str]]:
-    known = (line for line in run.lines if horizon is None or line.ordinal < horizon)
+def _lines(run: Run, horizon: int | None, *, replayed: bool) -> list[_Line]:
+    """`(ordinal, stream, text)` of the lines up to the horizon. `replayed`: without what activities wrote, which replay leaves out."""
+    known = (
+        line for line in run.lines if (horizon is None or line.ordinal < horizon) and not (replayed and line.activity)
+    )
     return [(line.ordinal, int(line.stream), run.text(line.text)) for line in known]
 
 

@@ -34,6 +34,7 @@ CASE = {
     "plain": False,
     "result": None,
     "prints": ["inside x", "left open", "before after", "trying", "trying", "trying", "y", "between", "z"],
+    "alternative_prints": ["inside x", "left open", "before after", "trying", "trying", "y", "between", "z"],
     "errors": ["error ended"],
     "calls": ["activity partial_lines.open_ended", "activity partial_lines.talkative", "activity web.get"],
     "effects": 4,
