@@ -80,9 +80,8 @@ def differences(expected: Run, found: Run, *, same_journal: bool) -> list[Differ
     changed, horizon = _calls(expected, found, same_journal)
     if changed is not None:
         return [changed]
-    if (
-        line := _output(*(_lines(run, horizon, replayed=same_journal) for run in (expected, found)), expected)
-    ) is not None:
+    ours, theirs = (_lines(run, horizon, replayed=same_journal) for run in (expected, found))
+    if (line := _output(ours, theirs, expected)) is not None:
         return [line]
     ends = [f"{run.state} {run.text(run.outcome)}" for run in (expected, found)]
     if horizon is None and ends[0] != ends[1]:
@@ -150,7 +149,7 @@ def _output(ours: list[_Line], theirs: list[_Line], expected: Run) -> Difference
 
 
 def _lines(run: Run, horizon: int | None, *, replayed: bool) -> list[_Line]:
-    """`(ordinal, stream, text)` of the lines up to the horizon. `replayed`: without what activities wrote, which replay leaves out."""
+    """`(ordinal, stream, text)` of the lines up to the horizon. `replayed`: without those that activities wrote."""
     known = (
         line for line in run.lines if (horizon is None or line.ordinal < horizon) and not (replayed and line.activity)
     )
