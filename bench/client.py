@@ -51,7 +51,8 @@ async def result(control: Control, session_id: str) -> Any:
     """What the handler returned, once it has. Raises RuntimeError when the session ends in any other way."""
     session = await control.get_session(pb.GetSessionRequest(session_id=session_id))
     if session.state not in ENDED:
-        async for update in control.watch_session(pb.WatchSessionRequest(session_id=session_id, until_done=True)):
+        ending = pb.WatchSessionRequest(session_id=session_id, until_done=True, without_entries=True, without_logs=True)
+        async for update in control.watch_session(ending):
             if update.HasField("session"):
                 session = update.session
     if session.state != "completed":

@@ -47,6 +47,18 @@ async def test_a_watcher_sees_states_entries_and_output_in_order(world: World) -
     assert seen[-1] == "completed"
 
 
+@pytest.mark.parametrize(("without", "kinds"), [("entries", {"session", "log"}), ("logs", {"session", "entry"})])
+async def test_a_watcher_is_spared_what_it_does_not_want(world: World, without: str, kinds: set[str]) -> None:
+    await world.start("s")
+    request = cpb.WatchSessionRequest(session_id="s", until_done=True, **{f"without_{without}": True})
+    seen: set[str | None] = set()
+    async for update in world.control.watch_session(request):
+        if not seen:
+            FakeHost(world)
+        seen.add(update.WhichOneof("update"))
+    assert seen == kinds
+
+
 async def test_following_the_output_begins_with_what_is_stored_and_ends_with_the_session(world: World) -> None:
     host = FakeHost(world)
     await world.start("s", [("log", "one"), ("activity", "a"), ("hang",)])

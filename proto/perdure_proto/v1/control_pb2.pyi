@@ -421,15 +421,22 @@ class WatchSessionRequest(google.protobuf.message.Message):
 
     SESSION_ID_FIELD_NUMBER: builtins.int
     UNTIL_DONE_FIELD_NUMBER: builtins.int
+    WITHOUT_ENTRIES_FIELD_NUMBER: builtins.int
+    WITHOUT_LOGS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     until_done: builtins.bool
+    without_entries: builtins.bool
+    """who only waits for the end asks for no more than its states: each update costs a message"""
+    without_logs: builtins.bool
     def __init__(
         self,
         *,
         session_id: builtins.str = ...,
         until_done: builtins.bool = ...,
+        without_entries: builtins.bool = ...,
+        without_logs: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["session_id", b"session_id", "until_done", b"until_done"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["session_id", b"session_id", "until_done", b"until_done", "without_entries", b"without_entries", "without_logs", b"without_logs"]) -> None: ...
 
 global___WatchSessionRequest = WatchSessionRequest
 

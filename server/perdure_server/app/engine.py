@@ -77,7 +77,9 @@ class Engine:
 
     async def wait_done(self, session_id: str) -> pb.Session:
         """The session, once it has ended. Raises `PerdureError` when it could not be stored."""
-        request = pb.WatchSessionRequest(session_id=session_id, until_done=True)
+        request = pb.WatchSessionRequest(
+            session_id=session_id, until_done=True, without_entries=True, without_logs=True
+        )
         async for _update in self.control.watch_session(request):
             pass
         return await self.control.get_session(pb.GetSessionRequest(session_id=session_id))

@@ -65,7 +65,9 @@ async def _run(remote: connect.Control, file: Path) -> str:
             project=built.project, build_id=built.build_id, entry_point=source.entry_point, event=b"null"
         )
     )
-    request = control.WatchSessionRequest(session_id=started.session_id, until_done=True)
+    request = control.WatchSessionRequest(
+        session_id=started.session_id, until_done=True, without_entries=True, without_logs=True
+    )
     state = started.state
     async for update in remote.watch_session(request):
         if update.WhichOneof("update") == "session":

@@ -53,7 +53,7 @@ class Follower:
 
         Lines that were stored before watching began are asked for once it has begun: so none falls between.
         """
-        request = control.WatchSessionRequest(session_id=self.session_id, until_done=True)
+        request = control.WatchSessionRequest(session_id=self.session_id, until_done=True, without_entries=True)
         caught_up = False
         async for update in self.remote.watch_session(request):
             if not caught_up:

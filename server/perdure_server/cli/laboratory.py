@@ -101,7 +101,9 @@ class Laboratory:
 
     async def _finished(self, session_id: str) -> Run:
         """Follow a session to its end, ending its waits."""
-        request = control.WatchSessionRequest(session_id=session_id, until_done=True)
+        request = control.WatchSessionRequest(
+            session_id=session_id, until_done=True, without_entries=True, without_logs=True
+        )
         async for update in self.remote.watch_session(request):
             if update.WhichOneof("update") == "session" and update.session.state == "waiting":
                 await self._end_wait(update.session)

@@ -39,7 +39,9 @@ class Onlooker(Control):
             async for line in super().get_logs(request):
                 yield line
             return
-        async for update in self.watch_session(pb.WatchSessionRequest(session_id=request.session_id)):
+        async for update in self.watch_session(
+            pb.WatchSessionRequest(session_id=request.session_id, without_entries=True)
+        ):
             if update.HasField("log"):
                 yield update.log
 
@@ -49,8 +51,11 @@ class Onlooker(Control):
         while True:
             busy = holder(self._place) is not None
             session = await self.get_session(pb.GetSessionRequest(session_id=request.session_id))
-            rows = [Entry.FromString(row) for row in self._store.entries(request.session_id, seq)]
-            lines = [LogLine.FromString(row.line) for row in self._store.logs(request.session_id, place)]
+            rows, lines = [], []
+            if not request.without_entries:
+                rows = [Entry.FromString(row) for row in self._store.entries(request.session_id, seq)]
+            if not request.without_logs:
+                lines = [LogLine.FromString(row.line) for row in self._store.logs(request.session_id, place)]
             seq = rows[-1].seq if rows else seq
             place = LogPosition(lines[-1].ordinal, lines[-1].index) if lines else place
             updates = [(row.at_us, pb.SessionUpdate(entry=row)) for row in rows]

@@ -273,9 +273,11 @@ class Coordinator:
         if self.watchers.watched(actor.session_id):
             self.watchers.push(actor.session_id, Update(session=session_message(actor.record, actor)))
 
-    def publish_records(self, session_id: str, entries: Sequence[jpb.Entry], lines: Sequence[jpb.LogLine]) -> None:
+    def publish_entries(self, session_id: str, entries: Sequence[jpb.Entry]) -> None:
         for entry in entries:
             self.watchers.push(session_id, Update(entry=entry))
+
+    def publish_lines(self, session_id: str, lines: Sequence[jpb.LogLine]) -> None:
         for line in lines:
             self.watchers.push(session_id, Update(log=line))
 

@@ -55,7 +55,7 @@ async def logs(c: Coordinator, request: pb.GetLogsRequest) -> AsyncIterator[jpb.
         async for line in _stored(c, request.session_id, request.limit or -1):
             yield line
         return
-    with c.watchers.follow(request.session_id) as watcher:
+    with c.watchers.follow(request.session_id, without={"entry"}) as watcher:
         if known_session(c, request.session_id).ended_us is not None:
             watcher.close()
         last = LogPosition()
@@ -82,7 +82,8 @@ async def _stored(c: Coordinator, session_id: str, left: int) -> AsyncIterator[j
 
 async def watch(c: Coordinator, request: pb.WatchSessionRequest) -> AsyncIterator[pb.SessionUpdate]:
     """The session as it is, then what happens to it: its states, entries and output, until it ends."""
-    with c.watchers.follow(request.session_id) as watcher:
+    left_out = {"entry": request.without_entries, "log": request.without_logs}
+    with c.watchers.follow(request.session_id, without={kind for kind, out in left_out.items() if out}) as watcher:
         record = known_session(c, request.session_id)
         yield pb.SessionUpdate(session=session_message(record, c.actors.get(record.session_id)))
         if record.ended_us is not None:

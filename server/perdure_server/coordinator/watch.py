@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 
 from perdure_proto.v1.control_pb2 import SessionUpdate
@@ -15,12 +15,16 @@ from perdure_server.core.errors import PerdureError
 class Watcher:
     """One follower of one session. Iterate over it; it ends after `close`, or raises what went wrong."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, without: Collection[str]) -> None:
         self._limit = limit
+        self._without = without
         self._updates: deque[SessionUpdate] = deque()
         self._wake = asyncio.Event()
         self._closed = False
         self._error: PerdureError | None = None
+
+    def wants(self, kind: str) -> bool:
+        return kind not in self._without
 
     def push(self, update: SessionUpdate) -> None:
         if self._closed:
@@ -63,12 +67,16 @@ class Watchers:
         self._limit = limit
         self._of: dict[str, list[Watcher]] = {}
 
-    def watched(self, session_id: str) -> bool:
-        return session_id in self._of
+    def watched(self, session_id: str, kind: str = "session") -> bool:
+        """Does anybody want updates of this kind: `session`, `entry` or `log`?"""
+        return any(watcher.wants(kind) for watcher in self._of.get(session_id, ()))
 
     def push(self, session_id: str, update: SessionUpdate) -> None:
+        """Give an update to everybody who wants its kind."""
+        kind = update.WhichOneof("update") or ""
         for watcher in self._of.get(session_id, ()):
-            watcher.push(update)
+            if watcher.wants(kind):
+                watcher.push(update)
 
     def close(self, session_id: str) -> None:
         """The session has ended."""
@@ -84,8 +92,9 @@ class Watchers:
             self.fail(session_id, error)
 
     @contextmanager
-    def follow(self, session_id: str) -> Iterator[Watcher]:
-        watcher = Watcher(self._limit)
+    def follow(self, session_id: str, *, without: Collection[str] = ()) -> Iterator[Watcher]:
+        """A watcher for the length of the block, who is not told of updates of the kinds in `without`."""
+        watcher = Watcher(self._limit, without)
         self._of.setdefault(session_id, []).append(watcher)
         try:
             yield watcher

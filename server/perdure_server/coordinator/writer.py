@@ -230,8 +230,11 @@ class Writer:
         return False
 
     def _publish(self, entries: Sequence[pb.Entry], lines: Sequence[pb.LogLine]) -> None:
-        if self._c.watchers.watched(self._actor.session_id):
-            self._c.publish_records(self._actor.session_id, entries, lines)
+        watched, session_id = self._c.watchers.watched, self._actor.session_id
+        if entries and watched(session_id, "entry"):
+            self._c.publish_entries(session_id, entries)
+        if lines and watched(session_id, "log"):
+            self._c.publish_lines(session_id, lines)
 
     def _add_line(self, batch: Batch, line: pb.LogLine) -> None:
         """Keep a line of output as long as the session's limit allows; the first one beyond it becomes a notice."""
