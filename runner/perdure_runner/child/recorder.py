@@ -26,6 +26,13 @@ speaks_for_others(Calls.outcome)  # it raises what the journal says that the pro
 SiteFinder = Callable[[], SiteInfo | None]
 """Where user code is, for calls that it makes through the SDK or through library code."""
 
+Unwrap = Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+"""Arguments as user code gave them to arguments as the outside wants them."""
+
+
+def _as_they_are(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return args, kwargs
+
 
 class Recorder:
     """Implements `sites.Router` for the call sites and `perdure._runtime.Runtime` for the SDK."""
@@ -41,6 +48,8 @@ class Recorder:
         """The activity that runs now; empty outside one."""
         self.output_apart: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered around each attempt of an activity: keeps what it prints apart."""
+        self.unwrap: Unwrap = _as_they_are
+        """What the arguments are replaced by right before the activity really runs."""
         self._attempt = 0
         self._last_activity = 0
 
@@ -65,28 +74,35 @@ class Recorder:
             return functools.partial(self._await_activity, f, site)
         return functools.partial(self._run_activity, f, site)
 
-    # ---- activities
-
-    def _activity(
-        self, f: Callable[..., Any], site: SiteInfo, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Activity, perdure.ActivityOptions, str]:
-        name = self._policy.name(f)
-        options = self._rules.options(f, name)
-        name = options.name or name
-        activity = Activity(self._calls, f, name, options, site, args, kwargs)
-        self._last_activity = activity.ordinal
-        return activity, options, name
-
     @speaks_for_others
     def _run_activity(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
-        activity, options, name = self._activity(f, site, args, kwargs)
+        return self.perform(self._policy.name(f), f, site, args, kwargs)
+
+    @speaks_for_others
+    async def _await_activity(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
+        return await self.perform_async(self._policy.name(f), f, site, args, kwargs)
+
+    # ---- activities
+
+    @speaks_for_others
+    def perform(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        site: SiteInfo | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """The activity `f(*args, **kwargs)`, called `name` in the journal unless the options say otherwise."""
+        activity, options, name = self._activity(name, f, site, args, kwargs)
         if activity.begin():
             return activity.replayed()
         while True:
             activity.start()
             try:
                 with self._inside(activity, name), attempts.alarm(options.timeout, name):
-                    value = f(*args, **kwargs)
+                    args_now, kwargs_now = self.unwrap(args, kwargs)
+                    value = f(*args_now, **kwargs_now)
             except BaseException as error:
                 if activity.failed(error):
                     continue
@@ -94,20 +110,38 @@ class Recorder:
             return activity.succeeded(value)
 
     @speaks_for_others
-    async def _await_activity(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
-        activity, options, name = self._activity(f, site, args, kwargs)
+    async def perform_async(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        site: SiteInfo | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """As `perform`, of a function whose result is awaited."""
+        activity, options, name = self._activity(name, f, site, args, kwargs)
         if activity.begin():
             return activity.replayed()
         while True:
             activity.start()
             try:
                 with self._inside(activity, name):
-                    value = await attempts.deadline(f(*args, **kwargs), options.timeout, name)
+                    args_now, kwargs_now = self.unwrap(args, kwargs)
+                    value = await attempts.deadline(f(*args_now, **kwargs_now), options.timeout, name)
             except BaseException as error:
                 if activity.failed(error):
                     continue
                 raise
             return activity.succeeded(value)
+
+    def _activity(
+        self, name: str, f: Callable[..., Any], site: SiteInfo | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Activity, perdure.ActivityOptions, str]:
+        options = self._rules.options(f, name)
+        name = options.name or name
+        activity = Activity(self._calls, f, name, options, site or self._site(), args, kwargs)
+        self._last_activity = activity.ordinal
+        return activity, options, name
 
     @contextmanager
     def _inside(self, activity: Activity, name: str) -> Iterator[None]:
