@@ -114,12 +114,14 @@ class Activity:
         try:
             if codec.fingerprint_call(self._args, self._kwargs).hex() != self._call.digest:
                 raise perdure.InPlaceChange(f"{self._call.function} changed one of its arguments in place")
-            encoded = values.encode(value)
+            encoded = values.encode(value, self._calls.references)
         except perdure.Error as error:
             self._calls.put_error(self._call, Kind.ACTIVITY, error, self._began, att=self._attempt)
             raise
         self._calls.put_outcome(self._call, Kind.ACTIVITY, encoded, self._began, att=self._attempt)
-        return value if type(value) in PLAIN else values.decode(encoded.encoding, encoded.data, encoded.mac)
+        if type(value) in PLAIN:
+            return value
+        return values.decode(encoded.encoding, encoded.data, encoded.mac, self._calls.references)
 
     def failed(self, error: BaseException) -> bool:
         """Record the failure. True: the policy allows another attempt, and its delay has passed."""

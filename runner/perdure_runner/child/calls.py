@@ -16,6 +16,7 @@ import perdure
 from perdure_runner.child import codec
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
+from perdure_runner.child.references import References
 from perdure_runner.child.replay import (
     Call,
     Decision,
@@ -70,6 +71,8 @@ class Calls:
         self.link = link
         self.values = values
         self.lanes = lanes
+        self.references: References | None = None
+        """Who names live objects in outcomes; nobody by default."""
         self.stop = Stop(link)
         self.replaying = len(history) > 0
         """The code still does what it has done before."""
@@ -114,7 +117,8 @@ class Calls:
 
     def outcome(self, row: Row) -> Any:
         """Return or raise a recorded outcome."""
-        value = self.values.decode(row["enc"], row.get("data", b""), bytes.fromhex(row.get("mac", "")))
+        mac = bytes.fromhex(row.get("mac", ""))
+        value = self.values.decode(row["enc"], row.get("data", b""), mac, self.references)
         if not row.get("err"):
             return value
         if not isinstance(value, BaseException):
@@ -165,7 +169,7 @@ class Calls:
 
     def put_error(self, call: Call, kind: Kind, error: BaseException, began_ns: int, **more: int) -> None:
         """Send an exception as the outcome of `call`."""
-        self.put_outcome(call, kind, self.values.encode_error(error), began_ns, err=1, **more)
+        self.put_outcome(call, kind, self.values.encode_error(error, self.references), began_ns, err=1, **more)
 
     def start(self, call: Call, attempt: int, *, at_most_once: bool) -> None:
         """Journal that an attempt begins, and return when the output commit allows it to."""

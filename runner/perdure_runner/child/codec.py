@@ -16,6 +16,7 @@ from perdure_runner.child.errors_codec import LEVELS, bare_exception
 from perdure_runner.child.fingerprint import fingerprint, fingerprint_call
 from perdure_runner.child.plain import encode_json
 from perdure_runner.child.preview import preview, preview_call
+from perdure_runner.child.references import References
 from perdure_runner.child.values import Pickling, TooLarge, load_cloudpickle
 
 __all__ = [
@@ -68,17 +69,20 @@ class Codec:
             for encoding in (JSON, PICKLE)
         }
 
-    def encode(self, value: object) -> Encoded:
-        """Raises UnrecordableValue, which names the part of `value` and where it is, or ValueTooLarge."""
+    def encode(self, value: object, refs: References | None = None) -> Encoded:
+        """`refs` names objects that are not written themselves; plain data is always written.
+
+        Raises UnrecordableValue, which names the part of `value` and where it is, or ValueTooLarge.
+        """
         try:
             text = plain.dumps(value)
-            data = self._pickling.dump(value) if text is None else text
+            data = self._pickling.dump(value, refs=refs) if text is None else text
         except TooLarge as error:
             raise self._too_large(error.size) from None
         except RecursionError:
             raise UnrecordableValue("result is nested too deeply to be recorded") from None
         except Exception as error:  # the value's own __reduce__, __getstate__ and __setstate__
-            raise self._unrecordable(value, error) from error
+            raise self._unrecordable(value, refs, error) from error
         if len(data) > self._max_bytes:
             raise self._too_large(len(data))
         if text is None:
@@ -87,11 +91,11 @@ class Codec:
         shown = repr(value) if len(data) <= _PREVIEW_LIMIT // 2 else preview(value, _PREVIEW_LIMIT)
         return Encoded(JSON, data, self._mac(JSON, data), shown)
 
-    def encode_error(self, error: BaseException) -> Encoded:
+    def encode_error(self, error: BaseException, refs: References | None = None) -> Encoded:
         """As much of an exception as can be recorded. Fails for none."""
         for detail in LEVELS:
             try:
-                data = self._pickling.dump(error, detail)
+                data = self._pickling.dump(error, detail, refs)
                 break
             except Exception:  # noqa: BLE001, S112 - code of its parts; the next level has fewer of them
                 continue
@@ -99,14 +103,17 @@ class Codec:
             data = Pickling(1 << 20).dump(bare_exception(error))
         return Encoded(PICKLE, data, self._mac(PICKLE, data), preview(error, _PREVIEW_LIMIT))
 
-    def decode(self, encoding: int, data: bytes, mac: bytes) -> object:
-        """The inverse of both. Raises PayloadCorrupt before anything is loaded that this session has not written."""
+    def decode(self, encoding: int, data: bytes, mac: bytes, refs: References | None = None) -> object:
+        """The inverse of both, with references that know the same tokens.
+
+        Raises PayloadCorrupt before anything is loaded that this session has not written.
+        """
         if encoding not in self._macs or not compare_digest(self._mac(encoding, data), mac):
             raise PayloadCorrupt(
                 f"the digest of a recorded value of {len(data)} bytes is not the one this session made"
             )
         try:
-            return plain.loads(data) if encoding == JSON else self._pickling.load(data)
+            return plain.loads(data) if encoding == JSON else self._pickling.load(data, refs)
         except Exception as error:  # __setstate__ and the like
             raise PayloadCorrupt(
                 f"a recorded value cannot be rebuilt: {inert.type_name(type(error))}: {error}",
@@ -128,8 +135,8 @@ class Codec:
     def _too_large(self, size: int) -> ValueTooLarge:
         return ValueTooLarge(f"the value takes {_mib(size)} recorded; the limit is {_mib(self._max_bytes)}")
 
-    def _unrecordable(self, value: object, error: Exception) -> UnrecordableValue:
-        path, part = self._pickling.locate(value, "result")
+    def _unrecordable(self, value: object, refs: References | None, error: Exception) -> UnrecordableValue:
+        path, part = self._pickling.locate(value, "result", refs)
         return UnrecordableValue(f"{path} is a {inert.type_name(type(part))}, which cannot be recorded ({error})")
 
 

@@ -183,9 +183,11 @@ class Recorder:
         except Exception as error:
             calls.put_error(call, Kind.MARKER, error, began)
             raise
-        encoded = calls.values.encode(value)
+        encoded = calls.values.encode(value, calls.references)
         calls.put_outcome(call, Kind.MARKER, encoded, began)
-        return value if type(value) in PLAIN else calls.values.decode(encoded.encoding, encoded.data, encoded.mac)
+        if type(value) in PLAIN:
+            return value
+        return calls.values.decode(encoded.encoding, encoded.data, encoded.mac, calls.references)
 
     # ---- perdure._runtime.Runtime
 

@@ -5,6 +5,8 @@ functions and classes that cannot be found again by name. A pickle that was writ
 each type is loaded once, when it is first met; types of the standard library are trusted to keep their promise.
 """
 
+import collections
+import functools
 import importlib.util
 import io
 import os
@@ -18,13 +20,16 @@ from typing import Any
 
 from perdure_runner.child import inert
 from perdure_runner.child.errors_codec import Detail, reduce_exception
+from perdure_runner.child.fingerprint_parts import is_user_class
 from perdure_runner.child.reducers import REDUCERS
+from perdure_runner.child.references import Adopting, References, Token
 
 CLOUDPICKLE = "_perdure_cloudpickle"  # its name in sys.modules and in the pickles it makes: never change it
 
 _MAX_VERIFIED = 4096  # types; a session that makes classes in a loop must not keep them all
 _MAX_CHILDREN = 1000  # of one object, tried when an error message needs a place
 _MAX_PATH = 50  # steps of such a place
+_MAX_ADOPTED = 100  # live objects in one value
 _WHOLE = Detail()
 
 # Picklable, or so cloudpickle thinks, but what comes back is not what went in.
@@ -54,56 +59,88 @@ class Pickling:
         self._cloudpickle_path = cloudpickle_path
         self._verified: set[type] = set()
 
-    def dump(self, value: object, detail: Detail = _WHOLE) -> bytes:
-        """Raises TooLarge, or whatever the value's own code or the pickler raised."""
-        context = _Context(self.records, detail)
+    def dump(self, value: object, detail: Detail = _WHOLE, refs: References | None = None) -> bytes:
+        """The pickle, in which tokens of `refs` stand for live objects.
+
+        Raises TooLarge, or whatever the value's own code or the pickler raised.
+        """
+        if refs is None:
+            return self._dump(value, detail, None)
+        adopting = Adopting(refs)
+        for _ in range(_MAX_ADOPTED):
+            try:
+                return self._dump(value, detail, adopting)
+            except (TooLarge, RecursionError):
+                raise
+            except Exception as error:  # the value's own code, or the pickler's refusal
+                if not self._adopt(value, adopting, error):
+                    raise
+        return self._dump(value, detail, adopting)
+
+    def _dump(self, value: object, detail: Detail, refs: References | None) -> bytes:
+        context = _Context(lambda part: self.records(part, refs), detail, refs)
         sink = _Sink(self._limit)
         try:
-            _PlainPickler(sink, context).dump(value)
+            (_PlainPickler if refs is None else _NamingPickler)(sink, context).dump(value)
         except RecursionError:
             raise
         except Exception as error:  # noqa: BLE001 - the value's own __reduce__ and __getstate__
             sink = _Sink(self._limit)
             try:
-                pickler = _cloud_pickler(load_cloudpickle(self._cloudpickle_path))
+                plain, naming = _cloud_picklers(load_cloudpickle(self._cloudpickle_path))
             except ModuleNotFoundError:
                 raise error from None
-            pickler(sink, context).dump(value)
+            (plain if refs is None else naming)(sink, context).dump(value)
         data = sink.content()
-        self._verify(data, context.types - self._verified)
+        self._verify(data, context.types - self._verified, refs)
         return data
 
-    def load(self, data: bytes) -> object:
+    def load(self, data: bytes, refs: References | None = None) -> object:
         """Raises whatever the pickled classes raise, or what `import` does when they are gone."""
         if CLOUDPICKLE not in sys.modules and CLOUDPICKLE.encode() in data:
             load_cloudpickle(self._cloudpickle_path)
-        return pickle.loads(data)
+        return pickle.loads(data) if refs is None else _FindingUnpickler(data, refs).load()
 
-    def records(self, value: object) -> bool:
+    def records(self, value: object, refs: References | None = None) -> bool:
         """Can this value be pickled, within the limit?"""
         if type(value) in _ATOMS:
             return True
         try:
-            self.dump(value)
+            self._dump(value, _WHOLE, refs)
         except Exception:  # noqa: BLE001 - the value's own code
             return False
         return True
 
-    def locate(self, value: object, name: str) -> tuple[str, object]:
+    def locate(self, value: object, name: str, refs: References | None = None) -> tuple[str, object]:
         """The innermost part of `value` that cannot be pickled, and where it is: `result['conn'].socket`."""
+        *_, (path, culprit) = self._culprits(value, name, refs)
+        return path, culprit
+
+    def _culprits(self, value: object, name: str, refs: References | None) -> Iterator[tuple[str, object]]:
+        """What cannot be pickled, from `value` inwards, each being a part of the one before."""
         path, around = name, {id(value)}
+        yield path, value
         for _ in range(_MAX_PATH):
             parts = islice(_parts(value), _MAX_CHILDREN)
-            culprit = next((part for part in parts if id(part[1]) not in around and not self.records(part[1])), None)
+            culprit = next(
+                (part for part in parts if id(part[1]) not in around and not self.records(part[1], refs)), None
+            )
             if culprit is None:
                 break
             path, value = path + culprit[0], culprit[1]
             around.add(id(value))
-        return path, value
+            yield path, value
 
-    def _verify(self, data: bytes, new: set[type]) -> None:
+    def _adopt(self, value: object, adopting: Adopting, why: Exception) -> bool:
+        """Offer what stands in the way: whole things of libraries first (a client, not the lock in it)."""
+        culprits = [part for _, part in self._culprits(value, "", adopting)]
+        whole = [part for part in culprits if not _holds_users_parts(part)]
+        rest = [part for part in reversed(culprits) if _holds_users_parts(part)]
+        return any(adopting.adopt(part, why) is not None for part in (*whole, *rest))
+
+    def _verify(self, data: bytes, new: set[type], refs: References | None) -> None:
         if not all(inert.module_of(cls).partition(".")[0] in sys.stdlib_module_names for cls in new):
-            self.load(data)
+            self.load(data, refs)
         if len(self._verified) + len(new) > _MAX_VERIFIED:
             self._verified.clear()
         self._verified |= new
@@ -135,12 +172,17 @@ class _Sink:
 
 
 class _Context:
-    """What the two picklers share: our reducers, and the types that were met."""
+    """What the picklers share: our reducers, the types that were met, and who names objects."""
 
-    def __init__(self, records: Callable[[object], bool], detail: Detail) -> None:
+    def __init__(self, records: Callable[[object], bool], detail: Detail, refs: References | None) -> None:
         self._records = records
         self._detail = detail
+        self.refs = refs
         self.types: set[type] = set()
+
+    def name(self, value: object) -> Token | None:
+        """A token instead of the value, if there is one."""
+        return None if self.refs is None or type(value) in _ATOMS else self.refs.name(value)
 
     def reduce(self, value: Any) -> Any:
         kind = type(value)
@@ -167,6 +209,22 @@ class _PlainPickler(pickle.Pickler):
                 return NotImplemented
             raise _ByValue
         return self._context.reduce(value)
+
+
+class _NamingPickler(_PlainPickler):
+    """Apart, because the pickler asks for each object, strings and numbers too, as soon as it has this method."""
+
+    def persistent_id(self, value: Any) -> Token | None:
+        return self._context.name(value)
+
+
+class _FindingUnpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, refs: References) -> None:
+        super().__init__(io.BytesIO(data))
+        self._refs = refs
+
+    def persistent_load(self, token: Token) -> object:
+        return self._refs.find(token)
 
 
 def _found_by_name(thing: Any) -> bool:
@@ -204,28 +262,38 @@ def load_cloudpickle(path: str | None = None) -> types.ModuleType:
     return module
 
 
-_cloud_picklers: list[type[Any]] = []
+@functools.lru_cache(1)
+def _cloud_picklers(cloudpickle: types.ModuleType) -> tuple[type[Any], type[Any]]:
+    """Picklers that write functions and classes by value where they must: one that names nothing, and one that does."""
+
+    class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc,name-defined]
+        def __init__(self, sink: _Sink, context: _Context) -> None:
+            super().__init__(sink, 5)
+            self._context = context
+
+        def reducer_override(self, value: Any) -> Any:
+            kind = type(value)
+            if kind is not types.FunctionType and not issubclass(kind, type):
+                reduction = self._context.reduce(value)
+                if reduction is not NotImplemented:
+                    return reduction
+            return super().reducer_override(value)
+
+    class NamingCloudPickler(CloudPickler):
+        def persistent_id(self, value: Any) -> Token | None:
+            return self._context.name(value)
+
+    return CloudPickler, NamingCloudPickler
 
 
-def _cloud_pickler(cloudpickle: types.ModuleType) -> type[Any]:
-    """A pickler that writes functions and classes by value where it must."""
-    if not _cloud_picklers:
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset, collections.deque, functools.partial})
+_CONTAINERS |= {collections.OrderedDict, collections.defaultdict, types.FunctionType, types.MethodType, types.CellType}
 
-        class CloudPickler(cloudpickle.Pickler):  # type: ignore[misc,name-defined]
-            def __init__(self, sink: _Sink, context: _Context) -> None:
-                super().__init__(sink, 5)
-                self._context = context
 
-            def reducer_override(self, value: Any) -> Any:
-                kind = type(value)
-                if kind is not types.FunctionType and not issubclass(kind, type):
-                    reduction = self._context.reduce(value)
-                    if reduction is not NotImplemented:
-                        return reduction
-                return super().reducer_override(value)
-
-        _cloud_picklers.append(CloudPickler)
-    return _cloud_picklers[0]
+def _holds_users_parts(thing: object) -> bool:
+    """Would user code miss the container itself, rather than what it holds, if it became a live object?"""
+    kind = type(thing)
+    return kind in _CONTAINERS or issubclass(kind, BaseException) or is_user_class(kind)
 
 
 def _parts(value: Any) -> Iterator[tuple[str, object]]:
