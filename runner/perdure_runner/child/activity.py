@@ -39,6 +39,7 @@ class Activity:
         self._kwargs = kwargs
         self._options = options
         self._call, self._decision = calls.begin(Form.ACTIVITY, name, site, self._args, kwargs)
+        self._refs = calls.referring(self._call, f, args, kwargs)
         self._attempt = 1
         self._began = 0
 
@@ -84,7 +85,7 @@ class Activity:
     def replayed(self) -> Any:
         """The recorded outcome, returned or raised."""
         assert isinstance(self._decision, Replay)
-        return self._calls.outcome(self._decision.row)
+        return self._calls.outcome(self._decision.row, self._refs)
 
     def _describe(self) -> None:
         """The arguments' text is made only where a row will hold it."""
@@ -114,14 +115,14 @@ class Activity:
         try:
             if codec.fingerprint_call(self._args, self._kwargs).hex() != self._call.digest:
                 raise perdure.InPlaceChange(f"{self._call.function} changed one of its arguments in place")
-            encoded = values.encode(value, self._calls.references)
+            encoded = values.encode(value, self._refs)
         except perdure.Error as error:
             self._calls.put_error(self._call, Kind.ACTIVITY, error, self._began, att=self._attempt)
             raise
         self._calls.put_outcome(self._call, Kind.ACTIVITY, encoded, self._began, att=self._attempt)
         if type(value) in PLAIN:
             return value
-        return values.decode(encoded.encoding, encoded.data, encoded.mac, self._calls.references)
+        return values.decode(encoded.encoding, encoded.data, encoded.mac, self._refs)
 
     def failed(self, error: BaseException) -> bool:
         """Record the failure. True: the policy allows another attempt, and its delay has passed."""

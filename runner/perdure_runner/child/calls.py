@@ -16,7 +16,7 @@ import perdure
 from perdure_runner.child import codec
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
-from perdure_runner.child.references import References
+from perdure_runner.child.references import Handles, References
 from perdure_runner.child.replay import (
     Call,
     Decision,
@@ -71,7 +71,7 @@ class Calls:
         self.link = link
         self.values = values
         self.lanes = lanes
-        self.references: References | None = None
+        self.references: Handles | None = None
         """Who names live objects in outcomes; nobody by default."""
         self.stop = Stop(link)
         self.replaying = len(history) > 0
@@ -115,10 +115,16 @@ class Calls:
             self.replaying = False
             self.link.say("live")
 
-    def outcome(self, row: Row) -> Any:
+    def referring(
+        self, call: Call, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> References | None:
+        """Who names the live objects in the outcome of `call`, which is `f(*args, **kwargs)`."""
+        return self.references and self.references.of(call.lane, call.ordinal, call.site, f, args, kwargs)
+
+    def outcome(self, row: Row, refs: References | None = None) -> Any:
         """Return or raise a recorded outcome."""
         mac = bytes.fromhex(row.get("mac", ""))
-        value = self.values.decode(row["enc"], row.get("data", b""), mac, self.references)
+        value = self.values.decode(row["enc"], row.get("data", b""), mac, refs or self.references)
         if not row.get("err"):
             return value
         if not isinstance(value, BaseException):

@@ -172,8 +172,9 @@ class Recorder:
         """A cheap nondeterministic value, `f(*args, **kwargs)`, recorded under `name` without waiting."""
         calls = self._calls
         call, decision = calls.begin(Form.MARKER, name, site or self._site(), args, kwargs)
+        refs = calls.referring(call, f, args, kwargs)
         if isinstance(decision, Replay):
-            return calls.outcome(decision.row)
+            return calls.outcome(decision.row, refs)
         assert isinstance(decision, Run)
         calls.refuse_if_stopping(call, Kind.MARKER)
         began = time_ns()
@@ -183,11 +184,11 @@ class Recorder:
         except Exception as error:
             calls.put_error(call, Kind.MARKER, error, began)
             raise
-        encoded = calls.values.encode(value, calls.references)
+        encoded = calls.values.encode(value, refs)
         calls.put_outcome(call, Kind.MARKER, encoded, began)
         if type(value) in PLAIN:
             return value
-        return calls.values.decode(encoded.encoding, encoded.data, encoded.mac, calls.references)
+        return calls.values.decode(encoded.encoding, encoded.data, encoded.mac, refs)
 
     # ---- perdure._runtime.Runtime
 

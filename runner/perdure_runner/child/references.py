@@ -6,6 +6,7 @@ stands for is found again through the `References` that the value is decoded wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 Token = tuple[Any, ...]
@@ -25,6 +26,21 @@ class References(Protocol):
 
     def adopt(self, thing: object, why: Exception) -> Token | None:
         """`thing` cannot be pickled: a token to write instead (`find` knows it from now on), or None: refuse."""
+
+
+class Handles(References, Protocol):
+    """Who makes handles of live objects. As `References` it knows those that there are; `of` also makes new ones."""
+
+    def of(
+        self,
+        lane: str,
+        ordinal: int,
+        site: Any,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> References:
+        """For the outcome of the call `f(*args, **kwargs)` with this place in the journal and at this site."""
 
 
 class Chain:
