@@ -61,7 +61,8 @@ def find(o: Any, t: type, name: str) -> tuple[type | None, Any]:
 
 
 def _mro_of(cls: type) -> tuple[type, ...]:
-    return _get_mro(cls) or (cls,)  # none yet: its metaclass is at work on it
+    # none yet: its metaclass is at work on it, or it is one of C's that never was made ready, without a namespace
+    return _get_mro(cls) or ((cls,) if _dict_of_class(cls) is not None else ())
 
 
 def _has(t: type, name: str) -> bool:
@@ -168,8 +169,6 @@ def raising(name: str, error: BaseException) -> object:
     The getter is C all the way down (`codecs.strict_errors` raises the exception that it is handed), so the traceback
     shows the user's frames only, and what fetching the attribute did is done once.
     """
-    traceback = error.__traceback__
-    error.__traceback__ = traceback.tb_next if traceback is not None else None
     getter = functools.partial(next, map(_raise, (error,)))
     made: object = object.__new__(type("_", (), {name: property(getter)}))
     return made

@@ -427,7 +427,8 @@ def _mark_of(f: Any, t: type) -> Any:
 
 
 def _mro_of(cls: type) -> tuple[type, ...]:
-    return _get_mro(cls) or (cls,)  # none yet: its metaclass is at work on it
+    # none yet: its metaclass is at work on it, or it is one of C's that never was made ready, without a namespace
+    return _get_mro(cls) or ((cls,) if _dict_of_class(cls) is not None else ())
 
 
 def is_marked(cls: type) -> bool:
@@ -485,8 +486,8 @@ def _builtin_name(f: Any) -> str:
     """``module.function`` or ``module.Class.method`` of a bound C function, by the class that defines the method."""
     receiver, name = f.__self__, f.__name__
     cls = type(receiver)
-    if receiver is None or issubclass(cls, types.ModuleType):
-        module = f.__module__
+    module = None if type(f) is types.MethodWrapperType else f.__module__
+    if receiver is None or (issubclass(cls, types.ModuleType) and module is not None):  # else the type's: __dir__
         return f"{module if type(module) is str else '?'}.{name}"
     classes = _mro_of(receiver if issubclass(cls, type) else cls)
     if issubclass(cls, type):
