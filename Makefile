@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 JOBS   ?= 2
 
-.PHONY: setup run test test-fast test-all check proto fmt lint bench bench-peers clean
+.PHONY: setup run test test-fast test-all check matrix proto fmt lint bench bench-peers clean
 
 setup: .venv/installed          ## everything in .venv, .venv/bin/perdure included
 .venv/installed: pyproject.toml
@@ -29,6 +29,9 @@ lint: setup                     ## style, types, layers, generated code
 
 check: setup                    ## crash every example after every journal entry
 	for example in examples/*/; do $(BIN)/perdure check $$example || exit 1; done
+
+matrix: setup                   ## every construct: plainly, recorded, replayed, killed after every entry
+	@PYTHONPATH=tests $(BIN)/python -m matrix
 
 proto:                          ## generate the committed protobuf code
 	proto/generate.sh
