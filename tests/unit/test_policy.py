@@ -264,7 +264,7 @@ NAMES = [
     ("sqlite3.connect", sqlite3.connect),
     ("os.path.exists", os.path.exists),
     ("os.stat", os.stat),
-    ("acme.Client", acme.Client()),
+    ("acme.Client.__call__", acme.Client()),
     ("acme.Client.make", acme.Client.make),
     (f"{__name__}.user_function", user_function),
     (f"{__name__}.UserClass.method", UserClass().method),

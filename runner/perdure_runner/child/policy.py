@@ -6,46 +6,48 @@ verdicts are cached by code object and, weakly, by class.
 """
 
 import functools
-import random
 import re
-import sys
 import types
-import typing
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from perdure import _runtime
 
-from perdure_runner.child import known
+from perdure_runner.child import known, names
 from perdure_runner.child.known import Takes, Verdict
+from perdure_runner.child.looking import (
+    ABSENT,
+    CACHED_FUNCTION,
+    IMMUTABLE_TYPE,
+    MARK,
+    builtin_name,
+    call_of,
+    class_mark,
+    class_name,
+    dict_of_class,
+    dict_of_function,
+    flags_of,
+    inner_callable,
+    is_bound_builtin,
+    is_descriptor,
+    is_marked,
+    is_random_instance,
+    mark_of,
+    module_name,
+    module_of_function,
+    owner_of,
+)
+from perdure_runner.child.names import MAX_DEPTH
 
-__all__ = ["MARK", "Decision", "Policy", "Takes", "Verdict"]
-
-MARK: Final = "__perdure_activity__"
-"""What the SDK sets: its options for @activity, None for @no_activity."""
+__all__ = ["MARK", "Decision", "Policy", "Takes", "Verdict", "is_marked"]
 
 _OURS: Final = ("perdure", "perdure_runner")
 _CONSTRUCTION: Final = frozenset({"__class_getitem__", "__init__", "__init_subclass__", "__new__", "__set_name__"})
 _CACHE_LIMIT: Final = 65536
 _len: Final = len  # programs (and tests) put others into `builtins` for a while
-_MAX_DEPTH: Final = 50
-_ABSENT: Final = object()
-
-# Through these no metaclass, property or __getattr__ of the user's is ever asked.
-_dict_of_class: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
-_get_mro: Callable[[type], tuple[type, ...] | None] = type.__dict__["__mro__"].__get__
-_module_of: Callable[[type], Any] = type.__dict__["__module__"].__get__
-_qualname_of: Callable[[type], str] = type.__dict__["__qualname__"].__get__
-_flags_of: Callable[[type], int] = type.__dict__["__flags__"].__get__
-_IMMUTABLE_TYPE: Final = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
-_dict_of_function: Callable[[types.FunctionType], dict[str, Any]] = types.FunctionType.__dict__["__dict__"].__get__
-_module_dict: Callable[[types.ModuleType], dict[str, Any]] = cast("Any", types.ModuleType).__dict__["__dict__"].__get__
-_CACHED_FUNCTION: Final = type(functools.lru_cache(lambda: None))
-_SPECIAL_ALIAS: Final = typing._SpecialGenericAlias  # type: ignore[attr-defined] # noqa: SLF001
-_TYPING_ALIAS: Final = typing._GenericAlias  # type: ignore[attr-defined] # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Policy:
 
     def is_user_class(self, cls: type) -> bool:
         """Was this class made by user code?"""
-        return self.is_user_module(_module_name(cls))
+        return self.is_user_module(module_name(cls))
 
     def is_user_code(self, code: types.CodeType) -> bool:
         """Does this code object come from a file of the build?"""
@@ -115,17 +117,17 @@ class Policy:
         if self._registered_version != _runtime.no_activity.version:
             self._forget()
         t = type(f)
-        for _ in range(_MAX_DEPTH):
+        for _ in range(MAX_DEPTH):
             if t is types.FunctionType:
                 return self._verdict_on_function(f)
-            if _is_bound_builtin(t):
+            if is_bound_builtin(t):
                 return self._decide_on_builtin(f).verdict
             if issubclass(t, type):
                 return self._verdict_on_class(f)
             if t is types.MethodType and self.goes_by_marks(f.__func__):
                 return self._verdict_on_function(f.__func__)  # what else was said of its class can only be the same
-            inner = _inner_callable(f, t)
-            if inner is _ABSENT:
+            inner = inner_callable(f, t)
+            if inner is ABSENT:
                 return Verdict.DIRECT if self._is_own_object(t) else self._decide(f).verdict
             f, t = inner, type(inner)
         return _DEEP.verdict
@@ -136,7 +138,7 @@ class Policy:
         A method of an instance has its class's name, ``requests.sessions.Session.get``; a function of a module that
         is really a method of the module's hidden instance has the module's, ``random.randrange``.
         """
-        name = self._name(f, 0)
+        name = names.qualified(f, self.is_user_class)
         return name if name.rpartition(".")[0] in self._user_modules else known.canonical(name)
 
     def explain(self, f: Any) -> str:
@@ -156,7 +158,7 @@ class Policy:
 
     def takes(self, f: Any) -> Takes:
         """Where a callable of verdict CALLBACKS takes callables; nowhere, for any other callable."""
-        decision = self._decide_on_builtin(f) if _is_bound_builtin(type(f)) else self._decide(f)
+        decision = self._decide_on_builtin(f) if is_bound_builtin(type(f)) else self._decide(f)
         return decision.takes or _TAKES_NOTHING
 
     # ---- caches
@@ -174,7 +176,7 @@ class Policy:
 
     def cached(self, f: Any) -> types.FunctionType | None:
         """The project's own function that `f` caches, where only a mark can make its calls external."""
-        inner = _inner_callable(f, _CACHED_FUNCTION) if type(f) is _CACHED_FUNCTION else None
+        inner = inner_callable(f, CACHED_FUNCTION) if type(f) is CACHED_FUNCTION else None
         return inner if self.goes_by_marks(inner) else None
 
     def goes_by_marks(self, f: Any) -> bool:
@@ -183,7 +185,7 @@ class Policy:
 
     def _is_own_object(self, t: type) -> bool:
         """Do the project's own functions take the calls of `t`'s instances, so that no mark is asked for?"""
-        return not _is_descriptor(t) and t is not types.MethodType and self.goes_by_marks(_call_of(t))
+        return not is_descriptor(t) and t is not types.MethodType and self.goes_by_marks(call_of(t))
 
     def _decide_on_builtin(self, f: Any) -> Decision:
         """C functions of modules, and methods of C's types that cannot change, are decided about once."""
@@ -192,7 +194,7 @@ class Policy:
         key: object
         if t is types.ModuleType and type(f) is types.BuiltinFunctionType:
             key = f
-        elif _flags_of(t) & _IMMUTABLE_TYPE and not issubclass(t, (type, types.ModuleType)):
+        elif flags_of(t) & IMMUTABLE_TYPE and not issubclass(t, (type, types.ModuleType)):
             key = t, f.__name__
         else:
             return self._decide(f)
@@ -206,8 +208,8 @@ class Policy:
         return decision
 
     def _verdict_on_function(self, f: types.FunctionType) -> Verdict:
-        code, attributes = f.__code__, _dict_of_function(f)
-        if attributes and (mark := attributes.get(MARK, _ABSENT)) is not _ABSENT:
+        code, attributes = f.__code__, dict_of_function(f)
+        if attributes and (mark := attributes.get(MARK, ABSENT)) is not ABSENT:
             return _marked(mark).verdict
         if self._is_special(f, attributes):
             return self._decide(f).verdict
@@ -232,7 +234,7 @@ class Policy:
         return bool(named) or ("__wrapped__" in attributes and not self.is_user_code(f.__code__))
 
     def _verdict_on_class(self, cls: type) -> Verdict:
-        if (mark := _class_mark(cls)) is not _ABSENT:
+        if (mark := class_mark(cls)) is not ABSENT:
             return _marked(mark).verdict
         entry = self._classes.get(id(cls))
         if entry is not None and entry[0]() is cls:
@@ -246,22 +248,22 @@ class Policy:
     # ---- the decision
 
     def _decide(self, f: Any, depth: int = 0) -> Decision:
-        if depth > _MAX_DEPTH:
+        if depth > MAX_DEPTH:
             return _DEEP
         t = type(f)
-        inner = _inner_callable(f, t)
-        if inner is not _ABSENT:
+        inner = inner_callable(f, t)
+        if inner is not ABSENT:
             return self._decide(inner, depth + 1)
         return self._explicit(f, t) or self._implicit(f, t, depth)
 
     def _explicit(self, f: Any, t: type) -> Decision | None:
         """What the user said about this very callable: a mark, a registration, a pattern of the manifest."""
-        mark = _mark_of(f, t)
-        if mark is not _ABSENT:
+        mark = mark_of(f, t)
+        if mark is not ABSENT:
             return _marked(mark)
         registered = _runtime.no_activity
         thing = f.__func__ if t is types.MethodType else f
-        owner = _owner_of(f, t)
+        owner = owner_of(f, t)
         if registered.has(thing) or (owner is not None and registered.has(owner)):
             return Decision(Verdict.DIRECT, "was named in register_no_activity")
         if not (self._force or self._no_activity or registered.patterns):
@@ -278,10 +280,10 @@ class Policy:
             return self._function(f, depth)
         if t is types.MethodType:
             return self._method(f, depth)
-        if _is_bound_builtin(t):
-            return _SEEDED if _is_random_instance(f, t) else _known(_builtin_name(f))
-        if _is_descriptor(t):
-            return _known(f"{_class_name(f.__objclass__)}.{f.__name__}")
+        if is_bound_builtin(t):
+            return _SEEDED if is_random_instance(f, t) else _known(builtin_name(f))
+        if is_descriptor(t):
+            return _known(f"{class_name(f.__objclass__)}.{f.__name__}")
         if issubclass(t, type):
             return self._class(f)
         return self._object(f, t, depth)
@@ -289,7 +291,7 @@ class Policy:
     def _function(self, f: types.FunctionType, depth: int) -> Decision:
         if self.is_user_code(f.__code__):
             return Decision(Verdict.DIRECT, "is the project's own code, in which every call is looked at")
-        module = _module_of_function(f)
+        module = module_of_function(f)
         if module is None or module.startswith("namedtuple_"):
             return Decision(Verdict.DIRECT, "was generated in memory")
         if self.is_user_module(module):
@@ -297,8 +299,8 @@ class Policy:
         if f.__name__ in _CONSTRUCTION:
             return Decision(Verdict.DIRECT, "takes part in the construction of an object of the project")
         decision = _known(f"{module}.{f.__qualname__}")
-        wrapped = _dict_of_function(f).get("__wrapped__", _ABSENT)
-        if wrapped is not _ABSENT:
+        wrapped = dict_of_function(f).get("__wrapped__", ABSENT)
+        if wrapped is not ABSENT:
             inner = self._decide(wrapped, depth + 1)
             if inner.verdict is Verdict.DIRECT or decision.verdict is Verdict.DIRECT:
                 return Decision(inner.verdict, f"wraps a function that {inner.reason}")
@@ -309,63 +311,32 @@ class Policy:
         if type(function) is not types.FunctionType:
             return self._decide(function, depth + 1)
         decision = self._function(function, depth)
-        if self.is_user_code(function.__code__) or self.is_user_module(_module_of_function(function)):
+        if self.is_user_code(function.__code__) or self.is_user_module(module_of_function(function)):
             return decision
-        if _is_random_instance(f, types.MethodType):
+        if is_random_instance(f, types.MethodType):
             return _SEEDED
-        owner = _owner_of(f, types.MethodType)
+        owner = owner_of(f, types.MethodType)
         if owner is None or self.is_user_class(owner) or decision.verdict is Verdict.CALLBACKS:
             return decision
-        if function.__name__ in _CONSTRUCTION or (_module_of_function(function) or "").startswith("namedtuple_"):
+        if function.__name__ in _CONSTRUCTION or (module_of_function(function) or "").startswith("namedtuple_"):
             return decision
-        return _known(f"{_class_name(owner)}.{function.__name__}")
+        return _known(f"{class_name(owner)}.{function.__name__}")
 
     def _class(self, cls: type) -> Decision:
         if self.is_user_class(cls):
             return Decision(Verdict.DIRECT, "is a class of the project")
         if issubclass(cls, BaseException):
             return Decision(Verdict.DIRECT, "is a class of exceptions")
-        return _known(_class_name(cls))
+        return _known(class_name(cls))
 
     def _object(self, f: Any, t: type, depth: int) -> Decision:
         """An instance of a class with ``__call__``."""
-        call = _call_of(t)
+        call = call_of(t)
         if type(call) is types.FunctionType:
             return self._method(types.MethodType(call, f), depth)
         if self.is_user_class(t):
             return Decision(Verdict.DIRECT, "is an object of the project")
-        return _known(_class_name(t))
-
-    # ---- names
-
-    def _name(self, f: Any, depth: int) -> str:
-        t = type(f)
-        inner = _inner_callable(f, t)
-        if inner is not _ABSENT and depth < _MAX_DEPTH:
-            return self._name(inner, depth + 1)
-        if t is types.FunctionType:
-            module = f.__module__
-            return f"{module if type(module) is str else '?'}.{f.__qualname__}"
-        if t is types.MethodType or _is_bound_builtin(t):
-            return self._bound_name(f, t, depth)
-        if _is_descriptor(t):
-            return f"{_class_name(f.__objclass__)}.{f.__name__}"
-        return _class_name(f if issubclass(t, type) else t)
-
-    def _bound_name(self, f: Any, t: type, depth: int) -> str:
-        if t is types.MethodType and type(f.__func__) is not types.FunctionType:
-            return self._name(f.__func__, depth + 1) if depth < _MAX_DEPTH else "?"
-        owner = _owner_of(f, t)
-        if owner is None:
-            return _builtin_name(f)
-        name = f.__func__.__name__ if t is types.MethodType else f.__name__
-        if (module := _hidden_instance_module(f, owner, name)) is not None:
-            return f"{module}.{name}"
-        if _is_bound_builtin(t):
-            return _builtin_name(f)
-        if self.is_user_class(owner):
-            return self._name(f.__func__, depth + 1)
-        return f"{_class_name(owner)}.{name}"
+        return _known(class_name(t))
 
 
 _SEEDED: Final = Decision(Verdict.DIRECT, "works on a random generator whose beginning is recorded")
@@ -397,141 +368,6 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-# ---------------------------------------------------------------- looking at objects without running them
-
-
-def _inner_callable(f: Any, t: type) -> Any:
-    """What a partial, a generic alias or a cached function stands for; _ABSENT if `f` is none of these."""
-    if t is functools.partial:
-        return f.func
-    if t is _CACHED_FUNCTION:
-        return f.__dict__.get("__wrapped__", _ABSENT)
-    if t is types.GenericAlias or t is _TYPING_ALIAS or t is _SPECIAL_ALIAS:
-        return object.__getattribute__(f, "__origin__")
-    return _ABSENT
-
-
-def _mark_of(f: Any, t: type) -> Any:
-    """The SDK's mark on `f`: on the function, on the class; @no_activity on a class covers its instances' methods."""
-    function = f.__func__ if t is types.MethodType else f
-    if type(function) is types.FunctionType:
-        mark = _dict_of_function(function).get(MARK, _ABSENT)
-        if mark is not _ABSENT or t is types.FunctionType:
-            return mark
-    if issubclass(t, type):
-        return _class_mark(f)
-    owner = _owner_of(f, t)
-    if owner is not None and _class_mark(owner) is None:
-        return None
-    return _ABSENT
-
-
-def _mro_of(cls: type) -> tuple[type, ...]:
-    # none yet: its metaclass is at work on it, or it is one of C's that never was made ready, without a namespace
-    return _get_mro(cls) or ((cls,) if _dict_of_class(cls) is not None else ())
-
-
-def is_marked(cls: type) -> bool:
-    """Has this class, or one that it derives from, a mark of the SDK's?"""
-    return _class_mark(cls) is not _ABSENT
-
-
-def _class_mark(cls: type) -> Any:
-    for c in _mro_of(cls):
-        mark = _dict_of_class(c).get(MARK, _ABSENT)
-        if mark is not _ABSENT:
-            return mark
-    return _ABSENT
-
-
-def _owner_of(f: Any, t: type) -> type | None:
-    """The class whose (class or instance) method `f` is; the class of a callable object; None for functions."""
-    if t is types.MethodType or _is_bound_builtin(t):
-        receiver = f.__self__
-        cls = type(receiver)
-        if receiver is None or issubclass(cls, types.ModuleType):
-            return None
-        return receiver if issubclass(cls, type) else cls
-    if t is types.FunctionType or _is_descriptor(t) or issubclass(t, type):
-        return None
-    return t
-
-
-def _module_name(cls: type) -> str | None:
-    try:
-        module = _module_of(cls)
-    except AttributeError:  # a class whose namespace lost its __module__
-        return None
-    return module if type(module) is str else None
-
-
-def _call_of(t: type) -> Any:
-    for c in _mro_of(t):
-        if (call := _dict_of_class(c).get("__call__", _ABSENT)) is not _ABSENT:
-            return call
-    return None
-
-
-def _class_name(cls: type) -> str:
-    return f"{_module_name(cls) or '?'}.{_qualname_of(cls)}"
-
-
-def _module_of_function(f: types.FunctionType) -> str | None:
-    """The module whose globals the function has: ``__module__`` may be copied from what it wraps."""
-    name = dict.get(f.__globals__, "__name__")
-    return name if type(name) is str else None
-
-
-def _builtin_name(f: Any) -> str:
-    """``module.function`` or ``module.Class.method`` of a bound C function, by the class that defines the method."""
-    receiver, name = f.__self__, f.__name__
-    cls = type(receiver)
-    module = None if type(f) is types.MethodWrapperType else f.__module__
-    if receiver is None or (issubclass(cls, types.ModuleType) and module is not None):  # else the type's: __dir__
-        return f"{module if type(module) is str else '?'}.{name}"
-    classes = _mro_of(receiver if issubclass(cls, type) else cls)
-    if issubclass(cls, type):
-        classes = (*classes, *_mro_of(cls))
-    return f"{_class_name(next((c for c in classes if _defines_in_c(c, name)), cls))}.{name}"
-
-
-def _defines_in_c(cls: type, name: str) -> bool:
-    """Has the class a method of this name that is no Python function? `super()` reaches past those that are."""
-    method = _dict_of_class(cls).get(name, _ABSENT)
-    if type(method) is staticmethod or type(method) is classmethod:
-        method = method.__func__
-    return method is not _ABSENT and type(method) is not types.FunctionType
-
-
-def _hidden_instance_module(f: Any, owner: type, name: str) -> str | None:
-    """The module that offers this bound method as a function of its own, as `random` does; None if none does."""
-    name_of_module = _module_name(owner)
-    module = sys.modules.get(name_of_module) if name_of_module else None
-    found: Any = _module_dict(module).get(name) if issubclass(type(module), types.ModuleType) else None  # type: ignore[arg-type]
-    if type(found) is types.MethodType or _is_bound_builtin(type(found)):
-        return name_of_module if found.__self__ is f.__self__ else None
-    return None
-
-
-def _is_random_instance(f: Any, t: type) -> bool:
-    """A method of a `random.Random` that the program made: deterministic, since its construction was a marker."""
-    owner = _owner_of(f, t)
-    if owner is not random.Random or owner is f.__self__:
-        return False
-    return _hidden_instance_module(f, owner, f.__name__) is None
-
-
-# `t in (A, B)` would ask the == of a metaclass.
-def _is_bound_builtin(t: type) -> bool:
-    return (
-        t is types.BuiltinFunctionType or issubclass(t, types.BuiltinFunctionType) or t is types.MethodWrapperType
-    )  # its subclass: METH_METHOD
-
-
-def _is_descriptor(t: type) -> bool:
-    return t is types.MethodDescriptorType or t is types.WrapperDescriptorType or t is types.ClassMethodDescriptorType
-
-
 # ---------------------------------------------------------------- methods of C's types
 
 _C_METHODS: Final[dict[object, Decision]] = {}
@@ -542,9 +378,9 @@ _COMMON: Final = (str, bytes, int, float, list, tuple, dict, set, frozenset, re.
 def _decide_beforehand() -> None:
     """Know the common ones by the time that a zygote forks."""
     for t in _COMMON:
-        for name, method in _dict_of_class(t).items():
+        for name, method in dict_of_class(t).items():
             if type(method) is types.MethodDescriptorType:
-                _C_METHODS[t, name] = _known(f"{_class_name(t)}.{name}")
+                _C_METHODS[t, name] = _known(f"{class_name(t)}.{name}")
 
 
 _decide_beforehand()
