@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         UnrecordableValue,
         ValueTooLarge,
     )
+    from perdure._handle import HandleLost, handle, register_handle
     from perdure._retry import RetryPolicy
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
         "UnrecordableValue",
         "ValueTooLarge",
     ),
+    "_handle": ("HandleLost", "handle", "register_handle"),
     "_retry": ("RetryPolicy",),
 }
 
@@ -49,6 +51,7 @@ __all__ = [
     "Cancelled",
     "ConcurrencyError",
     "Error",
+    "HandleLost",
     "InPlaceChange",
     "NotInSession",
     "PayloadCorrupt",
@@ -59,10 +62,12 @@ __all__ = [
     "__version__",
     "activity",
     "activity_key",
+    "handle",
     "inhibit_activities",
     "is_replaying",
     "next_signal",
     "no_activity",
+    "register_handle",
     "register_no_activity",
     "session_id",
     "sleep",

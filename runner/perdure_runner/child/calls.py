@@ -73,6 +73,8 @@ class Calls:
         self.lanes = lanes
         self.references: Handles | None = None
         """Who names live objects in outcomes; nobody by default."""
+        self.refusal = ""
+        """While not empty, no call may begin, and this says why: code runs again that must have no effects."""
         self.stop = Stop(link)
         self.replaying = len(history) > 0
         """The code still does what it has done before."""
@@ -88,7 +90,10 @@ class Calls:
 
         Raises:
             perdure.ConcurrencyError: it is made where it has no place.
+            perdure.HandleLost: it would be made a second time.
         """
+        if self.refusal:
+            raise perdure.HandleLost(f"{self.refusal}: it calls {function}")
         self.lanes.check(function)
         self.ordinal += 1
         digest = codec.fingerprint_call(args, kwargs).hex()

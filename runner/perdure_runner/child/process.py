@@ -21,7 +21,7 @@ from typing import Any
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, codec, ground, hook, loading, output
+from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, output
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
@@ -108,6 +108,8 @@ class _Session:
         about = About(self._start["session"], bool(self._start.get("replay_only")), self._debug)
         self._calls = Calls(about, self._link, history, self._values, Lanes(threading.get_ident()))
         recorder = Recorder(about.session_id, self._calls, policy, rules, self._site)
+        self._calls.references = table = handles.Table(self._calls, recorder, policy)
+        recorder.unwrap = table.unwrap
         _runtime.current = recorder
         hook.install(self._root, self._start.get("cache") or None, recorder, policy)
         self._calls.lanes.watch(recorder.direct)

@@ -64,6 +64,8 @@ class Recorder:
 
     def direct(self) -> bool:
         """True where calls are not recorded: inside an activity, under `inhibit_activities`, in a library's thread."""
+        if self._calls.refusal:
+            return False
         return _runtime.inhibit.depth > 0 or self._calls.lanes.is_free()
 
     def route(self, f: Callable[..., Any], verdict: Verdict, site: SiteInfo) -> Callable[..., Any]:
