@@ -234,6 +234,15 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "and is not decoded.",
         "Restore the home folder, HOME/key included, from a backup; or fork the session from before this entry.",
     ),
+    "P0406": Explanation(
+        "a live object is lost",
+        "A connection, process, generator or another live object was made by a process that is gone. Clients, files, "
+        "folders and database connections are made again where that repeats nothing; this one is not, because "
+        "nothing says how, because it was in the middle of something (a transaction, a conversation), or because "
+        "what it stood for has changed. Going on with a new one in silence could be wrong.",
+        "Catch perdure.HandleLost and make it again, or do all of the work with it in one @perdure.activity "
+        "function, or name a way with @perdure.handle(recreate=...) or perdure.register_handle.",
+    ),
     "P0410": Explanation(
         "an activity was interrupted",
         "The runner died while an activity marked at_most_once was in progress. Nobody can know whether it took "
@@ -327,6 +336,7 @@ BORDER: Final[dict[str, Border]] = {
     **dict.fromkeys(("P0401", "P0403", "P0404"), _FAILED),
     "P0402": _LIMIT,
     "P0405": _DAMAGED,
+    "P0406": Border("FAILED_PRECONDITION", Exit.FAILED),
     "P0410": Border("ABORTED", Exit.FAILED),
     "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0501", "P0502"), _DIVERGED),
