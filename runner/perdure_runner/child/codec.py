@@ -4,6 +4,7 @@ JSON where it round-trips exactly, else pickle. Only the session's own runner de
 made with the session's key, which the store never sees: whoever can write to the store cannot run code here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
@@ -17,6 +18,7 @@ from perdure_runner.child.fingerprint import fingerprint, fingerprint_call
 from perdure_runner.child.plain import encode_json
 from perdure_runner.child.preview import preview, preview_call
 from perdure_runner.child.references import References
+from perdure_runner.child.restore import Change, Outcome
 from perdure_runner.child.values import Pickling, TooLarge, load_cloudpickle
 
 __all__ = [
@@ -69,13 +71,13 @@ class Codec:
             for encoding in (JSON, PICKLE)
         }
 
-    def encode(self, value: object, refs: References | None = None) -> Encoded:
-        """`refs` names objects that are not written themselves; plain data is always written.
+    def encode(self, value: object, refs: References | None = None, *, as_json: bool = True) -> Encoded:
+        """`refs` names objects that are not written themselves, but for parts of plain data, unless `as_json` is off.
 
         Raises UnrecordableValue, which names the part of `value` and where it is, or ValueTooLarge.
         """
         try:
-            text = plain.dumps(value)
+            text = plain.dumps(value) if as_json else None
             data = self._pickling.dump(value, refs=refs) if text is None else text
         except TooLarge as error:
             raise self._too_large(error.size) from None
@@ -86,22 +88,35 @@ class Codec:
         if len(data) > self._max_bytes:
             raise self._too_large(len(data))
         if text is None:
-            return Encoded(PICKLE, data, self._mac(PICKLE, data), preview(value, _PREVIEW_LIMIT))
+            shown = preview(value.value if type(value) is Outcome else value, _PREVIEW_LIMIT)
+            return Encoded(PICKLE, data, self._mac(PICKLE, data), shown)
         # The repr of plain data is C code alone, and where the JSON is short it is short.
         shown = repr(value) if len(data) <= _PREVIEW_LIMIT // 2 else preview(value, _PREVIEW_LIMIT)
         return Encoded(JSON, data, self._mac(JSON, data), shown)
 
-    def encode_error(self, error: BaseException, refs: References | None = None) -> Encoded:
-        """As much of an exception as can be recorded. Fails for none."""
+    def encode_error(
+        self, error: BaseException, refs: References | None = None, changes: Sequence[Change] = ()
+    ) -> Encoded:
+        """As much of an exception as can be recorded; fails for none. With the changes that belong to it.
+
+        Raises UnrecordableValue: a change cannot be recorded.
+        """
+        data = self._dump_error(error, refs, list(changes))
+        return Encoded(PICKLE, data, self._mac(PICKLE, data), preview(error, _PREVIEW_LIMIT))
+
+    def _dump_error(self, error: BaseException, refs: References | None, changes: list[Change]) -> bytes:
         for detail in LEVELS:
             try:
-                data = self._pickling.dump(error, detail, refs)
-                break
+                return self._pickling.dump(Outcome(error, changes) if changes else error, detail, refs)
             except Exception:  # noqa: BLE001, S112 - code of its parts; the next level has fewer of them
                 continue
-        else:
-            data = Pickling(1 << 20).dump(bare_exception(error))
-        return Encoded(PICKLE, data, self._mac(PICKLE, data), preview(error, _PREVIEW_LIMIT))
+        bare = bare_exception(error)
+        if not changes:
+            return Pickling(1 << 20).dump(bare)
+        try:
+            return self._pickling.dump(Outcome(bare, changes), refs=refs)
+        except Exception as failure:  # the values' own code
+            raise self._unrecordable(changes, refs, failure) from failure
 
     def decode(self, encoding: int, data: bytes, mac: bytes, refs: References | None = None) -> object:
         """The inverse of both, with references that know the same tokens.

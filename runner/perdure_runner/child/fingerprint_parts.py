@@ -22,14 +22,17 @@ _DATA_MODULES = frozenset({"argparse", "collections", "fractions", "types", "uui
 _LIBRARY_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _MAX_VERDICTS = 4096
+HANDLE = "__perdure_handle__"
+"""In the namespace of a class whose instances stand for live objects."""
 
 
 class Parts(NamedTuple):
-    """`label` holds atoms; `ordered` and `unordered` are what to go on with."""
+    """`label` holds atoms; `ordered` and `unordered` are what to go on with. `opaque`: its state does not count."""
 
     label: tuple[object, ...]
     ordered: list[Any] = []  # noqa: RUF012 - never changed
     unordered: list[Any] = []  # noqa: RUF012
+    opaque: bool = False
 
 
 def parts_of(item: Any) -> Parts:
@@ -45,11 +48,15 @@ def parts_of(item: Any) -> Parts:
     for base, expand in _BASES:
         if issubclass(kind, base):
             parts = expand(item)
-            state = _state(item) if _has_state(item) else []
+            state = _state(item) if has_state(item) else []
             return Parts((inert.type_name(kind), *parts.label), [*parts.ordered, *state], parts.unordered)
     if inert.type_name(kind) == "array.array":
         return Parts(("array", item.typecode, item.tobytes()))
-    return Parts((inert.type_name(kind),), _state(item) if _has_state(item) else [])
+    if HANDLE in inert.namespace(kind):
+        return Parts(("handle", inert.type_name(kind)), [object.__getattribute__(item, "_perdure_token")])
+    if has_state(item):
+        return Parts((inert.type_name(kind),), _state(item))
+    return Parts((inert.type_name(kind),), opaque=True)
 
 
 def length_of(item: Any) -> int:
@@ -67,13 +74,14 @@ def _state(item: object) -> list[Any]:
     return [part for name in sorted(state) for part in (name, state[name])]
 
 
-def _has_state(item: object) -> bool:
+def has_state(item: object) -> bool:
     """Does the object count with its state, or, as a thing of some library's, with the name of its type only?"""
     return is_user_class(type(item)) or declared_state(item) is not None
 
 
-def _in_user_code(cls: type) -> bool:
-    module = inert.module_of(cls)
+@functools.lru_cache(_MAX_VERDICTS)
+def is_user_module(module: str) -> bool:
+    """Is the module of this name neither of the standard library nor in an installed package?"""
     if module in _DATA_MODULES:
         return True
     if module.partition(".")[0] in sys.stdlib_module_names and module != "__main__":
@@ -94,7 +102,7 @@ def is_user_class(cls: type) -> bool:
     if known is None:
         if len(_verdicts) >= _MAX_VERDICTS:
             _verdicts.clear()
-        known = _verdicts[id(cls)] = cls, _in_user_code(cls)
+        known = _verdicts[id(cls)] = cls, is_user_module(inert.module_of(cls))
     return known[1]
 
 

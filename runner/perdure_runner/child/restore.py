@@ -36,6 +36,28 @@ class Unrecorded:
         return f"<not recorded: {self.text}>"
 
 
+Change = tuple[Any, dict[str, Any]]
+"""An object that a call was given and has changed, and its state now (`effects_state`)."""
+
+
+class Outcome:
+    """The outcome of a call that has changed what it was given."""
+
+    __slots__ = ("changes", "value")
+
+    def __init__(self, value: Any, changes: list[Change]) -> None:
+        self.value = value
+        self.changes = changes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return outcome, (self.value, self.changes)
+
+
+def outcome(value: Any, changes: list[Change]) -> Outcome:
+    """What stands in pickles for an Outcome."""
+    return Outcome(value, changes)
+
+
 def regex_match(pattern: re.Pattern[Any], method: str, text: Any, pos: int, endpos: int) -> re.Match[Any]:
     """A match object, found again."""
     found: re.Match[Any] = getattr(pattern, method)(text, pos, endpos)
