@@ -13,6 +13,10 @@ static PyObject *decide_name; /* "_decide" */
 static PyObject *
 call(CallGuard *self, PyObject *f)
 {
+    const Callee *first = self->callees;
+    if (first != NULL && Py_IS_TYPE(f, &PyFunction_Type) && is_function_of(first, (PyFunctionObject *)f)) {
+        return Py_NewRef(f); /* mostly */
+    }
     Key key = key_of(f);
     for (const Callee *callee = self->callees, *end = callee + self->count; callee != end; callee++) {
         if (covers(callee, key, f)) {

@@ -16,6 +16,7 @@ typedef struct {
     bool is_wrapped;  /* `found` is a staticmethod or classmethod */
     bool has_callee;  /* false: it comes from a type of C's, and nothing else can end it */
     bool can_be_hidden;
+    bool is_function; /* `found` is a function */
     PyObject *found;  /* OF_TYPE: what the class has; borrowed, the class has it as long as its version is right */
     Callee callee;
     /* of classes whose instances share keys: where the name is in them */
@@ -96,7 +97,11 @@ static inline bool
 holds(Entry *entry, PyObject *o, PyObject *name)
 {
     if (entry->way == OF_TYPE) {
-        if (entry->has_callee && !is_covered(entry, callable_of(entry))) {
+        if (entry->is_function) { /* mostly */
+            if (!is_function_of(&entry->callee, (PyFunctionObject *)entry->found) && !is_covered(entry, entry->found)) {
+                return false;
+            }
+        } else if (entry->has_callee && !is_covered(entry, callable_of(entry))) {
             return false;
         }
         return !(entry->can_be_hidden && is_hidden(entry, o, name));
@@ -267,6 +272,7 @@ remember(MethodGuard *self, PyObject *const *args, Py_ssize_t count)
         .of_class = of_class,
         .is_wrapped = Py_IS_TYPE(found, &PyStaticMethod_Type) || Py_IS_TYPE(found, &PyClassMethod_Type),
         .has_callee = f != Py_None,
+        .is_function = f != Py_None && Py_IS_TYPE(found, &PyFunction_Type),
         .can_be_hidden = !of_class && (Py_TYPE(o)->tp_dictoffset != 0 ||
                                        (Py_TYPE(o)->tp_flags & Py_TPFLAGS_MANAGED_DICT) != 0),
         .found = found,

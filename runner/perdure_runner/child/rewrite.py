@@ -19,16 +19,18 @@ from importlib.util import decode_source
 from types import CodeType
 from typing import Any, Final, Literal, NamedTuple, cast
 
-REWRITE_VERSION: Final = 1
+REWRITE_VERSION: Final = 2
 """Part of the name of the code cache's folder: raise it whenever the same source gives other code."""
 
-Kind = Literal["call", "decorator"]
+Kind = Literal["call", "decorator", "super"]
 
 
 class Mark(NamedTuple):
     """What a sentinel constant tells of its call.
 
-    `kind` is "decorator" for the application of a decorator, and for the call that makes one (``@retry(3)``).
+    `kind` is "decorator" for the application of a decorator, and for the call that makes one (``@retry(3)``). It is
+    "super" for ``SITE(super().m)(a)``, of which the interpreter makes one instruction where ``SITE(super()).m(a)`` would
+    have it make an object.
     `name` is the attribute as the interpreter will look it up (private names mangled), None for ``f(a)``.
     `line` and `column` count from 1, `column` in characters.
     """
@@ -153,6 +155,10 @@ class _Rewriter:
 
     def _call(self, node: ast.Call, class_name: str | None, kind: Kind) -> None:
         match node.func:
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name) as attribute if (
+                attribute.lineno == attribute.end_lineno  # else the call's own line would be another
+            ):
+                node.func = _site(self._mark("super", mangle(class_name, name), attribute), attribute)
             case ast.Attribute(value=receiver, attr=name) as attribute:
                 if not isinstance(receiver, _LITERALS):
                     mark = self._mark(kind, mangle(class_name, name), attribute)

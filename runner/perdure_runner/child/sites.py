@@ -75,6 +75,6 @@ class Sites:
 
     def __call__(self, mark: Mark, place: str | SiteInfo) -> object:
         """The site of a call in the file of this path, or at a place that is known already."""
-        if mark.name is None:
+        if mark.name is None or mark.kind == "super":
             return twin.call_site(mark, place, self)
         return _identity if mark.name in _NEVER_ROUTED else twin.method_site(mark, place, self)
