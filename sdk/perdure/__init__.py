@@ -9,7 +9,7 @@ from perdure._version import __version__
 TYPE_CHECKING = False  # type checkers know the name; importing it from typing would be most of our import time
 if TYPE_CHECKING:
     from perdure._activity import ActivityOptions, activity, inhibit_activities, no_activity, register_no_activity
-    from perdure._calls import Signal, activity_key, is_replaying, next_signal, session_id, sleep
+    from perdure._calls import Signal, activity_key, is_replaying, next_signal, session_id, sleep, version
     from perdure._errors import (
         ActivityInterrupted,
         ActivityTimeout,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_activity": ("ActivityOptions", "activity", "inhibit_activities", "no_activity", "register_no_activity"),
-    "_calls": ("Signal", "activity_key", "is_replaying", "next_signal", "session_id", "sleep"),
+    "_calls": ("Signal", "activity_key", "is_replaying", "next_signal", "session_id", "sleep", "version"),
     "_errors": (
         "ActivityInterrupted",
         "ActivityTimeout",
@@ -71,6 +71,7 @@ __all__ = [
     "register_no_activity",
     "session_id",
     "sleep",
+    "version",
 ]
 
 

@@ -10,6 +10,8 @@ from perdure import _runtime
 from perdure._durations import seconds_of
 from perdure._errors import NotInSession
 
+_LONGEST_NAME = 200  # characters, of what `version` decides about
+
 
 @dataclass(frozen=True)
 class Signal:
@@ -43,6 +45,29 @@ def next_signal(*names: str, timeout: float | timedelta | None = None) -> Signal
     if _runtime.current is None:
         raise NotInSession("next_signal() waits for a signal to a session, and this code runs in none")
     return _runtime.current.next_signal(names, limit)
+
+
+def version(name: str, newest: int = 1) -> int:
+    """Which branch of changed code this session takes, so that sessions that began before a change go on as before.
+
+        if perdure.version("send by mail"):
+            mail(order)          # sessions that come here for the first time after the change
+        else:
+            fax(order)           # sessions whose journal already goes beyond this place
+
+    The answer is 0 for the latter, and `newest` (1, or the number of the latest change under this name) for the former.
+    It is recorded, and the same wherever and whenever this session asks for `name` again. Asking is never a difference
+    to the journal: the call can be put in and taken out while sessions run. A plain script gets `newest`.
+
+    Raises TypeError or ValueError for a name that is no text or is empty, and for a number below 1.
+    """
+    if not isinstance(name, str) or not isinstance(newest, int):
+        raise TypeError(f"version: a name (str) and a number (int) are wanted, not {name!r} and {newest!r}")
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable() or newest < 1:
+        raise ValueError(
+            f"version: 1 to {_LONGEST_NAME} printable characters and a number from 1 on, not {name!r}, {newest}"
+        )
+    return newest if _runtime.current is None else _runtime.current.version(name, newest)
 
 
 def activity_key() -> str:

@@ -25,6 +25,9 @@ class Runtime(Protocol):
     def next_signal(self, names: tuple[str, ...], timeout: float | None) -> Signal | None:
         """Wait for a signal with one of `names` (none: with any name); None after `timeout` seconds."""
 
+    def version(self, name: str, newest: int) -> int:
+        """Which branch of changed code the session takes: from 0 to `newest`, the same for all of its life."""
+
     def activity_key(self) -> str:
         """The key of the activity in progress. Raises RuntimeError outside one."""
 

@@ -66,4 +66,4 @@ async def check(
 
 async def _document(laboratory: Laboratory, session_id: str) -> documents.Document:
     whole = await fetch.whole(laboratory.remote, session_id)
-    return documents.session(whole.session, whole.entries, whole.logs)
+    return documents.session(whole.session, whole.entries, whole.logs, whole.sides)

@@ -220,7 +220,7 @@ class FakeHost:
         self.received.append(kind)
         body = getattr(message, kind)
         if kind == "start":
-            program = self.world.programs[body.session_id or ""] if body.session_id in self.world.programs else None
+            program = self.world.programs.get(body.session_id.partition("~")[0])
             self.runners[body.session_id] = FakeRunner(self, body, program or self.world.program)
         elif kind == "stop" and body.kind == rpb.STOP_KIND_KILL:
             self.killed.append((body.session_id, body.epoch))

@@ -281,6 +281,7 @@ class Entry(google.protobuf.message.Message):
     WAIT_FIELD_NUMBER: builtins.int
     RESOLUTION_FIELD_NUMBER: builtins.int
     AT_MOST_ONCE_FIELD_NUMBER: builtins.int
+    ARG_DIGESTS_FIELD_NUMBER: builtins.int
     seq: builtins.int
     """position in the session's journal, from 1, given by the coordinator"""
     lane: builtins.str
@@ -307,6 +308,12 @@ class Entry(google.protobuf.message.Message):
     def wait(self) -> global___Wait: ...
     @property
     def resolution(self) -> global___Resolution: ...
+    @property
+    def arg_digests(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Of the parts of the arguments, where their preview does not tell all: 4 bytes of the part's path and 4 of its value;
+        in Divergence.called followed by the path, a zero byte and the value's preview (UTF-8).
+        """
+
     def __init__(
         self,
         *,
@@ -326,9 +333,10 @@ class Entry(google.protobuf.message.Message):
         wait: global___Wait | None = ...,
         resolution: global___Resolution | None = ...,
         at_most_once: builtins.bool = ...,
+        arg_digests: collections.abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["outcome", b"outcome", "resolution", b"resolution", "site", b"site", "wait", b"wait"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["args_digest", b"args_digest", "args_preview", b"args_preview", "at_most_once", b"at_most_once", "at_us", b"at_us", "attempt", b"attempt", "duration_us", b"duration_us", "function", b"function", "is_error", b"is_error", "kind", b"kind", "lane", b"lane", "ordinal", b"ordinal", "outcome", b"outcome", "resolution", b"resolution", "seq", b"seq", "site", b"site", "wait", b"wait"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["arg_digests", b"arg_digests", "args_digest", b"args_digest", "args_preview", b"args_preview", "at_most_once", b"at_most_once", "at_us", b"at_us", "attempt", b"attempt", "duration_us", b"duration_us", "function", b"function", "is_error", b"is_error", "kind", b"kind", "lane", b"lane", "ordinal", b"ordinal", "outcome", b"outcome", "resolution", b"resolution", "seq", b"seq", "site", b"site", "wait", b"wait"]) -> None: ...
 
 global___Entry = Entry
 

@@ -10,7 +10,7 @@ from typing import Any
 import perdure
 from perdure import ActivityOptions
 
-from perdure_runner.child import attempts, codec
+from perdure_runner.child import attempts, codec, divergence
 from perdure_runner.child.calls import Calls, payload_keys, time_ns
 from perdure_runner.child.replay import Decision, Form, Interrupted, Kind, Replay, Resolved, Row, Run, Wait, WaitKind
 from perdure_runner.child.sites import SiteInfo
@@ -89,7 +89,9 @@ class Activity:
 
     def _describe(self) -> None:
         """The arguments' text is made only where a row will hold it."""
-        self._call = replace(self._call, args=codec.preview_call(self._args, self._kwargs))
+        shown = codec.preview_call(self._args, self._kwargs)
+        parts = divergence.journaled(shown, self._args, self._kwargs)
+        self._call = replace(self._call, args=shown, parts=parts)
 
     def _await_delay(self, decision: Decision) -> None:
         """Wait for the time of the next attempt."""

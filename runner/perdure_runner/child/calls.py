@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 
 import perdure
 
-from perdure_runner.child import codec
+from perdure_runner.child import codec, divergence
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
 from perdure_runner.child.references import Handles, References
 from perdure_runner.child.replay import (
+    VERSIONS,
     Call,
     Decision,
     Diverged,
@@ -78,6 +79,8 @@ class Calls:
         self.stop = Stop(link)
         self.replaying = len(history) > 0
         """The code still does what it has done before."""
+        self.versions: dict[str, int] = {}
+        """The branches that the session has taken, by name: what it was told once is true for all of its life."""
         self.ordinal = 0
         """Calls of the main lane that have begun."""
 
@@ -100,7 +103,8 @@ class Calls:
         call = Call(MAIN, self.ordinal, form, function, digest, "", site)
         decision = self._decide(call)
         if isinstance(decision, Diverged):
-            self._diverged(decision, replace(call, args=codec.preview_call(args, kwargs)))
+            described = divergence.described(args, kwargs) if decision.recorded else ()
+            self._diverged(decision, replace(call, args=codec.preview_call(args, kwargs), parts=described))
         return call, decision
 
     def _decide(self, call: Call) -> Decision:
@@ -111,10 +115,32 @@ class Calls:
             self.replaying = False
         return decision
 
-    def _go_live(self) -> None:
-        """Something new is about to happen."""
+    def version(self, name: str, newest: int, site: SiteInfo | None) -> int:
+        """Which branch of changed code the session takes; it takes no place among the calls of the lane.
+
+        The journal says so where the session asked before. Else 0, if it has already gone on from here.
+        """
+        if (known := self.versions.get(name)) is not None:
+            return known
+        row = self._history.version(name)
+        if row is not None:
+            chosen = int(self.outcome(row))
+        elif len(self._history):
+            chosen = 0
+        else:
+            chosen = newest
+            self._go_live()
+            encoded = self.values.encode(chosen)
+            digest = codec.fingerprint_call((name,), {}).hex()
+            call = Call(VERSIONS + name, 1, Form.SYSTEM, "perdure.version", digest, repr(name), site)
+            self.put(call, Kind.SYSTEM, payload_keys(encoded), encoded.data, keep_back=True)
+        self.versions[name] = chosen
+        return chosen
+
+    def _go_live(self, call: Call | None = None) -> None:
+        """Something new is about to happen: `call`, if it is one."""
         if self._about.replay_only:
-            self.leave("replayed")
+            self.leave("replayed", **(_beyond(call) if call else {}))
         if not self._live_said:
             self._live_said = True
             self.replaying = False
@@ -165,7 +191,7 @@ class Calls:
 
     def put(self, call: Call, kind: Kind, more: Row, payload: bytes = b"", **how: bool) -> int:
         """Send a row of `call`; `how` is passed to `Link.record`. Returns the record's number."""
-        self._go_live()
+        self._go_live(call)
         row = call.row(kind)
         row["at"] = time_ns() // 1000
         row.update(more)
@@ -210,6 +236,14 @@ class Calls:
             self._about.debug(None)
         self.link.done({"state": state, **fields})
         os._exit(0)
+
+
+def _beyond(call: Call) -> Row:
+    """What a read-only replay says of the first call that the journal does not have: whether it may have come to an
+    end there, the coordinator knows.
+    """
+    reason = "the session had ended here"
+    return {"div": {"recorded": None, "called": call.row(_FIRST_ROW[call.form]), "reason": reason}}
 
 
 def payload_keys(encoded: codec.Encoded) -> Row:

@@ -220,6 +220,12 @@ class Recorder:
             return None
         return perdure.Signal(row.get("name", ""), self._calls.values.decode_json(row.get("data", b"")))
 
+    def version(self, name: str, newest: int) -> int:
+        """Which branch of changed code the session takes; an activity, which is not replayed, may take the newest."""
+        if self.direct():
+            return self._calls.versions.get(name, newest)
+        return self._calls.version(name, newest, self._site())
+
     def activity_key(self) -> str:
         """The idempotency key of the activity that runs now."""
         if not self._key:

@@ -83,12 +83,16 @@ class Call:
     digest: str
     args: str = ""
     site: Site | None = None
+    parts: tuple[str, ...] = ()
+    """What the first row of the call says of each part of the arguments; made by `divergence`."""
 
     def row(self, kind: Kind) -> Row:
         """The row's keys that every row of this call has."""
         row: Row = {"lane": self.lane, "ord": self.ordinal, "kind": int(kind), "fn": self.function, "dig": self.digest}
         if self.args:
             row["args"] = self.args
+        if self.parts and kind is Kind.STARTED:
+            row["dga"] = list(self.parts)
         if site := self.site:
             row["file"], row["line"], row["col"], row["src"] = site.file, site.line, site.column, site.source()
         return row
@@ -139,6 +143,9 @@ class Diverged:
     reason: str
 
 
+VERSIONS = "version:"
+"""Versions are in lanes of their own, one for each name after this prefix: they take no place in any other."""
+
 Decision = Run | Replay | Wait | Resolved | Interrupted | Diverged
 
 _FORM_OF_KIND = {
@@ -162,15 +169,20 @@ class History:
     """The recorded rows of a session, consumed call by call.
 
     Only the rows that decide are kept: the first of a call (what was called) and the last two (how far it came).
+    Rows of versions have no place among the calls: code may ask for a version where it did not before, and stop asking.
     """
 
     def __init__(self) -> None:
         self._calls: dict[tuple[str, int], tuple[Row, Row, Row]] = {}
+        self._versions: dict[str, Row] = {}
         self.rows = 0
 
     def add(self, row: Row) -> None:
         """Take the next row, in the journal's order."""
         self.rows += 1
+        if row["lane"].startswith(VERSIONS):
+            self._versions[row["lane"]] = row
+            return
         key = (row["lane"], row["ord"])
         known = self._calls.get(key)
         self._calls[key] = (row, row, row) if known is None else (known[0], known[2], row)
@@ -199,6 +211,10 @@ class History:
             case Kind.RESOLVED:
                 return Resolved(last, waited=before)
         raise AssertionError(f"no decision for {last}")
+
+    def version(self, name: str) -> Row | None:
+        """The row that says which branch the session took where it first asked for this version."""
+        return self._versions.get(VERSIONS + name)
 
     def end(self) -> Diverged | None:
         """The code has ended: nothing may be left."""

@@ -17,6 +17,7 @@ from perdure_runner.host.fields import Check, ProtocolError, choice, digest, fla
 # Characters. The child half bounds what it sends well below these.
 NAME, PATH, LINE, PREVIEW, MESSAGE = 1024, 4096, 4096, 64 << 10, 1 << 20
 LOG_TEXT = 1 << 20
+ARGUMENTS, ARGUMENT = 64, 2048  # parts of arguments, and bytes of what is said of each
 NAMES = 256  # signals that one wait may name
 TRACEBACK = 2048  # frames
 PAGE_TEXT = 512 << 10  # bytes of entries beside their payloads in one frame of history; escapes can make six of one
@@ -40,6 +41,7 @@ ENTRY: dict[str, tuple[int, str, Check]] = {
     "dur": (_SELF, "duration_us", integer()),
     "err": (_SELF, "is_error", flag),
     "amo": (_SELF, "at_most_once", flag),
+    "dga": (_SELF, "arg_digests", listing(digest(8, ARGUMENT), ARGUMENTS)),
     "file": (_SITE, "file", text(PATH)),
     "line": (_SITE, "line", integer(0, _U32)),
     "col": (_SITE, "column", integer(0, _U32)),
@@ -246,7 +248,7 @@ def start_frame(start: runner.Start, code: str, cache: str) -> bytes:
     return encode(
         {
             "t": "start",
-            "session": start.session_id,
+            "session": start.session_id.partition("~")[0],  # what follows tells a replay from the session itself
             "code": code,
             "cache": cache,
             "entry": start.entry_point,

@@ -60,16 +60,22 @@ def unreadable(source: Source) -> tuple[PerdureError, ...]:
     return find_exports(source.folder).problems
 
 
-async def send(remote: Control, source: Source, *, build_only: bool) -> control.DeployResponse:
-    """Build it at the coordinator, and make it live unless `build_only`.
-
-    Raises `PerdureError`: P0110 to P0124, whatever is wrong with the folder.
-    """
+def packed(source: Source) -> bytes:
+    """The tarball of a folder. Raises `PerdureError` P0123, P0124."""
     from perdure_server.manifest.build import pack
 
     tarball = pack(source.folder)
-    if source.variables:
-        tarball = with_variables(tarball, source.variables)
+    return with_variables(tarball, source.variables) if source.variables else tarball
+
+
+async def send(
+    remote: Control, source: Source, *, build_only: bool, tarball: bytes | None = None
+) -> control.DeployResponse:
+    """Build it (or a tarball made of it before) at the coordinator, and make it live unless `build_only`.
+
+    Raises `PerdureError`: P0110 to P0124, whatever is wrong with the folder.
+    """
+    tarball = tarball or packed(source)
 
     async def parts() -> AsyncIterator[control.DeployRequest]:
         yield control.DeployRequest(header=control.DeployHeader(project=source.project, build_only=build_only))

@@ -7,29 +7,59 @@ from pathlib import Path
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import builds, connect, documents, options, render
+from perdure_server.cli import builds, connect, documents, options, preflight, render
 from perdure_server.cli.follow import Follower, attend
 from perdure_server.cli.settings import Settings
+from perdure_server.core.errors import exit_code
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @options.PROJECT
+@click.option("--preflight", "check", is_flag=True, help="Refuse a build that would break a session that runs now.")
+@click.option("--force", is_flag=True, help="With --preflight: deploy all the same.")
 @options.where
 @options.JSON
 @connect.waits
-async def deploy(folder: Path, project: str | None, server: str | None, home: str | None, as_json: bool) -> None:
-    """Build a folder, check it and make it live."""
+async def deploy(
+    folder: Path, project: str | None, check: bool, force: bool, server: str | None, home: str | None, as_json: bool
+) -> int:
+    """Build a folder, check it and make it live.
+
+    With --preflight, all sessions of the project that have not ended are replayed on the new build first, read-only.
+    """
+    if force and not check:
+        raise click.UsageError("--force goes with --preflight")
     settings = Settings.load()
     source = builds.folder(folder, settings.text("project", project))
+    tarball = builds.packed(source)
+    flown: preflight.Preflight | None = None
     async with connect.writing(settings, server, home) as remote:
-        made = await builds.send(remote, source, build_only=False)
+        if check:
+            build_id = (await builds.send(remote, source, build_only=True, tarball=tarball)).build_id
+            flown = await preflight.fly(remote, source.project, build_id, str(folder))
+            if not as_json:
+                preflight.report(flown)
+            if flown.broken and not force:
+                return _refused(flown, as_json)
+        made = await builds.send(remote, source, build_only=False, tarball=tarball)
     for fault in builds.unreadable(source):
         render.problem(fault)
     if as_json:
-        documents.emit(documents.deployment(made))
+        documents.emit(documents.deployment(made) | ({"preflight": preflight.document(flown)} if flown else {}))
     else:
         render.deployment(made)
+    return 0
+
+
+def _refused(flown: preflight.Preflight, as_json: bool) -> int:
+    error = preflight.refusal(flown)
+    if as_json:
+        problem = {"code": error.code, "message": error.message, "help": error.help}
+        documents.emit({"deployment_id": None, "error": problem, "preflight": preflight.document(flown)})
+    else:
+        render.problem(error)
+    return exit_code(error)
 
 
 @click.command()

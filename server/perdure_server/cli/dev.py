@@ -87,4 +87,4 @@ async def _show_sessions(remote: connect.Control) -> None:
 async def _show_session(remote: connect.Control, session_id: str) -> None:
     await Follower(remote, session_id, prefix=f"[{session_id[-8:]}] ").watch()
     session = await remote.get_session(control.GetSessionRequest(session_id=session_id))
-    render.ending(session)
+    render.ending(session, await fetch.sides(remote, session))

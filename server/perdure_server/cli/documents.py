@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import sys
@@ -13,14 +14,23 @@ from perdure_proto.v1 import journal_pb2 as journal
 from perdure_proto.v1 import runner_pb2 as runner
 
 from perdure_server.cli.calls import Call, assemble
+from perdure_server.core import divergence as core
+from perdure_server.core.divergence import NEITHER, Sides
 
 Document = dict[str, Any]
 
 _LAST_US = 253402300799_999999  # the last microsecond that datetime knows
 
 
-def session(message: control.Session, entries: Iterable[journal.Entry], logs: Iterable[journal.LogLine]) -> Document:
+def session(
+    message: control.Session,
+    entries: Iterable[journal.Entry],
+    logs: Iterable[journal.LogLine],
+    sides: Sides = NEITHER,
+) -> Document:
     """The document of `run --json`, `start --wait --json` and `sessions show --json`."""
+    differs = message.HasField("divergence")
+    more = {"divergence": divergence(message.divergence, sides, message.entries)} if differs else {}
     return {
         "session_id": message.session_id,
         "project": message.project,
@@ -35,6 +45,7 @@ def session(message: control.Session, entries: Iterable[journal.Entry], logs: It
         "ended_at": message.ended_at or None,
         "parent_id": message.parent_id or None,
         "event_id": message.event_id or None,
+        **more,
     }
 
 
@@ -80,34 +91,34 @@ def activity(call: Call) -> Document:
 
 
 def error(message: control.Session) -> Document | None:
-    """`{"type", "message", "traceback"}` of a session that failed, was stopped or diverged; else None."""
-    if message.HasField("error") and (message.error.type or message.error.message):
-        return {
-            "type": message.error.type,
-            "message": message.error.message,
-            "traceback": [{"file": f.file, "line": f.line, "name": f.name} for f in message.error.traceback],
-        }
-    if not message.HasField("divergence"):
-        return None
-    called = message.divergence.called
-    frames = [{"file": called.site.file, "line": called.site.line, "name": called.function}]
+    """What a session that failed, was stopped or diverged ended by; else None."""
+    found = message.error
+    if not (found.type or found.message):
+        if not message.HasField("divergence"):
+            return None
+        found = core.error(message.divergence)
     return {
-        "type": "Diverged",
-        "message": divergence_sentence(message.divergence),
-        "traceback": frames if message.divergence.HasField("called") else [],
+        "type": found.type,
+        "message": found.message,
+        "code": found.code or None,
+        "help": found.help or None,
+        "traceback": [{"file": f.file, "line": f.line, "name": f.name} for f in found.traceback],
     }
 
 
-def divergence_sentence(message: journal.Divergence) -> str:
-    """Both sides of a divergence in one line: what the journal has, what the code did."""
-    recorded = _side(message.recorded) if message.HasField("recorded") else "nothing more"
-    called = f"called {_side(message.called)}" if message.HasField("called") else "ended"
-    reason = f" ({message.reason})" if message.reason else ""
-    return f"recorded: {recorded}; the code {called}{reason}"
-
-
-def _side(entry: journal.Entry) -> str:
-    return f"{entry.function} at {entry.site.file}:{entry.site.line}"
+def divergence(message: journal.Divergence, sides: Sides, entries: int) -> Document:
+    """Both sides of a divergence, what differs, and how many of the journal's `entries` lie before it."""
+    recorded, called = message.recorded, message.called
+    return {
+        "code": core.code(message),
+        "reason": core.reason(message),
+        "recorded": _call(recorded) if message.HasField("recorded") else None,
+        "called": _call(called) if message.HasField("called") else None,
+        "differences": [dataclasses.asdict(change) for change in core.differences(message)],
+        "recorded_build": sides.recorded or None,
+        "called_build": sides.called or None,
+        "agreed": core.agreed(message, entries),
+    }
 
 
 def entry(message: journal.Entry) -> Document:
@@ -185,18 +196,22 @@ def deployment(message: control.DeployResponse) -> Document:
     }
 
 
-def replay(session_id: str, message: control.ReplaySessionResponse) -> Document:
+def replay(session_id: str, message: control.ReplaySessionResponse, sides: Sides = NEITHER) -> Document:
     """The document of `sessions replay --json`."""
     done = message.done
-    differs = done.HasField("divergence")
-    return {
+    differs = done.state == runner.DONE_STATE_DIVERGED
+    document: Document = {
         "session_id": session_id,
         "entries": message.entries,
-        "agrees": done.state != runner.DONE_STATE_DIVERGED,
-        "reason": divergence_sentence(done.divergence) if differs else None,
-        "recorded": _call(done.divergence.recorded) if done.divergence.HasField("recorded") else None,
-        "called": _call(done.divergence.called) if done.divergence.HasField("called") else None,
+        "agrees": not differs,
+        "reason": core.sentence(done.divergence) if differs else None,
     }
+    found = divergence(done.divergence, sides, message.entries) if differs else {}
+    names = ("code", "recorded", "called", "differences", "recorded_build", "called_build", "agreed")
+    return document | {name: found.get(name) for name in names}
+
+
+divergence_sentence = core.sentence
 
 
 def _call(message: journal.Entry) -> Document:

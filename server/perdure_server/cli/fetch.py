@@ -9,6 +9,7 @@ from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
 
 from perdure_server.cli.connect import Control
+from perdure_server.core.divergence import NEITHER, Sides
 from perdure_server.core.errors import PerdureError
 
 _PAGE = 200  # sessions per request
@@ -21,6 +22,7 @@ class Whole:
     session: control.Session
     entries: list[journal.Entry]
     logs: list[journal.LogLine]
+    sides: Sides = NEITHER
 
 
 LATEST = "latest"
@@ -44,7 +46,15 @@ async def whole(remote: Control, session_id: str) -> Whole:
     history = control.GetHistoryRequest(session_id=session_id, with_data=True)
     entries = [entry async for entry in remote.get_history(history)]
     logs = [line async for line in remote.get_logs(control.GetLogsRequest(session_id=session_id))]
-    return Whole(session, entries, logs)
+    return Whole(session, entries, logs, await sides(remote, session))
+
+
+async def sides(remote: Control, session: control.Session) -> Sides:
+    """The builds on both sides of a session's divergence: a fork shares what another session's build recorded."""
+    if not session.HasField("divergence") or not session.forked_from:
+        return Sides(session.build_id, session.build_id)
+    origin = await remote.get_session(control.GetSessionRequest(session_id=session.forked_from))
+    return Sides(origin.build_id, session.build_id)
 
 
 async def sessions(

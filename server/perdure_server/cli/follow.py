@@ -97,12 +97,12 @@ async def attend(follower: Follower, as_json: bool, resume: str) -> int:
     remote, session_id = follower.remote, follower.session_id
     if as_json and left is not Left.INTERRUPTED:
         whole = await fetch.whole(remote, session_id)
-        documents.emit(documents.session(whole.session, whole.entries, whole.logs))
+        documents.emit(documents.session(whole.session, whole.entries, whole.logs, whole.sides))
     session = await remote.get_session(control.GetSessionRequest(session_id=session_id))
     match left:
         case Left.ENDED:
             if not as_json:
-                render.ending(session)
+                render.ending(session, await fetch.sides(remote, session))
             return EXIT_CODES[session.state]
         case Left.DETACHED:
             render.say(f"session {session_id} waits; to stay with it: {resume}")

@@ -48,9 +48,9 @@ async def show(session_id: str, server: str | None, home: str | None, as_json: b
     async with connect.reading(Settings.load(), server, home) as remote:
         whole = await fetch.whole(remote, await fetch.named(remote, session_id))
     if as_json:
-        documents.emit(documents.session(whole.session, whole.entries, whole.logs))
+        documents.emit(documents.session(whole.session, whole.entries, whole.logs, whole.sides))
     else:
-        render.session(whole.session, whole.entries, whole.logs, _now())
+        render.session(whole.session, whole.entries, whole.logs, _now(), whole.sides)
 
 
 @click.command()

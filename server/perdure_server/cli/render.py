@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import IO
 
@@ -18,6 +17,9 @@ from perdure_proto.v1 import runner_pb2 as runner
 from perdure_server.cli import documents
 from perdure_server.cli.calls import Call, CallState, assemble
 from perdure_server.cli.compare import Difference
+from perdure_server.cli.diverged import divergence
+from perdure_server.cli.text import clean, cut
+from perdure_server.core.divergence import NEITHER, Sides
 from perdure_server.core.errors import PerdureError
 
 _STATE_COLOURS = {
@@ -31,7 +33,6 @@ _STATE_COLOURS = {
     "fail": "red",
 }
 _PIPE_WIDTH = 100_000  # columns: what is piped is never cut
-_PREVIEW_CELLS = 60
 
 
 # --- the two ways out -------------------------------------------------------------------------------------------------
@@ -79,17 +80,6 @@ def _colour(stream: IO[str]) -> bool | None:
     return False if os.environ.get("NO_COLOR") else None if stream else False
 
 
-def clean(text: str) -> str:
-    """Text that came from user code, made safe for a terminal: control characters as escapes, newlines too."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def cut(text: str, cells: int = _PREVIEW_CELLS) -> str:
-    """At most `cells` characters of one cleaned line."""
-    text = clean(text)
-    return text if len(text) <= cells else text[: cells - 1] + "…"
-
-
 def state(name: str) -> str:
     """A state or a verdict in its colour."""
     return click.style(name, fg=_STATE_COLOURS.get(name))
@@ -116,10 +106,10 @@ def _leveled(line: journal.LogLine) -> str:
     return line.text if line.text.startswith(line.level) else f"{line.level:<7} {line.text}"
 
 
-def ending(session: control.Session) -> None:
+def ending(session: control.Session, sides: Sides = NEITHER) -> None:
     """How a session ended, on stderr: its error where it has one, then one status line."""
     if session.HasField("divergence"):
-        say(divergence(session.divergence, session.session_id, _width(sys.stderr)))
+        say(divergence(session.divergence, session.session_id, _width(sys.stderr), sides, session.entries))
     elif session.state != "completed" and session.HasField("error"):
         say(failure(session.error))
     took = _took(session)
@@ -161,60 +151,6 @@ def waiting(session: control.Session, now: dt.datetime) -> str:
     return f"{what}, until {until} UTC ({'due' if left <= 0 else 'in ' + duration(left)})"
 
 
-# --- divergence -------------------------------------------------------------------------------------------------------
-
-
-def divergence(message: journal.Divergence, session_id: str, width: int) -> str:
-    """Both calls side by side, each with its place and its line of source, and the ways out."""
-    recorded = message.recorded if message.HasField("recorded") else None
-    called = message.called if message.HasField("called") else None
-    code = "P0501" if called is not None else "P0502"
-    what = "the code makes another call than the journal has" if called is not None else "the code ended too early"
-    seq = f"entry {recorded.seq}" if recorded is not None and recorded.seq else "journal"
-    columns = _columns(
-        ("recorded, " + seq, _facts(recorded, "the journal ends here")),
-        ("called now", _facts(called, "the code ended here")),
-        width,
-    )
-    reason = f" ({clean(message.reason)})" if message.reason else ""
-    before = max(0, recorded.seq - 1) if recorded is not None else 0
-    ways = [
-        "ways out:",
-        f"  perdure sessions fork {session_id} --from {before}",
-        "      keeps what was done before the difference and goes on with new code (--build or --from-dir)",
-        "  pin the old build: a session goes on with the build it began with, whatever is deployed meanwhile",
-        f"  or record what differs: a value from outside must come from a call; see perdure explain {code}",
-    ]
-    return "\n".join([click.style(f"error[{code}] {what}{reason}", fg="red", bold=True), *columns, *ways])
-
-
-def _facts(entry: journal.Entry | None, absent: str) -> dict[str, str]:
-    if entry is None:
-        return {"call": absent, "at": "", "source": "", "args": ""}
-    return {
-        "call": entry.function,
-        "at": f"{entry.site.file}:{entry.site.line}",
-        "source": entry.site.source.strip(),
-        "args": entry.args_preview,
-    }
-
-
-def _columns(left: tuple[str, dict[str, str]], right: tuple[str, dict[str, str]], width: int) -> list[str]:
-    longest = max(map(len, (left[0], *left[1].values(), *right[1].values())))
-    cells = max(20, min((width - 12) // 2, longest))
-    lines = [f"  {'':8}{left[0]:<{cells}}  {right[0]}"]
-    for fact in left[1]:
-        if not left[1][fact] and not right[1][fact]:
-            continue
-        ours = textwrap.wrap(clean(left[1][fact]), cells) or [""]
-        theirs = textwrap.wrap(clean(right[1][fact]), cells) or [""]
-        for row in range(max(len(ours), len(theirs))):
-            label = fact if row == 0 else ""
-            a, b = (side[row] if row < len(side) else "" for side in (ours, theirs))
-            lines.append(f"  {label:<8}{a:<{cells}}  {b}".rstrip())
-    return lines
-
-
 def difference(found: Difference, when: str) -> str:
     """A difference that `check` found: the place, what it is, both sides, and in which run."""
     head = click.style(f"{found.file}:{found.line}: {found.what}", fg="red", bold=True)
@@ -239,11 +175,14 @@ def _export_row(export: control.Export) -> tuple[str, ...]:
     return (f"{export.file}:{export.name}", str(export.line), ", ".join(export.args))
 
 
-def replayed(session_id: str, answer: control.ReplaySessionResponse) -> None:
+def replayed(session_id: str, answer: control.ReplaySessionResponse, sides: Sides = NEITHER) -> None:
     """What a replay found: no difference, or both calls side by side."""
     done = answer.done
+    if done.state == runner.DONE_STATE_DIVERGED and done.HasField("error"):
+        show(f"{click.style(done.divergence.reason, fg='red', bold=True)}\n{failure(done.error)}")
+        return
     if done.state == runner.DONE_STATE_DIVERGED:
-        show(divergence(done.divergence, session_id, _width(sys.stdout)))
+        show(divergence(done.divergence, session_id, _width(sys.stdout), sides, answer.entries))
         return
     end = "; it fails as recorded:" if done.HasField("error") else ""
     show(f"replays: {answer.entries} entries, no difference{end}")
@@ -278,7 +217,11 @@ def _session_row(session: control.Session, now: dt.datetime) -> tuple[str, ...]:
 
 
 def session(
-    message: control.Session, entries: Sequence[journal.Entry], logs: Sequence[journal.LogLine], now: dt.datetime
+    message: control.Session,
+    entries: Sequence[journal.Entry],
+    logs: Sequence[journal.LogLine],
+    now: dt.datetime,
+    sides: Sides = NEITHER,
 ) -> None:
     """`sessions show`: what it is, its calls, what it printed, how it ended."""
     facts = [
@@ -305,7 +248,7 @@ def session(
         for line in logs:
             show(log_line(line))
     if message.HasField("divergence"):
-        show("\n" + divergence(message.divergence, message.session_id, _width(sys.stdout)))
+        show("\n" + divergence(message.divergence, message.session_id, _width(sys.stdout), sides, message.entries))
     elif message.HasField("error") and message.error.type:
         show("\n" + failure(message.error))
 

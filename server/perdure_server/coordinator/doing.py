@@ -12,6 +12,7 @@ from perdure_proto.v1.runner_pb2 import ToHost
 from perdure_server.coordinator.history import complete, journal
 from perdure_server.coordinator.hosts import Connection, kill_runner
 from perdure_server.coordinator.waits import resolution
+from perdure_server.core import divergence as divergences
 from perdure_server.core import effects as fx
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
@@ -188,6 +189,7 @@ def _parts(actor: Actor, done: rpb.Done) -> tuple[bytes | None, bytes | None, by
     if done.HasField("divergence"):
         complete(done.divergence, journal(actor.coordinator, actor.session_id))
         divergence = done.divergence.SerializeToString()
+        error = divergences.error(done.divergence).SerializeToString()
     return result, error, divergence
 
 

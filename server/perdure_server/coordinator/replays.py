@@ -1,6 +1,7 @@
 """Read-only replays: a host runs a session's history against its own or another build, and says what it found.
 
-A replay looks to a host like any session, under epochs that no real placement ever reaches.
+A replay looks to a host like any session, under epochs that no real placement ever reaches, and under an id of its
+own: the session itself may be on the same host.
 """
 
 from __future__ import annotations
@@ -11,19 +12,26 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure_proto.v1 import control_pb2 as pb
+from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_proto.v1.runner_pb2 import ToHost
 
 from perdure_server.coordinator import history
 from perdure_server.coordinator.hosts import Connection, kill_runner
 from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import Phase
 from perdure_server.store import SessionRecord
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
+ALIAS: Final = "~"
+"""In no session's id: what follows it, the host does not tell the runner (`perdure_runner.host.convert`)."""
+ROOM_TIMEOUT_S: Final = 30.0
+_ROOM_POLL_S: Final = 0.05
 FIRST_EPOCH: Final = 1 << 62
 TIMEOUT_S: Final = 600.0
+_CUT_SHORT: Final = frozenset({"P0601", "P0602", "P0603", "P0604"})  # not user code's own end
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +49,43 @@ class Replays:
     async def run(self, record: SessionRecord, build_id: str) -> pb.ReplaySessionResponse:
         """Replay all of the session's journal. Raises P0213 when no host has room, P0604 when the runner dies."""
         build = await self._c.builds.of(build_id)
-        connection = self._c.hosts.choose(record.session_id, build.python)
-        if connection is None:
-            raise PerdureError("P0213", "no host has room for the replay, or the only one runs the session")
         epoch = next(self._epochs)
-        key = (record.session_id, epoch)
+        key = (f"{record.session_id}{ALIAS}{epoch - FIRST_EPOCH}", epoch)
+        connection = await self._room(key[0], build.python)
         run = self._runs[key] = _Run(connection, asyncio.get_running_loop().create_future())
         connection.sessions.add(key)
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                await self._send(connection, replace(record, build_id=build_id), epoch)
+                await self._send(connection, replace(record, build_id=build_id), key)
                 done: rpb.Done = await run.done
+                done.session_id = record.session_id
                 rows = history.journal(self._c, record.session_id)
                 await asyncio.to_thread(history.complete, done.divergence, rows)
+                _judge(done, record)
                 return pb.ReplaySessionResponse(done=done, entries=record.entries)
         except TimeoutError:
             raise PerdureError("P0604", f"the replay took longer than {TIMEOUT_S:.0f} s") from None
         finally:
             del self._runs[key]
-            kill_runner(connection, record.session_id, epoch, "the replay is over")
-            self._c.placement.released(connection, record.session_id, epoch)
+            kill_runner(connection, *key, "the replay is over")
+            self._c.placement.released(connection, *key)
 
-    async def _send(self, connection: Connection, record: SessionRecord, epoch: int) -> None:
+    async def _room(self, alias: str, python: str) -> Connection:
+        """A host, as soon as one has room."""
+        deadline = self._c.clock.now_us() + ROOM_TIMEOUT_S * 1e6
+        while (connection := self._c.hosts.choose(alias, python)) is None:
+            if not len(self._c.hosts) or self._c.clock.now_us() > deadline:
+                raise PerdureError("P0213", "no host has room for the replay")
+            await asyncio.sleep(_ROOM_POLL_S)
+        return connection
+
+    async def _send(self, connection: Connection, record: SessionRecord, key: tuple[str, int]) -> None:
+        alias, epoch = key
         start = await history.start_message(self._c, record, epoch, record.entries)
-        start.replay_only = True
+        start.session_id, start.replay_only = alias, True
         connection.send(ToHost(start=start))
         async for page in history.pages(self._c, record.session_id, epoch, record.entries):
+            page.session_id = alias
             connection.send(ToHost(history=page))
             await connection.drain()
 
@@ -87,7 +106,7 @@ class Replays:
                 acknowledged = rpb.Committed(session_id=body.session_id, epoch=body.epoch, no=body.records[-1].no)
                 connection.send(ToHost(committed=acknowledged))
             case "waiting":
-                # The history ends in a wait: there is no difference up to here.
+                # The history ends in waits: there is no difference up to here.
                 run.done.set_result(rpb.Done(session_id=body.session_id, state=rpb.DONE_STATE_REPLAYED))
         return True
 
@@ -95,3 +114,22 @@ class Replays:
         for run in self._runs.values():
             if run.connection is connection and not run.done.done():
                 run.done.set_exception(PerdureError("P0213", f"the host of the replay is gone: {reason}"))
+
+
+def _judge(done: rpb.Done, record: SessionRecord) -> None:
+    """A replay that came to a call beyond the journal agrees, unless the session had ended by itself before it.
+
+    One whose code fails does not, unless the session failed as well.
+    """
+    if done.state == rpb.DONE_STATE_FAILED and record.state != Phase.FAILED.value:
+        done.state = rpb.DONE_STATE_DIVERGED
+        done.divergence.reason = f"the code fails: {done.error.type}: {done.error.message}"
+    if done.state != rpb.DONE_STATE_REPLAYED or not done.HasField("divergence"):
+        return
+    ended = record.state == Phase.COMPLETED.value
+    if record.state == Phase.FAILED.value and record.error is not None:
+        ended = jpb.Error.FromString(record.error).code not in _CUT_SHORT
+    if ended:
+        done.state = rpb.DONE_STATE_DIVERGED
+    else:
+        done.ClearField("divergence")

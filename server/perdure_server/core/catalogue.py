@@ -265,6 +265,13 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "In replay the handler returned, although its journal holds further calls.",
         "Pin the old build, or fork the session from before the change.",
     ),
+    "P0503": Explanation(
+        "the build would break running sessions",
+        "`perdure deploy --preflight` replayed all sessions of the project that have not ended on the new build, "
+        "read-only, and some of them differ: code that these sessions have already run through was changed.",
+        "Put the change under `if perdure.version(NAME):`, so that sessions which have already gone the old way go it "
+        "again; or deploy with --force: sessions go on with the build they began with.",
+    ),
     "P0601": Explanation(
         "too many journal entries",
         "The session reached the number of entries that the project allows.",
@@ -339,7 +346,7 @@ BORDER: Final[dict[str, Border]] = {
     "P0406": Border("FAILED_PRECONDITION", Exit.FAILED),
     "P0410": Border("ABORTED", Exit.FAILED),
     "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
-    **dict.fromkeys(("P0501", "P0502"), _DIVERGED),
+    **dict.fromkeys(("P0501", "P0502", "P0503"), _DIVERGED),
     **dict.fromkeys(("P0601", "P0602", "P0603"), _LIMIT),
     "P0604": Border("ABORTED", Exit.FAILED),
     "P0605": Border("DEADLINE_EXCEEDED", Exit.FAILED),
