@@ -46,20 +46,24 @@ class Takes:
 
     positions: tuple[int, ...] = ()
     keywords: tuple[str, ...] = ()
+    """`EVERY`: all of them."""
+
+
+EVERY: Final = ("*",)
 
 
 _PURE: Final = """
 __future__ _ast _frozen_importlib _imp _opcode _sitebuiltins abc annotated_types argparse array ast atexit attr attrs
-base64 binascii bisect builtins bz2 calendar cmath cmd code codecs codeop collections colorsys concurrent.futures
-configparser contextlib contextvars copy copyreg csv dataclasses dateutil decimal difflib dis doctest email encodings
-enum errno faulthandler fnmatch fractions functools gc genericpath getopt gettext graphlib gzip hashlib heapq hmac html
-http.HTTPMethod http.HTTPStatus http.cookies importlib inspect io.BytesIO io.StringIO ipaddress itertools jinja2 json
-keyword linecache locale logging lzma markupsafe marshal math mimetypes more_itertools msgpack netrc nturl2path numbers
-opcode operator optparse orjson os._Environ packaging pdb perdure perdure_runner pickle pickletools pkgutil plistlib
-pprint pydantic pydantic_core queue quopri re reprlib sched shlex simplejson site sortedcontainers statistics string
-stringprep struct symtable sys sysconfig textwrap threading token tokenize tomllib trace traceback types typing
-typing_extensions unicodedata unittest urllib.error urllib.parse urllib.request.Request urllib.response uu warnings
-weakref xml yaml zipimport zlib zoneinfo
+backoff base64 binascii bisect builtins bz2 calendar cmath cmd code codecs codeop collections colorsys
+concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses dateutil decimal difflib dis
+doctest email encodings enum errno faulthandler fnmatch fractions functools gc genericpath getopt gettext graphlib
+gzip hashlib heapq hmac html http.HTTPMethod http.HTTPStatus http.cookies importlib inspect io.BytesIO io.StringIO
+ipaddress itertools jinja2 json keyword linecache locale logging lzma markupsafe marshal math mimetypes more_itertools
+msgpack netrc nturl2path numbers opcode operator optparse orjson os._Environ packaging pdb perdure perdure_runner
+pickle pickletools pkgutil plistlib pprint pydantic pydantic_core queue quopri re reprlib runpy.run_module sched shlex
+simplejson site sortedcontainers statistics string stringprep struct symtable sys sysconfig tenacity textwrap
+threading token tokenize tomllib trace traceback types typing typing_extensions unicodedata unittest urllib.error
+urllib.parse urllib.request.Request urllib.response uu warnings weakref xml yaml zipimport zlib zoneinfo
 """
 
 _EXCEPTIONS: Final = {
@@ -77,6 +81,12 @@ _EXCEPTIONS: Final = {
     "asyncio.streams": Scope(Verdict.ACTIVITY, _verdicts(DIRECT="StreamReader")),
     "asyncio.subprocess": Scope(Verdict.ACTIVITY),
     "builtins": Scope(Verdict.DIRECT, _verdicts(ACTIVITY="input open")),
+    "click": Scope(
+        Verdict.DIRECT,
+        _verdicts(
+            ACTIVITY="confirm edit getchar launch open_file pause prompt", MARKER="get_app_dir get_terminal_size"
+        ),
+    ),
     "codecs": Scope(Verdict.DIRECT, _verdicts(ACTIVITY="open")),
     "concurrent.futures.process": Scope(Verdict.ACTIVITY),
     "configparser": Scope(Verdict.DIRECT, _verdicts(ACTIVITY="read")),
@@ -133,7 +143,7 @@ _EXCEPTIONS: Final = {
     "signal": Scope(
         Verdict.DIRECT,
         _verdicts(
-            ACTIVITY="""alarm pause pidfd_send_signal pthread_kill raise_signal setitimer sigtimedwait sigwait
+            ACTIVITY="""alarm pause pidfd_send_signal pthread_kill setitimer sigtimedwait sigwait
         sigwaitinfo"""
         ),
     ),
@@ -141,6 +151,16 @@ _EXCEPTIONS: Final = {
         Verdict.ACTIVITY,
         _verdicts(DIRECT="htonl htons inet_aton inet_ntoa inet_ntop inet_pton ntohl ntohs", MARKER="gethostname"),
     ),
+    # Statements, columns, events and mapped classes are work in memory; engines, connections and sessions are not.
+    "sqlalchemy.engine.url": Scope(Verdict.DIRECT),
+    "sqlalchemy.event": Scope(Verdict.DIRECT),
+    "sqlalchemy.inspection": Scope(Verdict.DIRECT),
+    "sqlalchemy.orm._orm_constructors": Scope(Verdict.DIRECT),
+    "sqlalchemy.orm.attributes": Scope(Verdict.DIRECT),
+    "sqlalchemy.orm.base": Scope(Verdict.DIRECT),
+    "sqlalchemy.orm.decl_api": Scope(Verdict.DIRECT),
+    "sqlalchemy.orm.relationships": Scope(Verdict.DIRECT),
+    "sqlalchemy.sql": Scope(Verdict.DIRECT),
     "time": Scope(
         Verdict.MARKER, _verdicts(ACTIVITY="sleep", DIRECT="get_clock_info mktime strptime struct_time tzset")
     ),
@@ -191,6 +211,10 @@ CALLBACKS: Final[Mapping[str, Takes]] = {
     "asyncio.base_events.BaseEventLoop.call_soon": Takes((0,), ("callback",)),
     "asyncio.base_events.BaseEventLoop.call_soon_threadsafe": Takes((0,), ("callback",)),
     "asyncio.base_events.BaseEventLoop.run_in_executor": Takes((1,), ("func",)),
+    "argparse._ActionsContainer.add_argument": Takes((), ("type",)),
+    "asyncio.base_events.BaseEventLoop.add_signal_handler": Takes((1,), ("callback",)),
+    "asyncio.Future.add_done_callback": Takes((0,), ("fn",)),
+    "asyncio.Task.add_done_callback": Takes((0,), ("fn",)),
     "asyncio.threads.to_thread": Takes((0,), ("func",)),
     "atexit.register": Takes((0,)),
     "attr._make.attrib": Takes((), ("converter", "factory", "validator")),
@@ -202,6 +226,7 @@ CALLBACKS: Final[Mapping[str, Takes]] = {
     "bisect.insort": Takes((), ("key",)),
     "bisect.insort_left": Takes((), ("key",)),
     "bisect.insort_right": Takes((), ("key",)),
+    "builtins.compile": Takes(),
     "builtins.eval": Takes(),
     "builtins.exec": Takes(),
     "builtins.filter": Takes((0,)),
@@ -210,9 +235,11 @@ CALLBACKS: Final[Mapping[str, Takes]] = {
     "builtins.map": Takes((0,)),
     "builtins.max": Takes((), ("key",)),
     "builtins.min": Takes((), ("key",)),
+    "builtins.property": Takes((0, 1, 2), ("fget", "fset", "fdel")),
     "builtins.sorted": Takes((), ("key",)),
     "collections.defaultdict": Takes((0,)),
     "concurrent.futures._base.Executor.map": Takes((0,), ("fn",)),
+    "concurrent.futures._base.Future.add_done_callback": Takes((0,), ("fn",)),
     "concurrent.futures.thread.ThreadPoolExecutor": Takes((2,), ("initializer",)),
     "concurrent.futures.thread.ThreadPoolExecutor.map": Takes((0,), ("fn",)),
     "concurrent.futures.thread.ThreadPoolExecutor.submit": Takes((0,)),
@@ -220,6 +247,9 @@ CALLBACKS: Final[Mapping[str, Takes]] = {
     "contextlib.ExitStack.callback": Takes((0,)),
     "contextvars.Context.run": Takes((0,)),
     "dataclasses.field": Takes((), ("default_factory",)),
+    "functools.cached_property": Takes((0,), ("func",)),
+    "functools.cmp_to_key": Takes((0,), ("mycmp",)),
+    "functools.partialmethod": Takes((0,)),
     "functools.reduce": Takes((0,)),
     "heapq.merge": Takes((), ("key",)),
     "heapq.nlargest": Takes((2,), ("key",)),
@@ -230,11 +260,20 @@ CALLBACKS: Final[Mapping[str, Takes]] = {
     "itertools.groupby": Takes((1,), ("key",)),
     "itertools.starmap": Takes((0,)),
     "itertools.takewhile": Takes((0,)),
+    "jinja2.environment.Template.render": Takes((), EVERY),
+    "jinja2.environment.Template.render_async": Takes((), EVERY),
+    "operator.call": Takes((0,)),
+    "operator.methodcaller": Takes(),
     "pydantic.fields.Field": Takes((), ("default_factory",)),
     "re.Pattern.sub": Takes((0,), ("repl",)),
     "re.Pattern.subn": Takes((0,), ("repl",)),
     "re.sub": Takes((1,), ("repl",)),
     "re.subn": Takes((1,), ("repl",)),
+    "sched.scheduler": Takes((0, 1), ("timefunc", "delayfunc")),
+    "sched.scheduler.enter": Takes((2,), ("action",)),
+    "sched.scheduler.enterabs": Takes((2,), ("action",)),
+    "signal.signal": Takes((1,), ("handler",)),
+    "tenacity.Retrying.__call__": Takes((0,), ("fn",)),
     "threading.Thread": Takes((1,), ("target",)),
     "threading.Timer": Takes((1,), ("function",)),
     "weakref.finalize": Takes((1,)),

@@ -19,7 +19,7 @@ from importlib.util import decode_source
 from types import CodeType
 from typing import Any, Final, Literal, NamedTuple, cast
 
-REWRITE_VERSION: Final = 2
+REWRITE_VERSION: Final = 3
 """Part of the name of the code cache's folder: raise it whenever the same source gives other code."""
 
 Kind = Literal["call", "decorator", "super"]
@@ -29,8 +29,8 @@ class Mark(NamedTuple):
     """What a sentinel constant tells of its call.
 
     `kind` is "decorator" for the application of a decorator, and for the call that makes one (``@retry(3)``). It is
-    "super" for ``SITE(super().m)(a)``, of which the interpreter makes one instruction where ``SITE(super()).m(a)`` would
-    have it make an object.
+    "super" for ``SITE(super().m)(a)``, of which the interpreter makes one instruction where ``SITE(super()).m(a)``
+    would have it make an object.
     `name` is the attribute as the interpreter will look it up (private names mangled), None for ``f(a)``.
     `line` and `column` count from 1, `column` in characters.
     """
@@ -44,8 +44,8 @@ class Mark(NamedTuple):
 _TAG: Final = "\0perdure.site"
 _SENTINEL_LENGTH: Final = 1 + len(Mark._fields)
 
-CALLBACK_BUILTINS: Final = frozenset({"filter", "iter", "map", "max", "min", "sorted"})
-_ROUTED_BUILTINS: Final = CALLBACK_BUILTINS | {"eval", "exec", "input", "open"}
+CALLBACK_BUILTINS: Final = frozenset({"filter", "iter", "map", "max", "min", "property", "sorted"})
+_ROUTED_BUILTINS: Final = CALLBACK_BUILTINS | {"compile", "eval", "exec", "input", "open"}
 SAFE_BUILTINS: Final = frozenset(
     name for name, value in vars(builtins).items() if callable(value) and name not in _ROUTED_BUILTINS and name != "_"
 )
@@ -134,7 +134,7 @@ class _Rewriter:
             if isinstance(node, ast.Call):
                 self._call(node, class_name, "decorator" if id(node) in makers else "call")
             elif isinstance(node, _Decorated):
-                node.decorator_list = [self._decorator(d) for d in node.decorator_list]
+                node.decorator_list = [self._decorator(d, d is node.decorator_list[-1]) for d in node.decorator_list]
 
     def _walk(self, tree: ast.AST) -> Iterator[tuple[ast.AST, str | None]]:
         """Every node with the name of the class whose body it is in."""
@@ -179,12 +179,16 @@ class _Rewriter:
                 return True
             case (("map" | "filter"), [ast.Name(id=function), *_]):
                 return function in self._safe
+            case "property", arguments:
+                return all(isinstance(argument, ast.Lambda) for argument in arguments) and not node.keywords
             case (("min" | "max" | "sorted"), _):
                 return all(keyword.arg not in {None, "key"} for keyword in node.keywords)
         return False
 
-    def _decorator(self, node: ast.expr) -> ast.expr:
-        if isinstance(node, _LITERALS) or (isinstance(node, ast.Name) and node.id in self._safe):
+    def _decorator(self, node: ast.expr, innermost: bool) -> ast.expr:
+        """`innermost`: what it is given is the user's own function, and no other decorator's result."""
+        harmless = self._safe | self._callbacks if innermost else self._safe
+        if isinstance(node, _LITERALS) or (isinstance(node, ast.Name) and node.id in harmless):
             return node
         return _site(self._mark("decorator", None, node), node)
 
@@ -252,13 +256,19 @@ def compile_source(source: bytes, filename: str, *, optimize: int = -1) -> CodeT
     return code
 
 
-def compile_string(source: str | bytes, filename: str, mode: Literal["exec", "eval"], flags: int) -> CodeType:
-    """Compile a string for ``exec`` or ``eval`` under the __future__ `flags` of its caller, with sentinels."""
-    tree = compile(source, filename, mode, flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+def compile_string(
+    source: str | bytes | ast.AST,
+    filename: str,
+    mode: Literal["exec", "eval", "single"],
+    flags: int,
+    optimize: int = -1,
+) -> CodeType:
+    """Compile a string (or a tree, which is changed) under the __future__ `flags` of its caller, with sentinels."""
+    tree: ast.AST = compile(cast("Any", source), filename, mode, flags | ast.PyCF_ONLY_AST, dont_inherit=True)
     postponed = bool(flags & _ANNOTATIONS) or _postpones_annotations(tree)
     _Rewriter(tree, None, postponed=postponed).run(tree)
     with _deep():
-        code: CodeType = compile(tree, filename, mode, flags, dont_inherit=True)
+        code: CodeType = compile(cast("Any", tree), filename, mode, flags, dont_inherit=True, optimize=optimize)
     return code
 
 

@@ -52,9 +52,8 @@ import jinja2, outside
 def main(url):
     env = jinja2.Environment()
     env.filters["got"] = lambda n: outside.get(url + "/" + n)
-    env.globals["get"] = outside.get
     t = env.from_string("{{ 'a' | got }} {{ get(u) }}{% for x in xs %}{{ x }}{% endfor %}")
-    return t.render(u=url + "/b", xs=[1, 2])
+    return t.render(u=url + "/b", xs=[1, 2], get=outside.get)
 """,
         "a b12",
         asks=2,

@@ -1,0 +1,134 @@
+"""Source text that user code runs itself: ``exec`` and ``eval`` of strings, and of what ``compile`` made of them.
+
+``compile`` gives what it always gives, since programs look into code objects; where its source is from is remembered,
+and ``exec`` and ``eval`` run the same source compiled with call sites.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import dataclasses
+import functools
+import os
+import sys
+import types
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure_runner.child.blame import speaks_for_others
+from perdure_runner.child.rewrite import bind, compile_string
+
+if TYPE_CHECKING:
+    from perdure_runner.child.deciding import Site
+
+_FUTURE_FLAGS: Final = 0xFFF0000  # PyCF_MASK: the __future__ imports in force, as code flags
+_TREE_ONLY: Final = ast.PyCF_ONLY_AST
+_RUNNERS: Final = (exec, eval)
+
+
+def wrap(f: Callable[..., Any], site: Site) -> Callable[..., Any] | None:
+    """What to call instead of ``exec``, ``eval`` and ``compile``; None for any other function."""
+    if any(f is runner for runner in _RUNNERS):
+        return functools.partial(_run, f, site)
+    return _compile if f is compile else None
+
+
+@speaks_for_others
+def _run(
+    real: Callable[..., Any],
+    site: Site,
+    source: Any,
+    /,
+    globals: Any = None,  # noqa: A002 - the parameter's public name since 3.13
+    locals: Any = None,  # noqa: A002
+    **kwargs: Any,
+) -> Any:
+    """``exec`` and ``eval`` in the caller's namespaces, with the calls in a string routed like all others."""
+    caller = sys._getframe(1)  # noqa: SLF001 - as exec and eval themselves look at their caller
+    if globals is None:
+        globals = caller.f_globals  # noqa: A001
+        if locals is None:
+            locals = _locals_of(caller)  # noqa: A001
+    elif locals is None:
+        locals = globals  # noqa: A001
+    code = _with_sites(real, source, caller.f_code.co_flags & _FUTURE_FLAGS, site)
+    return real(code, globals, locals, **kwargs)
+
+
+def _locals_of(frame: types.FrameType) -> Any:
+    found = frame.f_locals
+    # since 3.13 a function's f_locals writes through to its variables; exec and eval work on a snapshot (PEP 667)
+    return found if found is frame.f_globals or type(found) is dict or not _is_function(frame) else dict(found)
+
+
+def _is_function(frame: types.FrameType) -> bool:
+    return bool(frame.f_code.co_flags & 0x1)  # CO_OPTIMIZED
+
+
+def _with_sites(real: Callable[..., Any], source: Any, flags: int, site: Site) -> Any:
+    """The rewritten code of `source`; what is neither text nor compiled here is left to the real function to judge."""
+    if type(source) is types.CodeType:
+        made = _made.get(id(source))
+        return source if made is None or made.code() is not source else made.with_sites(site)
+    if type(source) is not str and type(source) is not bytes:
+        return source
+    text = source.lstrip(" \t" if type(source) is str else b" \t") if real is eval else source  # type: ignore[arg-type]
+    code = compile_string(text, "<string>", "eval" if real is eval else "exec", flags)
+    return bind(code, lambda mark: _site_in_text(site, mark))
+
+
+def _site_in_text(site: Site, mark: Any) -> object:
+    """A site in a string stands where the string is run: there is no other line to show."""
+    info = site.info
+    return site.sites(mark, info if mark.name is None else dataclasses.replace(info, name=mark.name))
+
+
+# ---------------------------------------------------------------- compile
+
+
+@dataclass(slots=True)
+class _Made:
+    """What ``compile`` was given for a code object."""
+
+    code: weakref.ref[types.CodeType]
+    source: str | bytes | ast.AST
+    filename: str
+    mode: Any
+    flags: int
+    optimize: int
+
+    def with_sites(self, site: Site) -> types.CodeType:
+        """The same, with call sites: at their own lines if the source has a file, else where they are run."""
+        source = copy.deepcopy(self.source) if isinstance(self.source, ast.AST) else self.source
+        code = compile_string(source, self.filename, self.mode, self.flags, self.optimize)
+        if os.path.isabs(self.filename):
+            return bind(code, lambda mark: site.sites(mark, self.filename))
+        return bind(code, lambda mark: _site_in_text(site, mark))
+
+
+_made: Final[dict[int, _Made]] = {}
+
+
+@speaks_for_others
+def _compile(
+    source: Any,
+    filename: Any,
+    mode: Any,
+    flags: int = 0,
+    dont_inherit: bool = False,
+    optimize: int = -1,
+    **kwargs: Any,
+) -> Any:
+    """As ``compile``, under the __future__ imports of its caller; code of text or of a tree is remembered."""
+    if not dont_inherit:
+        flags |= sys._getframe(1).f_code.co_flags & _FUTURE_FLAGS  # noqa: SLF001 - as compile itself does
+    made = compile(source, filename, mode, flags, True, optimize, **kwargs)
+    if type(made) is types.CodeType and isinstance(source, (str, bytes, ast.AST)):
+        key = id(made)
+        kept = copy.deepcopy(source) if isinstance(source, ast.AST) else source
+        ref = weakref.ref(made, lambda _: _made.pop(key, None))
+        _made[key] = _Made(ref, kept, os.fsdecode(filename), mode, flags & ~_TREE_ONLY, optimize)
+    return made
