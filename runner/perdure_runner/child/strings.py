@@ -7,6 +7,7 @@ and ``exec`` and ``eval`` run the same source compiled with call sites.
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from perdure_runner.child.deciding import Site
 
 _FUTURE_FLAGS: Final = 0xFFF0000  # PyCF_MASK: the __future__ imports in force, as code flags
-_TREE_ONLY: Final = ast.PyCF_ONLY_AST
 _RUNNERS: Final = (exec, eval)
 
 
@@ -99,14 +99,29 @@ class _Made:
     mode: Any
     flags: int
     optimize: int
+    _with_sites: types.CodeType | None = None
 
     def with_sites(self, site: Site) -> types.CodeType:
-        """The same, with call sites: at their own lines if the source has a file, else where they are run."""
-        source = copy.deepcopy(self.source) if isinstance(self.source, ast.AST) else self.source
-        code = compile_string(source, self.filename, self.mode, self.flags, self.optimize)
-        if os.path.isabs(self.filename):
-            return bind(code, lambda mark: site.sites(mark, self.filename))
-        return bind(code, lambda mark: _site_in_text(site, mark))
+        """The same, with call sites: at their own lines if the source has a file, else where it was run first."""
+        if self._with_sites is None:
+            code = compile_string(self.source, self.filename, self.mode, self.flags, self.optimize)
+            own = os.path.isabs(self.filename)
+            self._with_sites = bind(
+                code, lambda mark: site.sites(mark, self.filename) if own else _site_in_text(site, mark)
+            )
+        return self._with_sites
+
+
+def _clone(node: Any) -> Any:
+    """A copy of a tree that shares its constants. Raises RecursionError for one that nests too deeply."""
+    if isinstance(node, list):
+        return [_clone(part) for part in node]
+    if not isinstance(node, ast.AST):
+        return node
+    new = copy.copy(node)
+    for name, part in ast.iter_fields(node):
+        setattr(new, name, _clone(part))
+    return new
 
 
 _made: Final[dict[int, _Made]] = {}
@@ -126,9 +141,13 @@ def _compile(
     if not dont_inherit:
         flags |= sys._getframe(1).f_code.co_flags & _FUTURE_FLAGS  # noqa: SLF001 - as compile itself does
     made = compile(source, filename, mode, flags, True, optimize, **kwargs)
-    if type(made) is types.CodeType and isinstance(source, (str, bytes, ast.AST)):
-        key = id(made)
-        kept = copy.deepcopy(source) if isinstance(source, ast.AST) else source
-        ref = weakref.ref(made, lambda _: _made.pop(key, None))
-        _made[key] = _Made(ref, kept, os.fsdecode(filename), mode, flags & ~_TREE_ONLY, optimize)
+    if type(made) is types.CodeType and type(filename) in {str, bytes} and isinstance(source, (str, bytes, ast.AST)):
+        with contextlib.suppress(RecursionError):
+            _remember(made, _Made(weakref.ref(made), _clone(source), os.fsdecode(filename), mode, flags, optimize))
     return made
+
+
+def _remember(made: types.CodeType, how: _Made) -> None:
+    key = id(made)
+    how.code = weakref.ref(made, lambda _: _made.pop(key, None))
+    _made[key] = how
