@@ -6,10 +6,10 @@ JOBS   ?= 2
 .PHONY: setup run test test-fast test-all check matrix proto fmt lint bench bench-peers clean
 
 setup: .venv/installed          ## everything in .venv, .venv/bin/perdure included
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml hatch_build.py build_sites.py $(wildcard runner/perdure_runner/child/_sites*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -e . --group dev
+	$(BIN)/uv pip install -q --python $(BIN)/python --reinstall-package perdure -e . --group dev
 	@touch $@
 
 run: setup                      ## a handler survives kill -9

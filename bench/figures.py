@@ -62,6 +62,8 @@ def _constant(value: float | None) -> Callable[[Floors], float | None]:
 
 
 _PLAIN = Spec("x", _constant(1.0), "plain Python")
+_PURE = Spec("x", _constant(1.0), "plain Python", note="with pure Python call sites, as information")
+_CALL = Spec("ns", _of("call_ns"), "a plain call")
 _RESUME = "until the next activity runs; whatever was killed is started again at once"
 
 SPECS: Mapping[str, Spec] = {
@@ -109,17 +111,44 @@ SPECS: Mapping[str, Spec] = {
     "resume_runner_s": Spec("s", _of("fork_ms", 1e-3), "1 fork", note=_RESUME),
     "resume_host_s": Spec("s", _of("program_start_ms", 1e-3), "1 program start", note=_RESUME),
     "resume_coordinator_s": Spec("s", _of("program_start_ms", 1e-3), "1 program start", note=_RESUME),
-    "slowdown_geomean": Spec("x", _constant(1.0), "plain Python", note="of six kernels loaded through the hook"),
+    "slowdown_geomean": Spec("x", _constant(1.0), "plain Python", note="of ten kernels loaded through the hook"),
     "slowdown_worst": Spec("x", _constant(1.0), "plain Python", note="the kernel that loses most"),
+    "slowdown_fib": _PLAIN,
+    "slowdown_richards": _PLAIN,
+    "slowdown_deltablue": _PLAIN,
     "slowdown_nbody": _PLAIN,
-    "slowdown_fannkuch": _PLAIN,
-    "slowdown_objects": _PLAIN,
-    "slowdown_text": _PLAIN,
-    "slowdown_recursion": _PLAIN,
+    "slowdown_raytrace": _PLAIN,
+    "slowdown_json_building": _PLAIN,
+    "slowdown_chaos": _PLAIN,
+    "slowdown_nqueens": _PLAIN,
     "slowdown_generators": _PLAIN,
+    "slowdown_floats": _PLAIN,
     "internal_call_ns": Spec(
         "ns", _of("call_ns"), "a plain call", note="added to a call of the program's own function"
     ),
+    "slowdown_geomean_py311": _PLAIN,
+    "slowdown_worst_py311": _PLAIN,
+    "internal_call_ns_py311": _CALL,
+    "slowdown_geomean_py311_pure": _PURE,
+    "slowdown_worst_py311_pure": _PURE,
+    "internal_call_ns_py311_pure": _CALL,
+    "slowdown_geomean_py312": _PLAIN,
+    "slowdown_worst_py312": _PLAIN,
+    "internal_call_ns_py312": _CALL,
+    "slowdown_geomean_py312_pure": _PURE,
+    "slowdown_worst_py312_pure": _PURE,
+    "internal_call_ns_py312_pure": _CALL,
+    "slowdown_geomean_py313": _PLAIN,
+    "slowdown_worst_py313": _PLAIN,
+    "internal_call_ns_py313": _CALL,
+    "slowdown_geomean_py313_pure": _PURE,
+    "slowdown_worst_py313_pure": _PURE,
+    "internal_call_ns_py313_pure": _CALL,
+    "activity_us": Spec(
+        "us", _constant(None), "none", note="an activity of small values in the runner, before the wire"
+    ),
+    "marker_us": Spec("us", _constant(None), "none", note="a marker in the runner, before the wire"),
+    "replay_entry_us": Spec("us", _constant(None), "none", note="a row of the journal, replayed in the runner"),
     "kib_per_live_session": Spec(
         "KiB",
         _of("fork_kib"),

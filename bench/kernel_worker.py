@@ -1,8 +1,8 @@
-"""Runs kernels when it is told to: `python -m bench.kernel_worker plain|hooked CACHE`, a line each on standard input.
+"""Runs kernels when it is told to: `python -m bench.kernel_worker plain|compiled|pure CACHE`, a line each on its input.
 
-A line is `NAME FUNCTION ARGUMENT`; the answer is the CPU time it took, in milliseconds. Plain and hooked workers differ
-in one thing: the hooked one imports the kernels as a runner imports a build, and its router refuses to record, because
-a kernel has no external call.
+A line is `NAME FUNCTION ARGUMENT`; the answer is the CPU time it took, in milliseconds. Plain workers and others differ
+in one thing: the others import the kernels as a runner imports a build, and their router refuses to record, because a
+kernel has no external call. PERDURE_PURE says which twin of the call sites they get.
 """
 
 import functools
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from perdure_runner.child import hook
+from perdure_runner.child import hook, sites
 from perdure_runner.child.policy import Policy, Verdict
 from perdure_runner.child.sites import SiteInfo
 
@@ -38,7 +38,8 @@ def install(cache: str) -> None:
 
 def main(kind: str, cache: str) -> None:
     sys.path.insert(0, str(KERNELS))
-    if kind == "hooked":
+    if kind != "plain":
+        assert sites.twin.__name__.endswith(kind), f"{kind} call sites were asked for, these are of {sites.twin!r}"
         install(cache)
     for line in sys.stdin:
         module, function, argument = line.split()

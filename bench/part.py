@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from bench.place import Bench, Samples
+from bench.slowdown import SIZES, VERSIONS, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,16 @@ PARTS: Mapping[str, Part] = {
     "slowdown": Part(
         "bench.slowdown:measure",
         (
+            *(f"slowdown_{kernel}" for kernel in SIZES),
             "slowdown_geomean",
             "slowdown_worst",
-            "slowdown_nbody",
-            "slowdown_fannkuch",
-            "slowdown_objects",
-            "slowdown_text",
-            "slowdown_recursion",
-            "slowdown_generators",
             "internal_call_ns",
+            *(name for version in VERSIONS for kind in ("compiled", "pure") for name in names(version, kind)),
         ),
-        40,
-        20,
+        45,
+        30,
     ),
+    "runner": Part("bench.runner_cost:measure", ("activity_us", "marker_us", "replay_entry_us"), 15, 10),
     "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 45, 25),
 }
 

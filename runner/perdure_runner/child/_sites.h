@@ -50,6 +50,29 @@ look_up(PyObject *dict, PyObject *name)
     return _PyDict_GetItem_KnownHash(dict, name, ((PyASCIIObject *)name)->hash);
 }
 
+/* The same, faster: looking first at the place where it was found when `*where` was -1. */
+static inline PyObject *
+look_up_again(PyObject *dict, PyObject *name, Py_ssize_t *where)
+{
+    PyDictKeysObject *keys = ((PyDictObject *)dict)->ma_keys;
+    if (((PyDictObject *)dict)->ma_values != NULL) {
+        return look_up(dict, name);
+    }
+    PyDictUnicodeEntry *entries = DK_UNICODE_ENTRIES(keys);
+    if (*where == -1) {
+        *where = PY_SSIZE_T_MAX;
+        for (Py_ssize_t i = 0; i < keys->dk_nentries; i++) {
+            if (entries[i].me_key == name) {
+                *where = i;
+            }
+        }
+    }
+    if (*where < keys->dk_nentries && entries[*where].me_key == name) {
+        return entries[*where].me_value;
+    }
+    return look_up(dict, name);
+}
+
 /* Whether a dict may have the name. */
 static inline bool
 may_have(PyObject *dict, PyObject *name)

@@ -3,6 +3,7 @@
 
 typedef struct {
     PyObject_HEAD
+    void *code; /* of the first functions that were judged, which are mostly the only ones; kept by its callee */
     int count;
     Callee *callees;
 } CallGuard;
@@ -13,9 +14,11 @@ static PyObject *decide_name; /* "_decide" */
 static PyObject *
 call(CallGuard *self, PyObject *f)
 {
-    const Callee *first = self->callees;
-    if (first != NULL && Py_IS_TYPE(f, &PyFunction_Type) && is_function_of(first, (PyFunctionObject *)f)) {
-        return Py_NewRef(f); /* mostly */
+    if (Py_IS_TYPE(f, &PyFunction_Type)) {
+        PyFunctionObject *function = (PyFunctionObject *)f;
+        if (function->func_code == self->code && !has_attributes(function)) {
+            return Py_NewRef(f);
+        }
     }
     Key key = key_of(f);
     for (const Callee *callee = self->callees, *end = callee + self->count; callee != end; callee++) {
@@ -36,6 +39,7 @@ clear(CallGuard *self)
     Callee *callees = self->callees;
     int count = self->count;
     self->callees = NULL; /* before anything is let go: that may run code, and the code this site */
+    self->code = NULL;
     self->count = 0;
     for (int i = 0; i < count; i++) {
         forget(&callees[i]);
@@ -73,6 +77,9 @@ remember(CallGuard *self, PyObject *const *args, Py_ssize_t count)
     }
     self->callees[at] = callee;
     self->count++;
+    if (self->code == NULL && callee.key.kind == CODE) {
+        self->code = callee.key.pointer;
+    }
     Py_RETURN_NONE;
 }
 

@@ -89,13 +89,6 @@ is_same(Key a, Key b)
     return a.pointer == b.pointer && a.kind == b.kind;
 }
 
-/* Whether `f` is a function without attributes of the code that was judged: `covers` for what is called most. */
-static inline bool
-is_function_of(const Callee *callee, PyFunctionObject *f)
-{
-    return callee->key.pointer == f->func_code && callee->key.kind == CODE && !has_attributes(f);
-}
-
 /* Whether `f`, whose key this is, is what was judged, and unchanged. Runs nothing of the program's. */
 static inline bool
 covers(const Callee *callee, Key key, PyObject *f)

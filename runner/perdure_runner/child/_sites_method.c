@@ -19,9 +19,8 @@ typedef struct {
     bool is_function; /* `found` is a function */
     PyObject *found;  /* OF_TYPE: what the class has; borrowed, the class has it as long as its version is right */
     Callee callee;
-    /* of classes whose instances share keys: where the name is in them */
-    Py_ssize_t keys; /* as many were looked at */
-    Py_ssize_t index;
+    Py_ssize_t index; /* where the name is in the keys that instances share, or in the module's dict; -1: nowhere */
+    Py_ssize_t keys;  /* of shared keys, as many were looked at */
 } Entry;
 
 typedef struct {
@@ -97,8 +96,9 @@ static inline bool
 holds(Entry *entry, PyObject *o, PyObject *name)
 {
     if (entry->way == OF_TYPE) {
-        if (entry->is_function) { /* mostly */
-            if (!is_function_of(&entry->callee, (PyFunctionObject *)entry->found) && !is_covered(entry, entry->found)) {
+        if (entry->is_function) { /* mostly, and mostly without attributes */
+            PyFunctionObject *f = (PyFunctionObject *)entry->found;
+            if ((has_attributes(f) || entry->callee.key.pointer != f->func_code) && !is_covered(entry, entry->found)) {
                 return false;
             }
         } else if (entry->has_callee && !is_covered(entry, callable_of(entry))) {
@@ -108,7 +108,7 @@ holds(Entry *entry, PyObject *o, PyObject *name)
     }
     if (entry->way == OF_MODULE) {
         PyObject *dict = _PyModule_GetDict(o);
-        PyObject *f = is_quiet(dict) ? look_up(dict, name) : NULL;
+        PyObject *f = is_quiet(dict) ? look_up_again(dict, name, &entry->index) : NULL;
         return f != NULL && is_covered(entry, f);
     }
     return false;
