@@ -238,16 +238,16 @@ class Loader(SourceFileLoader):
         return self._hook.compiled(source, os.fsdecode(path), _optimize)
 
 
-def install(root: str, cache_dir: str | None, router: Router | None, policy: Policy | None = None) -> Hook:
-    """Make the imports of this process give modules under `root` call sites.
+def install(build: str | UserTree, cache_dir: str | None, router: Router | None, policy: Policy | None = None) -> Hook:
+    """Make the imports of this process give modules of `build` call sites.
 
     Args:
-        root: the folder of the build.
+        build: its folder, or its files if they are known already.
         cache_dir: where compiled code is kept, or None for nowhere; may be read-only.
         router: who takes the external calls; None: nobody does, and sites do nothing.
         policy: says which calls are external; None: one without rules.
     """
-    tree = UserTree(root)
+    tree = build if isinstance(build, UserTree) else UserTree(build)
     policy = policy or Policy(tree.owns)
     make_site: Maker = pass_through
     if router is not None:
