@@ -59,7 +59,7 @@ LIVES = [
     ("finished without a start", [DONE], call(), Replay(DONE)),
     ("waits for its second attempt", [STARTED, FAILED], call(), Wait(FAILED)),
     ("its delay is over", [STARTED, FAILED, DELAY_OVER], call(), Resolved(DELAY_OVER, waited=FAILED)),
-    ("second attempt in flight", [STARTED, FAILED, DELAY_OVER, STARTED | {"att": 2}], call(), Run(2, again=True)),
+    ("in flight again", [STARTED, FAILED, DELAY_OVER, STARTED | {"att": 2}], call(), Run(2, True, retried=FAILED)),
     ("in flight twice", [STARTED, STARTED], call(), Run(1, again=True)),
     ("finished at the second", [STARTED, FAILED, DELAY_OVER, STARTED | {"att": 2}, DONE], call(), Replay(DONE)),
     ("sleeps", [SLEEPS], TIMER, Wait(SLEEPS)),

@@ -11,12 +11,12 @@ import perdure
 from perdure import ActivityOptions
 
 from perdure_runner.child import attempts, codec, divergence
-from perdure_runner.child.calls import Calls, payload_keys, time_ns
+from perdure_runner.child.calls import Calls, time_ns
+from perdure_runner.child.effects import Given
+from perdure_runner.child.outcomes import Outcomes
 from perdure_runner.child.replay import Decision, Form, Interrupted, Kind, Replay, Resolved, Row, Run, Wait, WaitKind
 from perdure_runner.child.sites import SiteInfo
 
-PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes})
-"""Types whose values need no copy: user code may get the very object that the activity returned."""
 _BOUND = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
 _NO_RECEIVERS = (type, types.ModuleType, type(None))
 
@@ -38,8 +38,11 @@ class Activity:
         self._args = with_receiver(f, args)
         self._kwargs = kwargs
         self._options = options
-        self._call, self._decision = calls.begin(Form.ACTIVITY, name, site, self._args, kwargs)
-        self._refs = calls.referring(self._call, f, args, kwargs)
+        self._given = Given(self._args, kwargs, f)
+        call, self._decision = calls.begin(Form.ACTIVITY, name, site, self._args, kwargs, self._given.digest)
+        refs = calls.referring(call, f, args, kwargs)
+        self._outcomes = Outcomes(calls, call, Kind.ACTIVITY, self._given, refs)
+        self._call = call
         self._attempt = 1
         self._began = 0
 
@@ -70,13 +73,18 @@ class Activity:
                 )
                 self._calls.put_error(self._call, Kind.ACTIVITY, error, time_ns(), att=row["att"])
                 raise error
-            case Run(attempt):
+            case Run(attempt, retried=row):
                 self._attempt = attempt
                 self._describe()
+                self._given.watch()
+                if row:
+                    self._outcomes.resumed(row)
                 self._calls.refuse_if_stopping(self._call, Kind.ACTIVITY)
             case Wait(row) | Resolved(_, row):
                 self._describe()
                 self._attempt = row["att"]
+                self._given.watch()
+                self._outcomes.resumed(row)
                 self._await_delay(self._decision)
             case other:
                 raise AssertionError(other)
@@ -85,20 +93,20 @@ class Activity:
     def replayed(self) -> Any:
         """The recorded outcome, returned or raised."""
         assert isinstance(self._decision, Replay)
-        return self._calls.outcome(self._decision.row, self._refs)
+        return self._outcomes.replayed(self._decision.row)
 
     def _describe(self) -> None:
         """The arguments' text is made only where a row will hold it."""
         shown = codec.preview_call(self._args, self._kwargs)
         parts = divergence.journaled(shown, self._args, self._kwargs)
-        self._call = replace(self._call, args=shown, parts=parts)
+        self._call = self._outcomes.call = replace(self._call, args=shown, parts=parts)
 
     def _await_delay(self, decision: Decision) -> None:
         """Wait for the time of the next attempt."""
         try:
             self._calls.wait(self._call, decision)
         except perdure.Cancelled as error:
-            self._calls.put_error(self._call, Kind.ACTIVITY, error, time_ns(), att=self._attempt)
+            self._outcomes.raised(error, time_ns(), att=self._attempt)
             raise
         self._attempt += 1
 
@@ -113,29 +121,21 @@ class Activity:
         Raises:
             perdure.UnrecordableValue, perdure.ValueTooLarge, perdure.InPlaceChange: recorded as the outcome instead.
         """
-        values = self._calls.values
-        try:
-            if codec.fingerprint_call(self._args, self._kwargs).hex() != self._call.digest:
-                raise perdure.InPlaceChange(f"{self._call.function} changed one of its arguments in place")
-            encoded = values.encode(value, self._refs)
-        except perdure.Error as error:
-            self._calls.put_error(self._call, Kind.ACTIVITY, error, self._began, att=self._attempt)
-            raise
-        self._calls.put_outcome(self._call, Kind.ACTIVITY, encoded, self._began, att=self._attempt)
-        if type(value) in PLAIN:
-            return value
-        return values.decode(encoded.encoding, encoded.data, encoded.mac, self._refs)
+        return self._outcomes.returned(value, self._began, att=self._attempt)
 
     def failed(self, error: BaseException) -> bool:
-        """Record the failure. True: the policy allows another attempt, and its delay has passed."""
+        """Record the failure. True: the policy allows another attempt, and its delay has passed.
+
+        Raises:
+            perdure.InPlaceChange: the attempt changed an argument in a way that cannot be recorded; this is recorded.
+        """
         retry = self._options.retry
         if not (retry and retry.allows(self._attempt) and retry.retries(error)):
-            self._calls.put_error(self._call, Kind.ACTIVITY, error, self._began, att=self._attempt)
+            self._outcomes.raised(error, self._began, att=self._attempt)
             return False
-        encoded = self._calls.values.encode_error(error)
         fires_at = time_ns() // 1000 + round(retry.delay(self._attempt, attempts.jitter()) * 1e6)
         more: Row = {"att": self._attempt, "wk": int(WaitKind.TIMER), "fires": fires_at, "err": 1}
-        self._calls.put(self._call, Kind.RETRY, more | payload_keys(encoded), encoded.data, sync=True)
+        self._outcomes.failed(error, self._began, more)
         self._await_delay(Wait(more))
         return True
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import perdure
 
-from perdure_runner.child import codec, divergence
+from perdure_runner.child import codec, divergence, effects
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
 from perdure_runner.child.references import Handles, References
@@ -87,9 +87,15 @@ class Calls:
     # ---- deciding
 
     def begin(
-        self, form: Form, function: str, site: SiteInfo | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        form: Form,
+        function: str,
+        site: SiteInfo | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        fingerprint: bytes | None = None,
     ) -> tuple[Call, Decision]:
-        """Give the next call its place, and decide about it.
+        """Give the next call its place, and decide about it. fingerprint: of the arguments, if it is known already.
 
         Raises:
             perdure.ConcurrencyError: it is made where it has no place.
@@ -99,7 +105,7 @@ class Calls:
             raise perdure.HandleLost(f"{self.refusal}: it calls {function}")
         self.lanes.check(function)
         self.ordinal += 1
-        digest = codec.fingerprint_call(args, kwargs).hex()
+        digest = (fingerprint or codec.fingerprint_call(args, kwargs)).hex()
         call = Call(MAIN, self.ordinal, form, function, digest, "", site)
         decision = self._decide(call)
         if isinstance(decision, Diverged):
@@ -155,7 +161,7 @@ class Calls:
     def outcome(self, row: Row, refs: References | None = None) -> Any:
         """Return or raise a recorded outcome."""
         mac = bytes.fromhex(row.get("mac", ""))
-        value = self.values.decode(row["enc"], row.get("data", b""), mac, refs or self.references)
+        value = effects.settle(self.values.decode(row["enc"], row.get("data", b""), mac, refs or self.references))
         if not row.get("err"):
             return value
         if not isinstance(value, BaseException):

@@ -12,9 +12,12 @@ import perdure
 from perdure import _runtime
 
 from perdure_runner.child import attempts
-from perdure_runner.child.activity import PLAIN, Activity
+from perdure_runner.child.activity import Activity
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.calls import Calls, time_ns
+from perdure_runner.child.effects import NOTHING, Given
+from perdure_runner.child.fingerprint import only_atoms
+from perdure_runner.child.outcomes import Outcomes
 from perdure_runner.child.place import AFTER, Place
 from perdure_runner.child.policy import Policy, Verdict
 from perdure_runner.child.replay import Form, How, Kind, Replay, Run, WaitKind
@@ -173,24 +176,24 @@ class Recorder:
     ) -> Any:
         """A cheap nondeterministic value, `f(*args, **kwargs)`, recorded under `name` without waiting."""
         calls = self._calls
-        call, decision = calls.begin(Form.MARKER, name, site or self._site(), args, kwargs)
-        refs = calls.referring(call, f, args, kwargs)
+        plain = only_atoms(map(type, args)) and only_atoms(map(type, kwargs.values()))
+        given = NOTHING if plain else Given(args, kwargs)
+        digest = None if plain else given.digest
+        call, decision = calls.begin(Form.MARKER, name, site or self._site(), args, kwargs, digest)
+        outcomes = Outcomes(calls, call, Kind.MARKER, given, calls.referring(call, f, args, kwargs))
         if isinstance(decision, Replay):
-            return calls.outcome(decision.row, refs)
+            return outcomes.replayed(decision.row)
         assert isinstance(decision, Run)
         calls.refuse_if_stopping(call, Kind.MARKER)
+        given.watch()
         began = time_ns()
         try:
             with calls.lanes.free():
                 value = f(*args, **kwargs)
-        except Exception as error:
-            calls.put_error(call, Kind.MARKER, error, began)
+        except BaseException as error:
+            outcomes.raised(error, began)
             raise
-        encoded = calls.values.encode(value, refs)
-        calls.put_outcome(call, Kind.MARKER, encoded, began)
-        if type(value) in PLAIN:
-            return value
-        return calls.values.decode(encoded.encoding, encoded.data, encoded.mac, refs)
+        return outcomes.returned(value, began)
 
     # ---- perdure._runtime.Runtime
 

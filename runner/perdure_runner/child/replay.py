@@ -100,10 +100,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Nothing is recorded: do it, as attempt number `attempt`. `again`: an attempt of that number was in flight."""
+    """Nothing is recorded: do it, as attempt number `attempt`. `again`: an attempt of that number was in flight.
+
+    retried: the RETRY row of the attempt before it.
+    """
 
     attempt: int = 1
     again: bool = False
+    retried: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,7 @@ class History:
 
     def __init__(self) -> None:
         self._calls: dict[tuple[str, int], tuple[Row, Row, Row]] = {}
+        self._retries: dict[tuple[str, int], Row] = {}
         self._versions: dict[str, Row] = {}
         self.rows = 0
 
@@ -185,6 +190,8 @@ class History:
             return
         key = (row["lane"], row["ord"])
         known = self._calls.get(key)
+        if row["kind"] == Kind.RETRY:
+            self._retries[key] = row
         self._calls[key] = (row, row, row) if known is None else (known[0], known[2], row)
 
     def __len__(self) -> int:
@@ -205,7 +212,7 @@ class History:
             case Kind.STARTED if last.get("amo"):
                 return Interrupted(last)
             case Kind.STARTED:
-                return Run(last["att"], again=True)
+                return Run(last["att"], again=True, retried=self._retries.get((call.lane, call.ordinal)))
             case Kind.RETRY | Kind.WAIT:
                 return Wait(last)
             case Kind.RESOLVED:

@@ -1,0 +1,86 @@
+"""The outcome of one call: recorded with the changes that belong to it, and given to user code, live and in replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import perdure
+
+from perdure_runner.child import effects
+from perdure_runner.child.calls import Calls, payload_keys
+from perdure_runner.child.codec import Encoded
+from perdure_runner.child.effects import Given
+from perdure_runner.child.fingerprint import ATOMS
+from perdure_runner.child.references import References
+from perdure_runner.child.replay import Call, Kind, Row
+
+
+class Outcomes:
+    """Of one call, an activity or a marker. given: what the call can reach. refs: who else names objects."""
+
+    def __init__(self, calls: Calls, call: Call, kind: Kind, given: Given, refs: References | None) -> None:
+        self._calls = calls
+        self.call = call
+        self._kind = kind
+        self._given = given
+        self._refs = refs
+
+    def replayed(self, row: Row) -> Any:
+        """Return or raise what is recorded."""
+        return self._calls.outcome(row, self._given.references(self._refs))
+
+    def resumed(self, row: Row) -> None:
+        """Apply what the failed attempts of the recorded RETRY had changed."""
+        if effects.may_change(row.get("data", b"")):
+            effects.settle(self._decoded(row["enc"], row["data"], bytes.fromhex(row["mac"])))
+
+    def returned(self, value: Any, began_ns: int, **more: int) -> Any:
+        """Record the value. Returns what user code gets: the value as replay will give it.
+
+        Raises:
+            perdure.UnrecordableValue, perdure.ValueTooLarge, perdure.InPlaceChange: recorded as the outcome instead.
+        """
+        try:
+            encoded = self._given.encode(self._calls.values, value, self._refs)
+        except perdure.Error as error:
+            self.raised(error, began_ns, **more)
+            raise
+        self._calls.put_outcome(self.call, self._kind, encoded, began_ns, **more)
+        if type(value) in ATOMS and not self._given.changed:
+            return value
+        return effects.settle(self._decoded(encoded.encoding, encoded.data, encoded.mac))
+
+    def raised(self, error: BaseException, began_ns: int, **more: int) -> None:
+        """Record an exception; the caller raises it.
+
+        Raises:
+            perdure.InPlaceChange: recorded instead.
+        """
+        encoded, refused = self._encoded(error)
+        self._calls.put_outcome(self.call, self._kind, encoded, began_ns, err=1, **more)
+        if refused:
+            raise refused from error
+
+    def failed(self, error: BaseException, began_ns: int, more: Row) -> None:
+        """Record an attempt that failed and will be followed by another; `more` says when.
+
+        Raises:
+            perdure.InPlaceChange: recorded as the outcome instead.
+        """
+        encoded, refused = self._encoded(error)
+        if refused:
+            self._calls.put_outcome(self.call, self._kind, encoded, began_ns, err=1, att=more["att"])
+            raise refused from error
+        self._calls.put(self.call, Kind.RETRY, more | payload_keys(encoded), encoded.data, sync=True)
+
+    def _encoded(self, error: BaseException) -> tuple[Encoded, perdure.InPlaceChange | None]:
+        try:
+            encoded = self._given.encode_error(self._calls.values, error, self._refs)
+        except perdure.InPlaceChange as refused:
+            return self._calls.values.encode_error(refused, self._refs), refused
+        if self._given.changed:
+            effects.settle(self._decoded(encoded.encoding, encoded.data, encoded.mac))
+        return encoded, None
+
+    def _decoded(self, encoding: int, data: bytes, mac: bytes) -> Any:
+        return self._calls.values.decode(encoding, data, mac, self._given.references(self._refs))
