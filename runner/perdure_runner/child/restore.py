@@ -92,7 +92,10 @@ def solid_base(cls: type) -> Any:
 
 def exception(cls: type[BaseException]) -> BaseException:
     """An empty exception, made without the class's own `__new__` and `__init__`; `fill` follows."""
-    made: BaseException = solid_base(cls).__new__(cls)
+    base = solid_base(cls)
+    made: BaseException = base.__new__(cls)
+    if base is StopIteration:
+        StopIteration.__init__(made)  # without it the interpreter follows a null pointer where a generator ends
     return made
 
 
