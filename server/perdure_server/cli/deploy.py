@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import builds, connect, documents, options, preflight, render
+from perdure_server.cli import builds, connect, documents, options, preflight, recordings, render, scanning
 from perdure_server.cli.follow import Follower, attend
 from perdure_server.cli.settings import Settings
-from perdure_server.core.errors import exit_code
+from perdure_server.core.errors import PerdureError, exit_code
 
 
 @click.command()
@@ -34,6 +35,7 @@ async def deploy(
     source = builds.folder(folder, settings.text("project", project))
     tarball = builds.packed(source)
     flown: preflight.Preflight | None = None
+    looking = asyncio.create_task(_recordings(source))
     async with connect.writing(settings, server, home) as remote:
         if check:
             build_id = (await builds.send(remote, source, build_only=True, tarball=tarball)).build_id
@@ -45,11 +47,25 @@ async def deploy(
         made = await builds.send(remote, source, build_only=False, tarball=tarball)
     for fault in builds.unreadable(source):
         render.problem(fault)
+    found = await looking
     if as_json:
-        documents.emit(documents.deployment(made) | ({"preflight": preflight.document(flown)} if flown else {}))
+        more = {"preflight": preflight.document(flown)} if flown else {}
+        report = recordings.document(found) if found else None
+        documents.emit(documents.deployment(made) | {"report": report} | more)
     else:
         render.deployment(made)
+        for line in recordings.lines(found) if found else ():
+            render.say(line)
     return 0
+
+
+async def _recordings(source: builds.Source) -> recordings.Recordings | None:
+    """What sessions will record, as far as the source tells; None where it cannot be looked at."""
+    try:
+        return recordings.of(await scanning.scan(source.folder))
+    except PerdureError as error:
+        render.say(f"no report of what is recorded: {error.message}")
+        return None
 
 
 def _refused(flown: preflight.Preflight, as_json: bool) -> int:

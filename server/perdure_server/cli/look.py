@@ -8,6 +8,7 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli import connect, documents, fetch, options, render
+from perdure_server.cli.reasons import reasons_of
 from perdure_server.cli.settings import Settings
 
 STATES = ("created", "starting", "running", "waiting", "completed", "failed", "stopped", "diverged")
@@ -57,21 +58,24 @@ async def show(session_id: str, server: str | None, home: str | None, as_json: b
 @options.SESSION
 @click.option("--after", metavar="SEQ", type=click.IntRange(0), default=0, help="Only rows after this one.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), default=None, help="At most N rows.")
+@click.option("--why", is_flag=True, help="Add why each call is recorded.")
 @options.where
 @options.JSON
 @connect.waits
 async def history(
-    session_id: str, after: int, limit: int | None, server: str | None, home: str | None, as_json: bool
+    session_id: str, after: int, limit: int | None, why: bool, server: str | None, home: str | None, as_json: bool
 ) -> None:
     """Show the rows of a session's journal."""
     async with connect.reading(Settings.load(), server, home) as remote:
         session_id = await fetch.named(remote, session_id)
         request = control.GetHistoryRequest(session_id=session_id, after_seq=after, limit=limit or 0, with_data=as_json)
+        reasons = await reasons_of(remote, session_id) if why else None
         if as_json:
             async for entry in remote.get_history(request):
-                documents.emit_line(documents.entry(entry))
+                more = {"why": reasons.of(entry)} if reasons else {}
+                documents.emit_line(documents.entry(entry) | more)
         else:
-            render.history([entry async for entry in remote.get_history(request)])
+            render.history([entry async for entry in remote.get_history(request)], reasons.of if reasons else None)
 
 
 @click.command()

@@ -34,6 +34,7 @@ COMMANDS: dict[str, Lazy] = {
     "check": Lazy("check", "check", "Crash a handler after every journal entry; report what differs."),
     "doctor": Lazy("doctor", "doctor", "Say what this machine has and lacks, with the remedies."),
     "explain": Lazy("explain", "explain", "Explain an error code at length."),
+    "explain-call": Lazy("explain_call", "explain_call", "Say whether a call of the source is recorded, and why."),
     "config": Lazy("config", "config", "Show all settings and where their values come from."),
     "version": Lazy("version", "version", "Show the version of the client, and of the server."),
     "completion": Lazy("completion", "completion", "Print the completion script of a shell."),

@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO
 
 import click
@@ -265,9 +265,13 @@ def _shown(payload: journal.Payload) -> str:
     return payload.preview or str(documents.value(payload))
 
 
-def history(entries: Iterable[journal.Entry]) -> None:
-    """The table of `sessions history`."""
-    table(("SEQ", "TIME", "LANE", "NO", "KIND", "CALL", "AT", "TOOK", "OUTCOME"), map(_entry_row, entries))
+def history(entries: Iterable[journal.Entry], why: Callable[[journal.Entry], str] | None = None) -> None:
+    """The table of `sessions history`; `why` says why a call is recorded."""
+    headings = ("SEQ", "TIME", "LANE", "NO", "KIND", "CALL", "AT", "TOOK", "OUTCOME")
+    if why is None:
+        table(headings, map(_entry_row, entries))
+    else:
+        table((*headings, "WHY"), ((*_entry_row(entry), why(entry)) for entry in entries))
 
 
 def _entry_row(entry: journal.Entry) -> tuple[str, ...]:
