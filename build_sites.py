@@ -1,4 +1,4 @@
-"""Compiles `perdure_runner.child._sites` for the interpreter that runs this: `python build_sites.py [FOLDER]`.
+"""Compiles `perdure_runner.child._sites` for the interpreter that runs this, unless it is there: `python build_sites.py`.
 
 The standard library only, and the C compiler and flags that the interpreter itself was built with. Part of the
 package's build (`hatch_build.py`); without it, or where it fails, call sites are pure Python.
@@ -30,6 +30,18 @@ def unsupported() -> str:
     return "this CPython has no global interpreter lock" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
 
 
+def is_current() -> bool:
+    """Is there one beside the sources that is newer than they are?"""
+    module = SOURCES / _name()
+    return module.exists() and all(
+        module.stat().st_mtime > path.stat().st_mtime for path in SOURCES.glob("_sites*.[ch]")
+    )
+
+
+def _name() -> str:
+    return f"_sites{sysconfig.get_config_var('EXT_SUFFIX')}"
+
+
 def build(folder: Path) -> Path:
     """Compile into `folder`; returns the path of the module.
 
@@ -37,7 +49,7 @@ def build(folder: Path) -> Path:
     """
     if reason := unsupported():
         raise RuntimeError(reason)
-    module = folder / f"_sites{sysconfig.get_config_var('EXT_SUFFIX')}"
+    module = folder / _name()
     with tempfile.TemporaryDirectory(dir=folder) as work:
         made = Path(work) / module.name
         command = [
@@ -63,6 +75,6 @@ def build(folder: Path) -> Path:
 
 if __name__ == "__main__":
     try:
-        print(build(Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCES))
+        print("up to date" if is_current() else build(SOURCES))
     except RuntimeError as error:
         sys.exit(f"not built: {error}")

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from perdure_runner.child import sites_pure
 from perdure_runner.child.deciding import Build, Router, Site, SiteInfo, announce
+from perdure_runner.child.inherited import ClassSite
 from perdure_runner.child.policy import Policy
 from perdure_runner.child.rewrite import Mark
 
@@ -75,6 +76,10 @@ class Sites:
 
     def __call__(self, mark: Mark, place: str | SiteInfo) -> object:
         """The site of a call in the file of this path, or at a place that is known already."""
+        if mark.kind == "class":
+            return ClassSite(mark, place, self).look
+        if mark.name in _NEVER_ROUTED:
+            return _identity
         if mark.name is None or mark.kind == "super":
             return twin.call_site(mark, place, self)
-        return _identity if mark.name in _NEVER_ROUTED else twin.method_site(mark, place, self)
+        return twin.method_site(mark, place, self)

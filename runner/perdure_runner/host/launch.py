@@ -1,11 +1,14 @@
 """How a host starts programs of the child half: the command line and the clean environment."""
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from perdure_runner.host.config import HostConfig
 
+_SWITCHES = ("PERDURE_PURE",)
+"""Of the host's own environment: what chooses between equal ways to run. Sessions do not see it."""
 _PROGRAM = str(Path(__file__).resolve().parent.parent / "__main__.py")
 
 
@@ -34,6 +37,7 @@ def environment(config: HostConfig, hash_seed: int) -> dict[str, str]:
         "PYTHONHASHSEED": str(hash_seed),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
+        **{name: os.environ[name] for name in _SWITCHES if name in os.environ},
     }
 
 
