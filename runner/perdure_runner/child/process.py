@@ -94,6 +94,7 @@ class _Session:
         sys.argv = [start["entry"].partition(":")[0]]
         sys.dont_write_bytecode = True
         self._calls: Calls | None = None
+        self._loaded = False
         recorder = self._durable(history) if start.get("durable", True) else None
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
@@ -149,6 +150,7 @@ class _Session:
         module_name, handler_name = loading.parse_entry(self._start["entry"])
         importlib.invalidate_caches()
         module = loading.load(module_name, self._root)
+        self._loaded = True
         handler = loading.find(module, handler_name)
         event = json.loads(self._start.get("event") or "null")
         arguments = loading.arguments(handler, event)
@@ -173,6 +175,8 @@ class _Session:
             payload = encoded.data
         else:
             fields["err"] = codec.error_info(error, self.is_user_file, self.relative)
+            if not (self._loaded or fields["err"]["code"]):
+                fields["err"] |= {"code": "P0302", "help": "A module failed while it was loaded: the handler never began."}
         for stream in self._streams:
             stream.finish()
         self._link.done(fields, payload)

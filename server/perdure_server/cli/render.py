@@ -126,6 +126,8 @@ def failure(error: journal.Error) -> str:
     """The user's frames as Python shows them, then `Type: message`; the code and help line of one of our errors."""
     lines = ["Traceback (most recent call last):"] if error.traceback else []
     for frame in error.traceback:
+        if frame.file.startswith("<frozen importlib") or frame.file.endswith("/importlib/__init__.py"):
+            continue  # how a module comes to be loaded, which Python does not show either
         lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.name}')
         if frame.source.strip():
             lines.append(f"    {clean(frame.source.strip())}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 
@@ -16,6 +16,8 @@ from perdure_server.store import Done, Mutation, SignalRow, Transaction
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
+
+MAX_REASON: Final = 1_000  # characters of why a session is stopped
 
 
 async def signal_session(c: Coordinator, request: pb.SignalSessionRequest) -> pb.SignalSessionResponse:
@@ -61,7 +63,9 @@ async def _store_signal(c: Coordinator, request: pb.SignalSessionRequest) -> Sig
 
 
 async def stop_session(c: Coordinator, request: pb.StopSessionRequest) -> pb.StopSessionResponse:
-    """Ask user code to end (`grace_s` seconds, 0: the default), or kill it (`force`). Raises P0204, P0205."""
+    """Ask user code to end (`grace_s` seconds, 0: the default), or kill it (`force`). Raises P0103, P0204, P0205."""
+    if len(request.reason) > MAX_REASON:
+        raise PerdureError("P0103", f"the reason has {len(request.reason)} characters, more than {MAX_REASON}")
     actor = await _living(c, request.session_id)
     grace_s = request.grace_s if request.grace_s > 0 else c.settings.grace_s
     try:
