@@ -1,4 +1,4 @@
-"""Compiles `perdure_runner.child._sites` for the interpreter that runs this, unless it is there: `python build_sites.py`.
+"""`python build_sites.py`: compiles `perdure_runner.child._sites` for the interpreter that runs it, unless it is there.
 
 The standard library only, and the C compiler and flags that the interpreter itself was built with. Part of the
 package's build (`hatch_build.py`); without it, or where it fails, call sites are pure Python.
