@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 GONE: Final = object()
 """In place of a live object that this process does not have."""
 _OF_PARENT: Final = "connection."
+STATE: Final = "__state__"
+"""The fact that is the whole object, pickled: (encoding, data, digest), or None if it cannot be."""
 
 Key = tuple[str, int, int]
 """Lane and ordinal of the call that made it, and which of that call's live objects it is, from 0."""
@@ -42,6 +44,8 @@ class Done:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     result: bytes | None
+    made: Handle | None = None
+    """The object that the operation gave."""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -62,6 +66,8 @@ class Handle:
     """Of a root that is not live: what has been done with it and its parts, as far as that is done again."""
     pending: bool = False
     """Of a transactional object: something has been done that is not committed."""
+    ended: bool = False
+    """It was closed, or has no more items."""
     proxy: weakref.ref[Any] | None = None
 
     @property
@@ -72,10 +78,10 @@ class Handle:
     @property
     def root(self) -> Handle:
         """The whole of which it is a part: what keeps the state of all its parts."""
-        handle = self
-        while handle.kind.is_part and handle.parent is not None:
-            handle = handle.parent
-        return handle
+        if self.parent is None:
+            return self
+        above = self.parent.root
+        return above if self.kind.is_part or above.kind.whole else self
 
     def changed_facts(self, live: Any) -> dict[str, Any]:
         """What the object says of itself that has not been told."""
@@ -87,6 +93,8 @@ class Handle:
 
     def learn(self, facts: dict[str, Any]) -> None:
         """Remember what was told."""
+        if STATE in facts:
+            self.root.facts[STATE] = facts[STATE]
         for name, owner, short in self._facts():
             if name in facts:
                 owner.facts[short] = facts[name]
@@ -108,6 +116,8 @@ class Handle:
 
 def _read(live: Any, name: str) -> Any:
     try:
+        if name == "cookies":
+            return [(cookie.name, cookie.value, cookie.domain, cookie.path) for cookie in live.cookies.jar]
         for part in name.split("."):
             live = getattr(live, part)
     except Exception:  # noqa: BLE001 - properties of the object: what it does not say is no fact

@@ -13,7 +13,7 @@ from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.handles import recreate
 from perdure_runner.child.handles.handle import GONE, Done, Handle
 from perdure_runner.child.handles.outcomes import Ended, Told
-from perdure_runner.child.handles.registry import ENDS, is_cheap, is_redone
+from perdure_runner.child.handles.registry import ENDS, LOOKS, is_cheap, is_redone
 
 COROUTINES: Final = frozenset({"__aenter__", "__aexit__"})
 """Operators whose result is awaited."""
@@ -68,9 +68,11 @@ class Run:
             getattr(live, kind.flush)()
         if self.part:
             self.value = value
-        facts = handle.changed_facts(live) if kind.facts else None
+        facts = handle.changed_facts(live) if kind.facts else {}
+        if self.name not in LOOKS and not self.part:
+            facts |= handle.table.changed_state(handle.root)
         if facts or (self.part and self.name in kind.parts):
-            return Told(value, facts or {})
+            return Told(value, facts)
         return value
 
 
@@ -125,8 +127,10 @@ def get(handle: Handle, name: str) -> Any:
     table = handle.table
     if table.recorder.direct():
         return getattr(recreate.live(handle), name)
-    run: Run = _Get(handle, name)
-    return _told(handle, table.recorder.marker(f"{handle.name}.{name}", run, None, (table.proxy(handle),), {}))
+    properties = handle.shape.names.properties
+    cheap = handle.kind.looks or not (name in properties or "__getattr__" in properties)
+    record = table.recorder.marker if cheap else table.recorder.perform
+    return _told(handle, record(f"{handle.name}.{name}", _Get(handle, name), None, (table.proxy(handle),), {}))
 
 
 class _Get(Run):
@@ -187,12 +191,14 @@ def _happened(
 ) -> Any:
     """Remember what must be known when the object is made again. Returns what user code gets."""
     result = _told(handle, result)
+    handle.ended = handle.ended or type(result) is Ended or name in {"close", "aclose"}
     if (owner := handle.transaction()) is not None and not is_cheap(handle.kind, name):
         owner.pending = not (handle is owner and name in ENDS)
     root = handle.root
-    if root.live is GONE and is_redone(handle.kind, name):
-        seen = None if result is GONE or handle.table.is_proxy(result) else codec.fingerprint(result)
-        root.done.append(Done(handle, name, f, args, kwargs, seen))
+    if root.live is GONE and is_redone(root.kind if root.kind.whole else handle.kind, name):
+        made = handle.table.handle_of(result)
+        seen = None if result is GONE or made else codec.fingerprint(result)
+        root.done.append(Done(handle, name, f, args, kwargs, seen, made))
     return result
 
 

@@ -25,7 +25,7 @@ class Method:
     @speaks_for_others
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         handle, name = self._handle, self.__name__
-        if name in handle.shape.coroutines:
+        if name in handle.shape.names.coroutines:
             return operations.call_async(handle, name, operations.caller(name), args, kwargs)
         return operations.call(handle, name, operations.caller(name), args, kwargs)
 
@@ -111,8 +111,8 @@ def proxy_class(shape: Shape) -> type:
     """The class of the proxies for objects of one real class."""
     namespace: dict[str, Any] = {"__slots__": (), "__perdure_handle__": True, "__doc__": shape.cls.__doc__}
     namespace["__module__"] = __name__
-    namespace |= {name: _method(name) for name in shape.methods}
-    namespace |= {name: _OPERATORS.get(name, _operator)(name) for name in shape.operators}
+    namespace |= {name: _method(name) for name in shape.names.methods}
+    namespace |= {name: _OPERATORS.get(name, _operator)(name) for name in shape.names.operators}
     return type(shape.cls.__name__, (Proxy,), namespace)
 
 

@@ -6,18 +6,17 @@ import inspect
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, Final, NoReturn
 
 import perdure
 
 from perdure_runner.child import codec
-from perdure_runner.child.handles.handle import GONE, Done, Handle, Recipe
+from perdure_runner.child.handles.handle import GONE, STATE, Done, Handle, Recipe
 from perdure_runner.child.handles.registry import CLOSES, READING_GENERATORS, Remake
 
 _READS: Final = re.compile(r"\s*(select|values|explain|show|describe|pragma\s+\w+\s*(;|$|\())", re.IGNORECASE)
-_IN_MEMORY: Final = re.compile(r"^$|:memory:|[?&]mode=memory")
 
 
 def live(handle: Handle) -> Any:
@@ -69,7 +68,7 @@ def _remake(handle: Handle) -> None:
 
 def _refuse_if_lost(handle: Handle) -> None:
     kind = handle.kind
-    if kind.remake is Remake.LOST:
+    if kind.remake is Remake.LOST or (kind.remake is Remake.STATE and handle.facts.get(STATE) is None):
         lost(handle, kind.why)
     if kind.transactional and handle.facts.get("in_transaction", handle.pending):
         lost(handle, "its transaction, which was not committed, was rolled back with it")
@@ -84,17 +83,42 @@ def _is_users(handle: Handle, recipe: Recipe) -> bool:
 
 
 def _again(handle: Handle, recipe: Recipe) -> None:
-    if handle.name == "sqlite3.Connection" and recipe.args and _IN_MEMORY.search(str(recipe.args[0])):
-        lost(handle, "its database was in memory")
-    if handle.name == "builtins.generator" and not _may_begin_anew(handle, recipe):
-        lost(handle, "it may have effects that must not be repeated")
+    _attach_result(handle, recipe)
+    if cookies := handle.facts.get("cookies"):
+        for name, value, domain, path in cookies:
+            handle.live.cookies.set(name, value, domain, path)
+    _redo(handle)
+
+
+def _generator(handle: Handle, recipe: Recipe) -> None:
+    """One that has not begun is just called for again; what one has done must not be repeated by another."""
+    asynchronous = handle.name == "builtins.async_generator"
+    if handle.ended:
+        handle.table.attach(handle, _no_items_async() if asynchronous else _no_items())
+        return
+    begun = not all(step.name in {"__iter__", "__aiter__"} for step in handle.done)
+    if begun or not _makes_generators(recipe.f):
+        reads = handle.table.name_of(recipe.f).startswith(READING_GENERATORS)
+        if asynchronous or not (reads or handle.table.is_user_code(recipe.f)):
+            lost(handle, "what it has done on the way to where it was must not be done again")
     _attach_result(handle, recipe)
     _redo(handle)
 
 
-def _may_begin_anew(handle: Handle, recipe: Recipe) -> bool:
-    name = handle.table.name_of(recipe.f)
-    return handle.table.is_user_code(recipe.f) or name.startswith(READING_GENERATORS)
+def _makes_generators(f: Any) -> bool:
+    """Is it a generator function, of which a call alone does nothing?"""
+    if (handle := getattr(f, "handle", None)) is not None:  # an operation
+        f = getattr(handle.shape.cls, f.name, None)
+    return inspect.isgeneratorfunction(f) or inspect.isasyncgenfunction(f)
+
+
+def _no_items() -> Iterator[Any]:
+    yield from ()
+
+
+async def _no_items_async() -> AsyncIterator[Any]:
+    for item in _no_items():
+        yield item
 
 
 def _attach_result(handle: Handle, recipe: Recipe) -> None:
@@ -122,9 +146,19 @@ def _repeat(handle: Handle, step: Done) -> None:
         if step.result is not None:
             lost(handle, f"{step.name} fails now where it did not")
         return
+    if inspect.iscoroutine(result):
+        result.close()
+        lost(handle, f"{step.name} can be done again only where it is awaited")
     if step.result is not None and codec.fingerprint(result) != step.result:
         handle.live = GONE
         lost(handle, f"{step.name} gives something else now than it did")
+    if step.made is not None and step.made.live is GONE:
+        handle.table.attach(step.made, result)
+
+
+def _state(handle: Handle, _recipe: Recipe) -> None:
+    handle.table.attach(handle, handle.table.from_state(handle))
+    handle.done.clear()
 
 
 def _file(handle: Handle, recipe: Recipe) -> None:
@@ -187,6 +221,8 @@ def _folder(handle: Handle, recipe: Recipe) -> None:
 
 _MAKERS: Final[dict[Remake, Callable[[Handle, Recipe], None]]] = {
     Remake.AGAIN: _again,
+    Remake.GENERATOR: _generator,
+    Remake.STATE: _state,
     Remake.REAPPLY: _again,
     Remake.FILE: _file,
     Remake.CURSOR: _cursor,

@@ -21,12 +21,16 @@ class Remake(enum.Enum):
     """How an object is made in a new process."""
 
     LOST = "lost"
+    STATE = "state"
+    """It is loaded from what it was pickled as after the last operation; it is lost where it cannot be pickled."""
     AGAIN = "again"
     """The call that made it is made again, and then what changes its own state (`Kind.state`)."""
     REAPPLY = "reapply"
     """The call that made it is made again, and then everything that was done with it."""
     FILE = "file"
     """As REAPPLY, of an open file: how depends on its mode."""
+    GENERATOR = "generator"
+    """As REAPPLY, if that calls nothing outside."""
     CURSOR = "cursor"
     """A new cursor of the same connection, on which the last query is made again, if it only reads."""
     FOLDER = "folder"
@@ -44,10 +48,11 @@ class Kind:
     facts: attributes that are told with each operation's result, for when the object is gone. "connection.x" is a fact
     of the parent.
     flush: a method to call after each operation that is no cheap one, so that a record never promises what only memory
-    holds. transactional: it is lost while something is not committed. closes: operations after which nothing is left.
+    holds. transactional: it is lost while something is not committed. whole: what is done with objects that it has made
+    is done with itself. looks: operators and properties only look; of what is not known they may do anything.
     """
 
-    remake: Remake = Remake.LOST
+    remake: Remake = Remake.STATE
     why: str = "nothing says how it could be made again"
     by: Callable[..., object] | None = None
     cheap: frozenset[str] = frozenset()
@@ -58,6 +63,8 @@ class Kind:
     flush: str = ""
     transactional: bool = False
     is_part: bool = False
+    whole: bool = False
+    looks: bool = True
 
 
 def _names(text: str) -> frozenset[str]:
@@ -83,9 +90,8 @@ _NOT_REPEATED: Final = "what it has sent and received cannot be repeated"
 
 _CLIENT: Final = Kind(Remake.AGAIN, cheap=_names(f"{_SETS} {_CONTEXT} close"), state=_names(_SETS), parts=_HTTP_PARTS)
 _SESSION: Final = Kind(
-    Remake.AGAIN,
+    Remake.STATE,
     cheap=_names(f"{_SETS} {_CONTEXT} close mount get_adapter prepare_request merge_environment_settings"),
-    state=_names(f"{_SETS} mount"),
     parts=_HTTP_PARTS,
 )
 _LOGIN: Final = Kind(
@@ -103,9 +109,11 @@ _CURSOR: Final = Kind(
     facts=("lastrowid", "rowcount", "description"),
 )
 _MEMORY: Final = Kind(Remake.REAPPLY, all_cheap=True, is_part=True)
-PART: Final = Kind(Remake.REAPPLY, cheap=_names(_SETS), state=_names(_SETS), is_part=True)
+PART: Final = Kind(Remake.REAPPLY, cheap=_names(_SETS), state=_names(_SETS), is_part=True, looks=False)
 """What an attribute of a live object gives, where nothing more is known."""
-UNKNOWN: Final = Kind()
+UNKNOWN: Final = Kind(looks=False)
+IN_MEMORY: Final = Kind(Remake.REAPPLY, cheap=_names(f"{_SETS} cursor __enter__"), whole=True)
+"""A database that is gone with its process: all that was done in it is done again."""
 
 
 def _lost(why: str, *facts: str) -> Kind:
@@ -154,10 +162,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "concurrent.futures.process.ProcessPoolExecutor": Kind(Remake.AGAIN),
         # HTTP
         "requests.sessions.Session": _SESSION,
-        "httpx.Client": _CLIENT,
-        "httpx.AsyncClient": _CLIENT,
-        "httpx._client.Client": _CLIENT,
-        "httpx._client.AsyncClient": _CLIENT,
+        "httpx.Client": dataclasses.replace(_CLIENT, facts=("cookies",)),
+        "httpx.AsyncClient": dataclasses.replace(_CLIENT, facts=("cookies",)),
         "urllib3._request_methods.RequestMethods": _CLIENT,
         "urllib.request.OpenerDirector": _CLIENT,
         "aiohttp.client.ClientSession": _CLIENT,
@@ -223,8 +229,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "sqlalchemy.orm.session.Session": _DATABASE,
         "sqlalchemy.orm.session.sessionmaker": Kind(Remake.AGAIN, all_cheap=True),
         # what lives in memory only
-        "builtins.generator": Kind(Remake.REAPPLY),
-        "builtins.async_generator": Kind(Remake.REAPPLY),
+        "builtins.generator": Kind(Remake.GENERATOR),
+        "builtins.async_generator": Kind(Remake.GENERATOR),
         "builtins.coroutine": _lost("a coroutine runs only once"),
         "_thread.lock": Kind(Remake.REAPPLY, all_cheap=True),
         "_thread.RLock": Kind(Remake.REAPPLY, all_cheap=True),
@@ -247,17 +253,19 @@ READING_GENERATORS: Final = ("os.", "pathlib.", "glob.", "botocore.paginate.")
 
 def is_cheap(kind: Kind, name: str) -> bool:
     """Is this operation recorded without waiting?"""
-    return kind.all_cheap or name in kind.cheap or name in LOOKS
+    return kind.all_cheap or name in kind.cheap or (kind.looks and name in LOOKS)
 
 
 def is_redone(kind: Kind, name: str) -> bool:
     """Is this operation done again on an object that is made again?"""
+    if kind.whole:
+        return True
     match kind.remake:
         case Remake.REAPPLY:
             return not kind.state or name in kind.state
         case Remake.AGAIN:
             return name in kind.state
-        case Remake.FILE | Remake.CURSOR:
+        case Remake.FILE | Remake.CURSOR | Remake.GENERATOR:
             return True
     return False
 
@@ -280,8 +288,8 @@ def kind_of(lineage: tuple[str, ...], registrations: int) -> tuple[Kind | None, 
 def _of_user(told: _handle.HandleOptions) -> Kind:
     cheap = told.cheap
     if told.recreate is None:
-        return Kind(cheap=cheap)
+        return Kind(Remake.LOST, cheap=cheap, looks=False)
     if told.recreate == "reapply":
-        return Kind(Remake.REAPPLY, cheap=cheap)
+        return Kind(Remake.REAPPLY, cheap=cheap, looks=False)
     by: Any = told.recreate if callable(told.recreate) else None
-    return Kind(Remake.AGAIN, by=by, cheap=cheap, state=_names(_SETS))
+    return Kind(Remake.AGAIN, by=by, cheap=cheap, state=_names(_SETS), looks=False)

@@ -11,8 +11,9 @@ import importlib
 import inspect
 import sys
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from perdure_runner.child import inert
 from perdure_runner.child.known import canonical
@@ -63,8 +64,18 @@ _NOT_PROXIED: Final = frozenset(
         "__text_signature__",
     ]
 )
+_FIELDS: Final = (types.MemberDescriptorType, types.GetSetDescriptorType)
 _ROUTINES: Final = (classmethod, functools.partialmethod, staticmethod)
 Told = tuple[Any, ...]
+
+
+class Names(NamedTuple):
+    """What a class has. `properties`: attributes that run code of the class; "__getattr__" among them: any may."""
+
+    methods: frozenset[str] = frozenset()
+    coroutines: frozenset[str] = frozenset()
+    operators: frozenset[str] = frozenset()
+    properties: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +83,7 @@ class Shape:
     """The real class, or what stands for one that cannot be imported, and the names of what it has."""
 
     cls: type
-    methods: frozenset[str]
-    coroutines: frozenset[str]
-    operators: frozenset[str]
+    names: Names
     told: Told
     """As the token says it: module and qualified name; also names and lineage, if the class cannot be imported."""
     lineage: tuple[str, ...]
@@ -105,11 +114,23 @@ def of_told(told: Told) -> Shape:
         return of_class(cls)
     known = _generic.get(told)
     if known is None:
-        stand_in: type = type(qualname.rpartition(".")[2], (), {"__module__": module, "__qualname__": qualname})
-        methods, coroutines, operators, lineage = names or ((), (), (), (f"{module}.{qualname}",))
-        known = Shape(stand_in, frozenset(methods), frozenset(coroutines), frozenset(operators), told, lineage)
-        _generic[told] = known
+        *sets, lineage = names or ((f"{module}.{qualname}",),)
+        stand_in = _stand_in(module, qualname, lineage)
+        known = _generic[told] = Shape(stand_in, Names(*map(frozenset, sets)), told, lineage)
     return known
+
+
+def _stand_in(module: str, qualname: str, lineage: tuple[str, ...]) -> type:
+    """A class that `isinstance` finds to derive from the nearest class that can be imported."""
+    name, namespace = qualname.rpartition(".")[2], {"__module__": module, "__qualname__": qualname}
+    for base in lineage[1:]:
+        found = _find(*base.rpartition(".")[::2])
+        if found is not None:
+            try:
+                return type(name, (found,), namespace)
+            except TypeError:  # final, or its metaclass wants more
+                break
+    return type(name, (), namespace)
 
 
 def _find(module: str, qualname: str) -> type | None:
@@ -129,27 +150,35 @@ _BUILT_IN: Final = {
 
 
 def _look_at(cls: type) -> Shape:
-    methods, coroutines, operators, seen = set(), set(), set(), set()
-    for owner in inert.mro(cls):
-        if owner is object:
-            continue
-        for name, thing in inert.namespace(owner).items():
-            if name in seen or type(name) is not str:
-                continue
-            seen.add(name)
-            if name.startswith("__") and name.endswith("__"):
-                if name not in _NOT_PROXIED and thing is not None and callable(thing):
-                    operators.add(name)
-            elif _is_method(thing):
-                methods.add(name)
-                if inspect.iscoroutinefunction(getattr(thing, "__func__", thing)):
-                    coroutines.add(name)
+    methods, coroutines, operators, properties = set(), set(), set(), set()
+    for name, thing in _attributes(cls):
+        if name.startswith("__") and name.endswith("__"):
+            if name == "__getattr__":
+                properties.add(name)
+            elif name not in _NOT_PROXIED and thing is not None and callable(thing):
+                operators.add(name)
+        elif _is_method(thing):
+            methods.add(name)
+            if inspect.iscoroutinefunction(getattr(thing, "__func__", thing)):
+                coroutines.add(name)
+        elif hasattr(type(thing), "__get__") and type(thing) not in _FIELDS:
+            properties.add(name)
+    names = Names(*map(frozenset, (methods, coroutines, operators, properties)))
     module, qualname = inert.module_of(cls), inert.qualname_of(cls)
     told: Told = (module, qualname)
     lineage = lineage_of(cls)
     if not (inert.resolves(cls, module, qualname) or (module == "builtins" and _BUILT_IN.get(qualname) is cls)):
-        told = (module, qualname, tuple(sorted(methods)), tuple(sorted(coroutines)), tuple(sorted(operators)), lineage)
-    return Shape(cls, frozenset(methods), frozenset(coroutines), frozenset(operators), told, lineage)
+        told = (module, qualname, *(tuple(sorted(found)) for found in names), lineage)
+    return Shape(cls, names, told, lineage)
+
+
+def _attributes(cls: type) -> Iterator[tuple[str, object]]:
+    """The attributes of a class as its instances see them, without those that every object has."""
+    seen: set[str] = set()
+    for owner in inert.mro(cls):
+        if owner is not object:
+            yield from ((name, thing) for name, thing in inert.namespace(owner).items() if name not in seen)
+            seen.update(inert.namespace(owner))
 
 
 def lineage_of(cls: type) -> tuple[str, ...]:

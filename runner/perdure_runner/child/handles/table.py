@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import types
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import perdure
 from perdure import _handle
 
 from perdure_runner.child.handles import proxy as proxies
 from perdure_runner.child.handles import registry, shape
-from perdure_runner.child.handles.handle import GONE, Handle, Key, Recipe
+from perdure_runner.child.handles.handle import GONE, STATE, Handle, Key, Recipe
 from perdure_runner.child.handles.judging import NEVER, is_data, is_live_class
 from perdure_runner.child.handles.operations import Run
 from perdure_runner.child.handles.recreate import live
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 _HANDLE: Final = "handle"
 _METHOD: Final = "method"
+_LOCK: Final = "lock"
+_LOCKS: Final[dict[str, Callable[[], object]]] = {"Lock": threading.Lock, "RLock": threading.RLock}
+_MAX_STATE: Final = 1 << 20  # bytes; larger objects are not pickled after each operation
 _MAX_DEPTH: Final = 4  # containers in each other whose proxies are unwrapped
 _BOUND: Final = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
 
@@ -35,7 +40,7 @@ class Table:
 
     def __init__(self, calls: Calls, recorder: Recorder, policy: Policy) -> None:
         self._calls = calls
-        self._policy = policy
+        self.policy = policy
         self.recorder = recorder
         self._by_key: weakref.WeakValueDictionary[Key, Handle] = weakref.WeakValueDictionary()
         self._by_id: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
@@ -60,13 +65,18 @@ class Table:
         kind = type(thing)
         if issubclass(kind, proxies.Proxy):
             return token(proxies.handle_of(thing))
-        if (handle := self._by_id.get(id(thing))) is not None and handle.live is thing:
+        if (handle := self.known(thing)) is not None:
             return token(handle)
         if kind is proxies.Method:
             return _METHOD, token(proxies.handle_of(thing.__self__)), thing.__name__  # type: ignore[attr-defined]
         if kind in _BOUND and (handle := self._by_id.get(id(thing.__self__))) is not None:  # type: ignore[attr-defined]
             return _METHOD, token(handle), thing.__name__  # type: ignore[attr-defined]
         return None
+
+    def known(self, thing: object) -> Handle | None:
+        """The handle of a live object, if it has one."""
+        handle = self._by_id.get(id(thing))
+        return handle if handle is not None and handle.live is thing else None
 
     def find(self, token: Token) -> object:
         """The proxy for a token, whose handle may have been forgotten meanwhile. Raises LookupError."""
@@ -79,11 +89,11 @@ class Table:
             return proxies.Method(proxies.handle_of(found), found, token[2])
         if token[0] != _HANDLE:
             raise LookupError(token)
-        _, key, told, is_part, facts = token
+        _, key, told, is_part, *facts = token
         handle = self._by_key.get(key)
         if handle is None:
             handle = self.make(key, shape.of_told(told), recipe, parent, is_part=is_part)
-            handle.learn(facts)
+            handle.learn(facts[0] if facts else {})
         return self.proxy(handle)
 
     def adopt(self, thing: object, why: Exception) -> Token | None:  # noqa: ARG002 - as the protocol has it
@@ -99,6 +109,8 @@ class Table:
         kind, _ = registry.kind_of(form.lineage, len(_handle.registered))
         if kind is None:
             kind = registry.PART if is_part else registry.UNKNOWN
+        if form.lineage[0] == "sqlite3.Connection" and recipe and recipe.args and _is_in_memory(recipe.args[0]):
+            kind = registry.IN_MEMORY
         handle = self._by_key[key] = Handle(self, key, form, kind, recipe, parent)
         return handle
 
@@ -124,13 +136,36 @@ class Table:
         return made
 
     @staticmethod
-    def is_proxy(thing: object) -> bool:
-        """Does it stand for a live object?"""
-        return proxies.is_proxy(thing)
+    def handle_of(thing: object) -> Handle | None:
+        """The handle, if it is a proxy."""
+        return proxies.handle_of(thing) if proxies.is_proxy(thing) else None
 
     def by_key(self, key: Key) -> Handle | None:
         """The handle of this key, if it is still in use."""
         return self._by_key.get(key)
+
+    # ---- objects that are kept by their state
+
+    def changed_state(self, handle: Handle) -> dict[str, Any]:
+        """The fact STATE, if it is another one than was told last; nothing for what is not kept by its state."""
+        before = handle.facts.get(STATE)
+        if before is None or handle.kind.remake is not registry.Remake.STATE:
+            return {}
+        now = self.state_of(handle)
+        return {} if now == before else {STATE: now}
+
+    def state_of(self, handle: Handle) -> tuple[int, bytes, bytes] | None:
+        """The live object, pickled; None if that is not possible."""
+        try:
+            encoded = self._calls.values.encode(handle.live, _Inside(self, handle))
+        except perdure.Error:
+            return None
+        return (encoded.encoding, encoded.data, encoded.mac) if len(encoded.data) <= _MAX_STATE else None
+
+    def from_state(self, handle: Handle) -> Any:
+        """An object like the one that was pickled."""
+        encoding, data, mac = handle.facts[STATE]
+        return self._calls.values.decode(encoding, data, mac, _Inside(self, handle))
 
     # ---- for activities, and for making objects again
 
@@ -150,11 +185,11 @@ class Table:
     def is_user_code(self, f: Any) -> bool:
         """Was this function written for the project?"""
         code = getattr(getattr(f, "__func__", f), "__code__", None)
-        return code is not None and self._policy.is_user_code(code)
+        return code is not None and self.policy.is_user_code(code)
 
     def name_of(self, f: Any) -> str:
         """What the journal calls it."""
-        return f"{f.handle.name}.{f.name}" if isinstance(f, Run) else self._policy.name(f)
+        return f"{f.handle.name}.{f.name}" if isinstance(f, Run) else self.policy.name(f)
 
     @contextmanager
     def without_effects(self, what: str) -> Iterator[None]:
@@ -169,8 +204,39 @@ class Table:
 
 def token(handle: Handle) -> Token:
     """Plain data that says all that is needed to build the proxy without the object."""
-    facts = {name: handle.facts[name] for name in handle.kind.facts if name in handle.facts}
-    return _HANDLE, handle.key, handle.shape.told, handle.kind.is_part, facts
+    return _HANDLE, handle.key, handle.shape.told, handle.kind.is_part
+
+
+class _Inside:
+    """`References` for the state of one object: other live objects in it are named, and are live when it is loaded."""
+
+    def __init__(self, table: Table, handle: Handle) -> None:
+        self._table = table
+        self._handle = handle
+
+    def name(self, thing: object) -> Token | None:
+        """The token of another object that has a handle, and is no part of this one."""
+        known = self._table.known(thing)
+        return None if known is not None and known.root is self._handle.root else self._table.name(thing)
+
+    def find(self, token: Token) -> object:
+        """The live object, or a new lock."""
+        if token[0] == _LOCK:
+            return _LOCKS[token[1]]()
+        found = self._table.find(token)
+        handle = self._table.handle_of(found)
+        return found if handle is None else live(handle)
+
+    def adopt(self, thing: object, why: Exception) -> Token | None:  # noqa: ARG002 - as the protocol has it
+        """A lock that nobody holds is as good as a new one; nothing else may be missing."""
+        for name, make in _LOCKS.items():
+            if type(thing) is type(make()) and repr(thing).startswith("<unlocked "):
+                return _LOCK, name
+        return None
+
+
+def _is_in_memory(path: object) -> bool:
+    return isinstance(path, str) and (path in {"", ":memory:"} or "mode=memory" in path or path == "file::memory:")
 
 
 class _Outcome:
@@ -191,9 +257,13 @@ class _Outcome:
         if known is not None:
             return known
         is_part = self._part is not None and thing is self._part.value and self._is_part(thing)
-        if is_part or is_live_class(type(thing)):
-            return token(self._adopted(thing, is_part=is_part))
+        if is_part or is_live_class(type(thing), self._table.policy):
+            return self._told(self._adopted(thing, is_part=is_part))
         return None
+
+    def _told(self, handle: Handle) -> Token:
+        facts = {name: handle.facts[name] for name in (*handle.kind.facts, STATE) if name in handle.facts}
+        return (*token(handle), facts)
 
     def find(self, token: Token) -> object:
         """The proxy for a token."""
@@ -203,7 +273,7 @@ class _Outcome:
         """A handle for what cannot be pickled, unless it is no object that one can use."""
         if issubclass(type(thing), NEVER):
             return None
-        return token(self._adopted(thing, is_part=self._part is not None and thing is self._part.value))
+        return self._told(self._adopted(thing, is_part=self._part is not None and thing is self._part.value))
 
     def _adopted(self, thing: object, *, is_part: bool) -> Handle:
         key = (*self._place, len(self._made))
@@ -212,6 +282,8 @@ class _Outcome:
         self._made.append(handle)  # they live until the outcome is decoded
         self._table.attach(handle, thing)
         handle.learn(handle.changed_facts(thing))
+        if handle.kind.remake is registry.Remake.STATE:
+            handle.facts[STATE] = self._table.state_of(handle)
         return handle
 
     def _is_part(self, thing: object) -> bool:

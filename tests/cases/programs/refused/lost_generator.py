@@ -16,7 +16,7 @@ def steps():
 def main(event):
     walk = steps()
     taken = [next(walk), next(walk)]
-    time.sleep(0.01)
+    time.sleep(0.4)
     return [*taken, next(walk)]
 
 

@@ -6,7 +6,7 @@ import time
 
 def main(event):
     process = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(0.01)
+    time.sleep(0.4)
     return process.communicate(b"text")[0].decode()
 
 

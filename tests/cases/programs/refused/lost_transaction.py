@@ -8,7 +8,7 @@ def main(event):
     connection = sqlite3.connect(event["dir"] + "/x.db")
     connection.execute("CREATE TABLE IF NOT EXISTS items (name TEXT)")
     connection.execute("INSERT INTO items VALUES ('tea')")
-    time.sleep(0.01)
+    time.sleep(0.4)
     connection.commit()
 
 

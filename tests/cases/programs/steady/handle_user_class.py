@@ -48,7 +48,7 @@ def main(event):
 
 
 CASE = {
-    "result": ["put/one", "put/two", True, "ORDERS", "orders@True", 6, True],
+    "result": ["one", "two", True, "ORDERS", "orders@True", 6, True],
     "effects": 4,
     "waits": True,
 }
