@@ -27,6 +27,7 @@ class Probe:
     error: "Type: message" of the exception that ends the program.
     asks: requests to the counting server in a plain run.
     in_flight: requests that may come a second time after a kill: those of all activities that run at the same moment.
+    may_lose: it holds a live object that nobody knows how to make again: after a kill it may end with HandleLost.
     files: further files of the package, by path.
     since: the first version of Python that can compile it. `needs`: the modules that must be installed.
     """
@@ -39,6 +40,7 @@ class Probe:
     error: str | None = None
     asks: int | None = None
     in_flight: int = 1
+    may_lose: bool = False
     files: dict[str, str | bytes] = field(default_factory=dict)
     since: tuple[int, int] = (3, 11)
     needs: tuple[str, ...] = ()

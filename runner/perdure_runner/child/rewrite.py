@@ -19,10 +19,10 @@ from importlib.util import decode_source
 from types import CodeType
 from typing import Any, Final, Literal, NamedTuple, cast
 
-REWRITE_VERSION: Final = 3
+REWRITE_VERSION: Final = 4
 """Part of the name of the code cache's folder: raise it whenever the same source gives other code."""
 
-Kind = Literal["call", "decorator", "super"]
+Kind = Literal["call", "class", "decorator", "super"]
 
 
 class Mark(NamedTuple):
@@ -30,7 +30,7 @@ class Mark(NamedTuple):
 
     `kind` is "decorator" for the application of a decorator, and for the call that makes one (``@retry(3)``). It is
     "super" for ``SITE(super().m)(a)``, of which the interpreter makes one instruction where ``SITE(super()).m(a)``
-    would have it make an object.
+    would have it make an object; "class" for what looks at a class once it is made.
     `name` is the attribute as the interpreter will look it up (private names mangled), None for ``f(a)``.
     `line` and `column` count from 1, `column` in characters.
     """
@@ -135,6 +135,8 @@ class _Rewriter:
                 self._call(node, class_name, "decorator" if id(node) in makers else "call")
             elif isinstance(node, _Decorated):
                 node.decorator_list = [self._decorator(d, d is node.decorator_list[-1]) for d in node.decorator_list]
+                if isinstance(node, ast.ClassDef) and self._may_inherit(node):
+                    node.decorator_list.append(self._class_site(node))
 
     def _walk(self, tree: ast.AST) -> Iterator[tuple[ast.AST, str | None]]:
         """Every node with the name of the class whose body it is in."""
@@ -192,6 +194,19 @@ class _Rewriter:
             return node
         return _site(self._mark("decorator", None, node), node)
 
+    def _may_inherit(self, node: ast.ClassDef) -> bool:
+        """May the class have methods that are not the user's?"""
+        return any(not (isinstance(base, ast.Name) and base.id in self._safe) for base in node.bases)
+
+    def _class_site(self, node: ast.ClassDef) -> ast.expr:
+        """What looks at the class once it is made: on the line of its ``class``, so that no trace has another one."""
+        offset = node.col_offset
+        if self._lines is not None and node.lineno <= len(self._lines):
+            offset = len(self._lines[node.lineno - 1].encode()[:offset].decode(errors="ignore"))
+        place = ast.Name("class", ast.Load(), lineno=node.lineno, col_offset=node.col_offset)
+        place.end_lineno, place.end_col_offset = node.lineno, node.col_offset + len("class")
+        return _constant(Mark("class", None, node.lineno, offset + 1), place)
+
     def _mark(self, kind: Kind, name: str | None, callee: ast.expr) -> Mark:
         line, offset = callee.lineno, callee.col_offset
         if isinstance(callee, ast.Attribute) and callee.end_lineno and callee.end_col_offset:
@@ -204,13 +219,17 @@ class _Rewriter:
 
 def _site(mark: Mark, argument: ast.expr) -> ast.Call:
     """``SITE(argument)``, at the position of `argument`: other positions would show in traces and jumps."""
-    constant = ast.copy_location(ast.Constant(value=cast("Any", (_TAG, *mark))), argument)
-    true = ast.copy_location(ast.Constant(value=True), argument)
-    none = ast.copy_location(ast.Constant(value=None), argument)
-    folded = ast.copy_location(ast.IfExp(test=true, body=constant, orelse=none), argument)
-    call = ast.copy_location(ast.Call(func=folded, args=[argument], keywords=[]), argument)
+    call = ast.copy_location(ast.Call(func=_constant(mark, argument), args=[argument], keywords=[]), argument)
     call.lineno, call.col_offset = _last_position(argument)
     return call
+
+
+def _constant(mark: Mark, place: ast.expr) -> ast.expr:
+    """The sentinel, at the position of `place`."""
+    constant = ast.copy_location(ast.Constant(value=cast("Any", (_TAG, *mark))), place)
+    true = ast.copy_location(ast.Constant(value=True), place)
+    none = ast.copy_location(ast.Constant(value=None), place)
+    return ast.copy_location(ast.IfExp(test=true, body=constant, orelse=none), place)
 
 
 def _last_position(node: ast.expr) -> tuple[int, int]:

@@ -1,6 +1,8 @@
 """Live objects: what acts on the world without a call expression in user code."""
 
 # ruff: noqa: E501 - programs stay as their users would write them
+from dataclasses import replace
+
 from matrix.probe import Probe
 
 PROBES = [
@@ -448,3 +450,11 @@ def main(url):
         asks=1,
     ),
 ]
+
+MADE_AGAIN = {
+    *("module_level_client", "requests_session", "httpx_client", "locks_and_queues", "loggers_and_mocks"),
+    *("csv_and_json_files", "what_a_live_object_is"),
+}
+"""Live objects that everybody knows how to make again; all others are lost with their process."""
+
+PROBES = [replace(probe, may_lose=probe.name not in MADE_AGAIN) for probe in PROBES]

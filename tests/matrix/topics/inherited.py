@@ -57,14 +57,23 @@ def main(url):
         "abroad.Resource.open abroad.Resource.ping*2",
     ),
     Probe(
-        "inherited_properties",
+        "inherited_protocols",
         """
 import abroad
-class Mine(abroad.Resource):
-    def show(self): return self.state + "!"
-def main(url): return [Mine(url).show(), Mine(url).state]
+class Own(abroad.Shelf):
+    def __len__(self): return 7
+    def __getitem__(self, k): return "<" + super().__getitem__(k) + ">"
+class Further(Own):
+    pass
+def main(url):
+    s = Further(url)
+    s["k"] = 1
+    del s["k"]
+    return [s["k"], len(s), 1 in s, [*s]]
 """,
-        ["state!", "state"],
+        ["<item-k>", 7, True, ["iter-0", "iter-1", "iter-2"]],
+        asks=7,
+        may_lose=True,
     ),
     Probe(
         "class_hooks",

@@ -92,6 +92,7 @@ def main(url):
         return [r.n for r in c.execute(sa.select(table).order_by(table.c.n))]
 """,
         [1, 2],
+        may_lose=True,
         needs=("sqlalchemy",),
     ),
     Probe(
@@ -111,7 +112,7 @@ def main(url):
     return [item.name, seen, str(sa.select(Item.name)).split()[0]]
 """,
         ["b", ["a", "b"], "SELECT"],
-        "outside.get*2",
+        "outside.get*2 ~time.perf_counter",
         needs=("sqlalchemy",),
     ),
     Probe(

@@ -205,13 +205,12 @@ class Url(str):
     get = outside.get
     size = outside.length
     __call__ = outside.get
-    __len__ = outside.length
 def main(url):
     u = Url(url + "/abc")
-    return [u.get(), u.size(), u(), len(u)]
+    return [u.get(), u.size(), u()]
 """,
-        ["abc", 3, "abc", 3],
-        "outside.get outside.length outside.get outside.length",
+        ["abc", 3, "abc"],
+        "outside.get outside.length outside.get",
     ),
     Probe(
         "rebound_names",
