@@ -63,7 +63,9 @@ def assert_expected(case: Case, run: Outcome, *, alternative: bool = False) -> N
 def assert_recorded(case: Case, run: Outcome) -> None:
     """The journal is that of a whole session: every call has one outcome, and they are the expected calls."""
     assert run.facts["state"] == ("failed" if case.error else "completed")
-    outcomes = Counter(row["ordinal"] for row in run.rows if row["kind"] in {"ACTIVITY", "MARKER", "SYSTEM"})
+    outcomes = Counter(
+        (row["lane"], row["ordinal"]) for row in run.rows if row["kind"] in {"ACTIVITY", "MARKER", "SYSTEM"}
+    )
     assert not [ordinal for ordinal, times in outcomes.items() if times > 1]
     if case.calls is not None:
         assert [_short(call) for call in run.facts["calls"]] == [_short(call) for call in case.calls]

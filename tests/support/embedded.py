@@ -165,6 +165,7 @@ class Row:
     """A journal row, as far as tests look at it."""
 
     seq: int
+    lane: str
     ordinal: int
     kind: str
     function: str
@@ -174,6 +175,6 @@ class Row:
 def rows(entries: Iterable[jpb.Entry]) -> list[Row]:
     """The journal in short."""
     return [
-        Row(e.seq, e.ordinal, jpb.EntryKind.Name(e.kind).removeprefix("ENTRY_KIND_"), e.function, e.site.line)
+        Row(e.seq, e.lane, e.ordinal, jpb.EntryKind.Name(e.kind).removeprefix("ENTRY_KIND_"), e.function, e.site.line)
         for e in entries
     ]

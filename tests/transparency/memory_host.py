@@ -49,7 +49,7 @@ class Host(socket.socket):
                 self._rows.append(header["e"])
                 self._say({"t": "ack", "no": header["no"]})
             case "wait":
-                self._resolve(header["lane"], header["ord"])
+                self._resolve(*header["waits"][0])
             case "done":
                 self._end = header, payload
 

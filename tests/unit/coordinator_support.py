@@ -161,7 +161,8 @@ class FakeRunner:
             return True
         if not self.waiting:
             self.waiting = True
-            self.host.send(waiting=rpb.Waiting(lane="", ordinal=self.place + 1, **self.name))
+            waits = [rpb.WaitingFor(ordinal=self.place + 1)]
+            self.host.send(waiting=rpb.Waiting(waits=waits, **self.name))
         return False
 
     def do_log(self, text: str) -> bool:

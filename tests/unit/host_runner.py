@@ -111,7 +111,7 @@ def wait(stream: Stream, _argument: str, start: dict) -> None:
     stream.send({"t": "live"})
     waits = {"lane": "main", "ord": 1, "kind": 5, "fn": "time.sleep", "wk": 1, "fires": 5}
     stream.send({"t": "rec", "no": 1, "sync": True, "e": waits})
-    stream.send({"t": "wait", "lane": "main", "ord": 1})
+    stream.send({"t": "wait", "waits": [["main", 1]]})
     while True:
         header, _ = stream.recv()
         if header["t"] == "stop":

@@ -77,8 +77,10 @@ def what_decides(entry: journal.Entry) -> journal.Entry:
     """Without what is there for people only."""
     bare = journal.Entry()
     bare.CopyFrom(entry)
-    for name in ("site", "args_preview", "at_us", "duration_us"):
+    for name in ("site", "args_preview", "duration_us"):
         bare.ClearField(name)
+    if bare.kind != journal.ENTRY_KIND_ACTIVITY:  # whose time moves the clocks of event loops
+        bare.ClearField("at_us")
     if bare.HasField("outcome"):
         bare.outcome.ClearField("preview")
     return bare

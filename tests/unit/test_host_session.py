@@ -126,7 +126,8 @@ async def test_a_waiting_session_is_resolved(tmp_path: Path) -> None:
     async with running(tmp_path) as (host, coordinator):
         coordinator.start("wait")
         waiting = await coordinator.next("waiting")
-        assert (waiting.lane, waiting.ordinal) == ("main", 1)
+        assert [(wait.lane, wait.ordinal) for wait in waiting.waits] == [("main", 1)]
+        assert not waiting.busy
         assert host.sessions["s"].state is State.WAITING
         fired = journal.Entry(
             seq=2,

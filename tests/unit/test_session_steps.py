@@ -48,7 +48,7 @@ def test_a_session_runs_waits_suspends_wakes_and_completes() -> None:
     session, did = run(SessionState(), ev.RunnerWanted(), ev.Placed(), ev.Attached(1), ev.RecordsReceived(1, 1, 1, 1))
     assert did == ["Place", "SendHistory", "ArmStartTimeout", "Append"]
     assert (session.phase, session.next_no, session.next_seq) == (Phase.RUNNING, 2, 2)
-    session, did = run(session, ev.WaitBegan(1, TIMER, 0), ev.SuspendDue(), ev.Suspended(1))
+    session, did = run(session, ev.WaitBegan(1, (TIMER,), 0), ev.SuspendDue(), ev.Suspended(1))
     assert did == ["ArmTimer", "ArmSuspend", "SendSuspend", "ArmLeaveTimeout", "Persist", "Rest"]
     assert (session.phase, session.runner) == (Phase.WAITING, Runner.NONE)
     session, did = run(session, ev.TimerDue(5_000_000), ev.Resolved(), ev.Placed(), ev.Attached(2))
@@ -59,14 +59,14 @@ def test_a_session_runs_waits_suspends_wakes_and_completes() -> None:
 
 def test_a_near_timer_does_not_suspend_unless_everything_does() -> None:
     near = WaitPoint("main", 1, fires_at_us=500_000)
-    assert run(attached(), ev.WaitBegan(1, near, 0))[1] == ["ArmTimer"]
-    always = step(attached(), ev.WaitBegan(1, near, 0), Rules(suspend_after_s=0))[1]
+    assert run(attached(), ev.WaitBegan(1, (near,), 0))[1] == ["ArmTimer"]
+    always = step(attached(), ev.WaitBegan(1, (near,), 0), Rules(suspend_after_s=0))[1]
     assert kinds(always) == ["ArmTimer", "ArmSuspend"]
-    assert kinds(step(attached(durable=False), ev.WaitBegan(1, TIMER, 0), RULES)[1]) == ["ArmTimer"]
+    assert kinds(step(attached(durable=False), ev.WaitBegan(1, (TIMER,), 0), RULES)[1]) == ["ArmTimer"]
 
 
 def test_a_wait_that_ends_while_its_runner_leaves_is_placed_when_it_is_gone() -> None:
-    session, _ = run(attached(), ev.WaitBegan(1, SIGNAL, 0), ev.SuspendDue())
+    session, _ = run(attached(), ev.WaitBegan(1, (SIGNAL,), 0), ev.SuspendDue())
     session, did = run(session, ev.SignalArrived("go"), ev.SignalArrived("go"), ev.Resolved())
     assert did == ["Resolve"]
     assert session.resolving is Resolving.DURABLE
@@ -75,13 +75,13 @@ def test_a_wait_that_ends_while_its_runner_leaves_is_placed_when_it_is_gone() ->
 
 
 def test_a_signal_of_another_name_changes_nothing() -> None:
-    session, _ = run(attached(), ev.WaitBegan(1, SIGNAL, 0))
+    session, _ = run(attached(), ev.WaitBegan(1, (SIGNAL,), 0))
     assert step(session, ev.SignalArrived("other"), RULES) == (session, ())
 
 
 @pytest.mark.parametrize("wait", [TIMER, SIGNAL])
 def test_a_polite_stop_cancels_a_wait_and_is_not_told_twice(wait: WaitPoint) -> None:
-    session, _ = run(attached(), ev.WaitBegan(1, wait, 0))
+    session, _ = run(attached(), ev.WaitBegan(1, (wait,), 0))
     session, did = run(session, ev.StopRequested("enough"), ev.Resolved())
     assert did == ["Persist", "ArmGrace", "Resolve", "SendResolved"]
     session, did = run(session, ev.RunnerLost(1, "oops"), ev.Placed(), ev.Attached(2))
@@ -180,7 +180,7 @@ class Life(RuleBasedStateMachine):
                 assert epoch > self.highest_epoch, "an epoch only rises"
                 assert before.runner is Runner.WANTED, "never two runners"
                 self.highest_epoch = epoch
-            case fx.Resolve(_, seq):
+            case fx.Resolve(_, _, seq):
                 assert not self.appending, "a wait ends once"
                 assert seq == before.next_seq
                 self.appending = True
@@ -215,10 +215,12 @@ class Life(RuleBasedStateMachine):
         self.do(ev.RecordsReceived(self.session.epoch - stale, number, max(1, entries), entries))
 
     @precondition(lambda self: self.session.runner is Runner.ATTACHED and self.session.phase is Phase.RUNNING)
-    @rule(signal=st.booleans(), far=st.booleans())
-    def waits(self, signal: bool, far: bool) -> None:
+    @rule(signal=st.booleans(), far=st.booleans(), several=st.booleans(), busy=st.booleans())
+    def waits(self, signal: bool, far: bool, several: bool, busy: bool) -> None:
         deadline = 0 if signal else self.now_us + (10_000_000 if far else 1_000)
-        self.do(ev.WaitBegan(self.session.epoch, WaitPoint("", 1, deadline, ("go",) if signal else None), self.now_us))
+        wait = WaitPoint("", 1, deadline, ("go",) if signal else None)
+        also = (WaitPoint("", 2, 0, ("x",)),) if several else ()
+        self.do(ev.WaitBegan(self.session.epoch, (wait, *also), self.now_us, busy))
 
     @precondition(lambda self: self.appending)
     @rule()
@@ -271,7 +273,7 @@ class Life(RuleBasedStateMachine):
             case Phase.RUNNING:
                 assert s.runner is Runner.ATTACHED
             case Phase.WAITING:
-                assert s.wait is not None
+                assert s.waits
                 assert s.runner in {Runner.NONE, Runner.ATTACHED, Runner.LEAVING}
             case _:
                 assert s.runner is Runner.NONE
@@ -288,8 +290,9 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def nothing_waits_in_a_process_for_ever(self) -> None:
         s = self.session
-        if s.phase is Phase.WAITING and s.runner is Runner.ATTACHED and s.wait and s.resolving is Resolving.NO:
-            soon = s.wait.fires_at_us and s.wait.fires_at_us <= self.now_us + 20_000_000
+        if s.phase is Phase.WAITING and s.runner is Runner.ATTACHED and s.resolving is Resolving.NO:
+            first = s.first_due()
+            soon = first and first.fires_at_us <= self.now_us + 20_000_000
             assert self.suspend_armed or soon
 
     def teardown(self) -> None:

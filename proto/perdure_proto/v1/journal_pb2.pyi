@@ -61,6 +61,8 @@ class _EntryKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """how the wait (or the retry's delay) of the same lane and ordinal ended"""
     ENTRY_KIND_SYSTEM: _EntryKind.ValueType  # 7
     """the outcome of a system call of perdure itself"""
+    ENTRY_KIND_ORDER: _EntryKind.ValueType  # 8
+    """user code goes on because the wait of the same lane and ordinal has ended: its place among"""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper): ...
 
@@ -79,6 +81,8 @@ ENTRY_KIND_RESOLVED: EntryKind.ValueType  # 6
 """how the wait (or the retry's delay) of the same lane and ordinal ended"""
 ENTRY_KIND_SYSTEM: EntryKind.ValueType  # 7
 """the outcome of a system call of perdure itself"""
+ENTRY_KIND_ORDER: EntryKind.ValueType  # 8
+"""user code goes on because the wait of the same lane and ordinal has ended: its place among"""
 global___EntryKind = EntryKind
 
 class _WaitKind:
@@ -341,6 +345,24 @@ class Entry(google.protobuf.message.Message):
 global___Entry = Entry
 
 @typing.final
+class Waits(google.protobuf.message.Message):
+    """What a suspended session waits for. 100: a single Entry, as it was kept before, reads as one without entries."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: builtins.int
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Entry]: ...
+    def __init__(
+        self,
+        *,
+        entries: collections.abc.Iterable[global___Entry] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries"]) -> None: ...
+
+global___Waits = Waits
+
+@typing.final
 class LogLine(google.protobuf.message.Message):
     """One line that the session printed or logged. (ordinal, index) makes it unique, so that replay never stores it twice."""
 
@@ -354,7 +376,7 @@ class LogLine(google.protobuf.message.Message):
     TEXT_FIELD_NUMBER: builtins.int
     ACTIVITY_FIELD_NUMBER: builtins.int
     ordinal: builtins.int
-    """calls of the main lane begun before it"""
+    """calls of all lanes begun before it"""
     index: builtins.int
     """place since that call began: grows from line to line, with gaps"""
     stream: global___Stream.ValueType

@@ -620,29 +620,50 @@ global___Committed = Committed
 
 @typing.final
 class Waiting(google.protobuf.message.Message):
-    """Every lane of the session waits; the coordinator may suspend it."""
+    """What lanes of the session wait for now; it takes the place of what was said before, and holds until one of the waits is
+    resolved. Unless `busy`, every lane waits, and the coordinator may suspend the session.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SESSION_ID_FIELD_NUMBER: builtins.int
     EPOCH_FIELD_NUMBER: builtins.int
-    LANE_FIELD_NUMBER: builtins.int
-    ORDINAL_FIELD_NUMBER: builtins.int
+    WAITS_FIELD_NUMBER: builtins.int
+    BUSY_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     epoch: builtins.int
-    lane: builtins.str
-    ordinal: builtins.int
+    busy: builtins.bool
+    @property
+    def waits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___WaitingFor]: ...
     def __init__(
         self,
         *,
         session_id: builtins.str = ...,
         epoch: builtins.int = ...,
+        waits: collections.abc.Iterable[global___WaitingFor] | None = ...,
+        busy: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["busy", b"busy", "epoch", b"epoch", "session_id", b"session_id", "waits", b"waits"]) -> None: ...
+
+global___Waiting = Waiting
+
+@typing.final
+class WaitingFor(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LANE_FIELD_NUMBER: builtins.int
+    ORDINAL_FIELD_NUMBER: builtins.int
+    lane: builtins.str
+    ordinal: builtins.int
+    def __init__(
+        self,
+        *,
         lane: builtins.str = ...,
         ordinal: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "lane", b"lane", "ordinal", b"ordinal", "session_id", b"session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lane", b"lane", "ordinal", b"ordinal"]) -> None: ...
 
-global___Waiting = Waiting
+global___WaitingFor = WaitingFor
 
 @typing.final
 class Resolved(google.protobuf.message.Message):

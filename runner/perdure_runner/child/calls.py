@@ -14,8 +14,10 @@ from typing import Any, NoReturn
 import perdure
 
 from perdure_runner.child import codec, divergence, effects
+from perdure_runner.child.clock import Clock
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
+from perdure_runner.child.pending import Key, Pending
 from perdure_runner.child.references import Handles, References
 from perdure_runner.child.replay import (
     VERSIONS,
@@ -27,15 +29,17 @@ from perdure_runner.child.replay import (
     How,
     Interrupted,
     Kind,
+    Replay,
     Resolved,
     Row,
     Run,
     Wait,
+    WaitKind,
 )
+from perdure_runner.child.scheduler import Scheduler
 from perdure_runner.child.sites import SiteInfo
 from perdure_runner.child.stopping import Stop
 
-MAIN = "main"
 time_ns = time.time_ns
 """The clock of journal rows: the real one, kept before the session's clock takes its place."""
 _FIRST_ROW = {
@@ -46,6 +50,8 @@ _FIRST_ROW = {
     Form.SIGNAL: Kind.WAIT,
 }
 
+
+_RACE = "P0407: threads or tasks came in another order than they did, because they race or wait for what is not recorded"
 
 Debug = Callable[[BaseException | None], None]
 """A debugger: called where a read-only replay stops, with the exception that stopped it, if one did."""
@@ -62,12 +68,16 @@ class About:
 
 
 class Calls:
-    """The calls of one session, in one lane."""
+    """The calls of one session, in all its lanes."""
 
-    def __init__(self, about: About, link: Link, history: History, values: codec.Codec, lanes: Lanes) -> None:
+    def __init__(
+        self, about: About, link: Link, history: History, values: codec.Codec, lanes: Lanes, begin_us: int = 0
+    ) -> None:
+        """`begin_us`: when the session was created: its clock begins there."""
         self._about = about
         self._history = history
-        self._last_row_no = 0
+        self.must_no = 0
+        """The last record that must be durable before something outside begins."""
         self._live_said = False
         self.link = link
         self.values = values
@@ -76,13 +86,17 @@ class Calls:
         """Who names live objects in outcomes; nobody by default."""
         self.refusal = ""
         """While not empty, no call may begin, and this says why: code runs again that must have no effects."""
-        self.stop = Stop(link)
+        self.clock = Clock(history, begin_us, self._await_clock)
+        self.scheduler = Scheduler(lanes, link, self, self.clock)
+        self.stop = Stop(link, lanes)
+        self.decided: Decision = Run()
+        """What was decided last, about the call of the lane that runs."""
         self.replaying = len(history) > 0
         """The code still does what it has done before."""
         self.versions: dict[str, int] = {}
         """The branches that the session has taken, by name: what it was told once is true for all of its life."""
         self.ordinal = 0
-        """Calls of the main lane that have begun."""
+        """Calls that have begun, of all lanes."""
 
     # ---- deciding
 
@@ -104,10 +118,14 @@ class Calls:
         if self.refusal:
             raise perdure.HandleLost(f"{self.refusal}: it calls {function}")
         self.lanes.check(function)
+        lane = self.lanes.current()
         self.ordinal += 1
+        lane.ordinal += 1
+        lane.begun = self.ordinal
+        lane.site = site
         digest = (fingerprint or codec.fingerprint_call(args, kwargs)).hex()
-        call = Call(MAIN, self.ordinal, form, function, digest, "", site)
-        decision = self._decide(call)
+        call = Call(lane.name, lane.ordinal, form, function, digest, "", site)
+        self.decided = decision = self._decide(call)
         if isinstance(decision, Diverged):
             described = divergence.described(args, kwargs) if decision.recorded else ()
             self._diverged(decision, replace(call, args=codec.preview_call(args, kwargs), parts=described))
@@ -116,10 +134,16 @@ class Calls:
     def _decide(self, call: Call) -> Decision:
         decision = self._history.next(call)
         if isinstance(decision, (Run, Wait, Interrupted)):
-            if len(self._history):
+            if self._history.left(call.lane) or (len(self._history) and not self._may_lag(call, decision)):
                 return Diverged(None, "this call is not in the journal, but later ones are")
-            self.replaying = False
+            self.replaying = len(self._history) > 0
+        elif isinstance(decision, Replay) and call.form is not Form.ACTIVITY:
+            self.played(decision.position)
         return decision
+
+    def _may_lag(self, call: Call, decision: Decision) -> bool:
+        """Other lanes may have gone on, as far as the journal knows, while this call had not begun or not ended."""
+        return call.form is Form.ACTIVITY or isinstance(decision, Wait)
 
     def version(self, name: str, newest: int, site: SiteInfo | None) -> int:
         """Which branch of changed code the session takes; it takes no place among the calls of the lane.
@@ -147,6 +171,8 @@ class Calls:
         """Something new is about to happen: `call`, if it is one."""
         if self._about.replay_only:
             self.leave("replayed", **(_beyond(call) if call else {}))
+        if len(self._history):
+            self._diverged(Diverged(None, "this call is not in the journal, but later ones are"), call)
         if not self._live_said:
             self._live_said = True
             self.replaying = False
@@ -163,11 +189,13 @@ class Calls:
         mac = bytes.fromhex(row.get("mac", ""))
         value = effects.settle(self.values.decode(row["enc"], row.get("data", b""), mac, refs or self.references))
         if not row.get("err"):
+            self.clock.advance(row.get("at", 0))
             return value
         if not isinstance(value, BaseException):
             raise perdure.PayloadCorrupt("an outcome is marked as an error but holds none")
         if isinstance(value, perdure.Cancelled):
-            self.stop.delivered = True
+            self.lanes.current().stopped = True
+        self.clock.advance(row.get("at", 0))
         raise value
 
     def wait(self, call: Call, decision: Decision) -> Row:
@@ -176,17 +204,38 @@ class Calls:
         Raises:
             perdure.Cancelled: the session is being stopped.
         """
+        if not self.scheduler.alone:
+            return self.wait_among_others(call, decision, silent=call.form is Form.ACTIVITY)
         if isinstance(decision, Resolved):
             row = decision.row
         else:
             self._go_live()
-            row = self.link.wait_resolved(call.lane, call.ordinal)
+            row = self.link.wait_resolved(call.lane, call.ordinal, busy=self.scheduler.running_outside > 0)
+        return self._ended(row)
+
+    def wait_among_others(self, call: Call, decision: Decision, *, silent: bool) -> Row:
+        """The same where other threads may go on meanwhile."""
+        pending = Pending(key=(call.lane, call.ordinal), silent=silent)
+        if isinstance(decision, Resolved):
+            pending.row, pending.position = decision.row, decision.position
+        strand = self.lanes.strand()
+        assert strand is not None
+        self.scheduler.wait_for(strand, pending)
+        assert pending.row is not None
+        return self._ended(pending.row)
+
+    def _ended(self, row: Row) -> Row:
+        self.clock.advance(row.get("at", 0))
         if row["how"] == How.CANCELLED:
-            raise self.stop.cancelled(str(self.values.decode_json(row["data"])) if row.get("data") else "")
+            raise self.cancelled(row)
         return row
 
+    def cancelled(self, row: Row) -> perdure.Cancelled:
+        """The exception for a wait that ended, as `row` says, because the session is being stopped."""
+        return self.stop.cancelled(str(self.values.decode_json(row["data"])) if row.get("data") else "")
+
     def refuse_if_stopping(self, call: Call, kind: Kind) -> None:
-        """A new call of a session that was asked to stop: Cancelled is its outcome, once."""
+        """A new call of a session that was asked to stop: Cancelled is its outcome, once in each lane."""
         if self.stop.pending():
             self.link.poll()
             error = self.stop.cancelled()
@@ -199,10 +248,14 @@ class Calls:
         """Send a row of `call`; `how` is passed to `Link.record`. Returns the record's number."""
         self._go_live(call)
         row = call.row(kind)
-        row["at"] = time_ns() // 1000
+        row["at"] = at = time_ns() // 1000
         row.update(more)
-        self._last_row_no = self.link.record(row, payload, **how)
-        return self._last_row_no
+        number = self.link.record(row, payload, **how)
+        if kind is not Kind.STARTED:
+            self.must_no = number
+            if kind is Kind.ACTIVITY:
+                self.clock.advance(at)
+        return number
 
     def put_outcome(self, call: Call, kind: Kind, encoded: codec.Encoded, began_ns: int, **more: int) -> None:
         """Send the outcome of `call`. Markers travel with the next row; everything else goes out at once."""
@@ -216,10 +269,57 @@ class Calls:
 
     def start(self, call: Call, attempt: int, *, at_most_once: bool) -> None:
         """Journal that an attempt begins, and return when the output commit allows it to."""
-        earlier = self._last_row_no
+        earlier = self.must_no
         more: Row = {"att": attempt, "amo": 1} if at_most_once else {"att": attempt}
         own = self.put(call, Kind.STARTED, more, sync=at_most_once or self.link.synced < earlier)
         self.link.wait_acked(own if at_most_once else earlier)
+
+    # ---- scheduler.Journal
+
+    def left(self) -> int:
+        """Recorded calls that user code has not made yet."""
+        return len(self._history)
+
+    def played(self, position: int) -> None:
+        """User code has come to the row at this place: all that it has come to before stand before it."""
+        if not self._history.in_order(position):
+            self._raced()
+
+    def live(self) -> None:
+        """Something new is about to happen."""
+        self._go_live()
+
+    def order(self, key: Key) -> None:
+        """Say in the journal that user code goes on because this wait has ended."""
+        row: Row = {"lane": key[0], "ord": key[1], "kind": int(Kind.ORDER), "at": time_ns() // 1000}
+        self.must_no = self.link.record(row, keep_back=True)
+
+    def may_start(self) -> bool:
+        """Is all durable that must be before something outside begins? Or has nobody asked for it yet?"""
+        return self.link.acked >= self.must_no or self.link.synced < self.must_no
+
+    def stopping(self) -> bool:
+        """Was the session asked to stop?"""
+        return self.stop.asked
+
+    def stops(self) -> bool:
+        """Was the session asked to stop, and has the main lane not heard of it?"""
+        return self.stop.asked and not self.lanes.main.lane.stopped
+
+    def stuck(self) -> NoReturn:
+        """All lanes wait, and none for what the journal says came next."""
+        first = self._history.first_left()
+        waiting = ", ".join(sorted(f"{lane.name} at {lane.place()}" for lane in self.lanes.known() if lane.place()))
+        self._diverged(Diverged(first, f"{_RACE}; now they stand at: {waiting}"), None)
+
+    def _raced(self) -> NoReturn:
+        lane = self.lanes.current()
+        reason = f"{_RACE}; lane {lane.name} at {lane.place()} comes later than it did"
+        self._diverged(Diverged(None, reason), None)
+
+    def _await_clock(self, key: Key, due_us: int) -> None:
+        row: Row = {"lane": key[0], "ord": key[1], "kind": int(Kind.WAIT), "fn": "timers", "at": time_ns() // 1000}
+        self.must_no = self.link.record(row | {"wk": int(WaitKind.TIMER), "fires": due_us}, sync=True)
 
     # ---- the end
 
@@ -229,6 +329,14 @@ class Calls:
             raise self.lanes.failure
         if left := self._history.end():
             self._diverged(left, None)
+
+    def failed_early(self) -> Row:
+        """For a read-only replay whose code has failed: what of the journal it has not come to, as keys of `done`."""
+        left = self._history.end() if self._about.replay_only else None
+        if left is None or left.recorded is None:
+            return {}
+        recorded = {key: value for key, value in left.recorded.items() if key != "data"}
+        return {"div": {"recorded": recorded, "called": None, "reason": "the code fails before it comes here"}}
 
     def _diverged(self, difference: Diverged, call: Call | None) -> NoReturn:
         """Stop before anything happens outside: no line of user code runs any more, not even a `finally`."""

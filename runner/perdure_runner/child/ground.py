@@ -102,6 +102,7 @@ def prepare() -> None:
     _replace(random, "shuffle", functools.partial(_shuffle, random.shuffle))
     _replace(time, "sleep", _sleep)
     _replace_asyncio_sleep()
+    _replace_new_event_loop()
 
 
 def _listening() -> Recorder | None:
@@ -216,7 +217,7 @@ def _replace_asyncio_sleep() -> None:
     async def sleep(delay: float, result: Any = None) -> Any:
         """As `asyncio.sleep`, but the timer is durable."""
         recorder = _listening()
-        if delay <= 0 or recorder is None:
+        if delay <= 0 or recorder is None or not recorder.sleeps_alone():
             return await real(delay, result)
         recorder.sleep(delay)
         return result
@@ -225,3 +226,17 @@ def _replace_asyncio_sleep() -> None:
     sleep.__qualname__ = "sleep"
     sleep.__perdure_activity__ = None  # type: ignore[attr-defined]
     asyncio.sleep = asyncio.tasks.sleep = sleep
+
+
+def _replace_new_event_loop() -> None:
+    """User code gets loops of ours, from `asyncio.run`, `Runner`, `new_event_loop` and `get_event_loop` alike."""
+    policy = asyncio.events.BaseDefaultEventLoopPolicy
+    real = policy.new_event_loop
+
+    @speaks_for_others
+    def new_event_loop(self: Any) -> asyncio.AbstractEventLoop:
+        recorder = _listening()
+        return real(self) if recorder is None else recorder.new_loop()
+
+    new_event_loop.__module__, new_event_loop.__qualname__ = real.__module__, real.__qualname__
+    policy.new_event_loop = new_event_loop  # type: ignore[method-assign]

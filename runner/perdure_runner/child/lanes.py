@@ -1,7 +1,8 @@
-"""Which line of execution makes a call, and whether its calls are recorded at all.
+"""Lanes: the lines of execution of user code that have calls of their own, and which of them makes the call at hand.
 
-There is one lane here, the main thread; calls from other threads of user code, or while several asyncio tasks are
-alive, cannot be given a place in the journal that replay would find again. They are refused, loudly.
+A lane is the main thread ("main"), or what another lane starts: the n-th thread or asyncio task that lane L starts is
+"L.n". A thread of user code is a `Strand`: its lane, and what `scheduler` knows of it. The tasks of an event loop of
+ours run in its strand, in lanes of their own. Every other thread belongs to an activity, or to a library.
 """
 
 from __future__ import annotations
@@ -9,88 +10,142 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import perdure
 
-_get_ident = threading.get_ident
-_FREE = "_perdure_free"
+from perdure_runner.child.sites import SiteInfo
+
+MAIN: Final = "main"
+_allocate_lock = threading.Lock  # before programs get others
 _running_loop = asyncio._get_running_loop  # noqa: SLF001 - asyncio exports it for C code: no exception where there is none
+_current_task = asyncio.current_task
+
+
+class Lane:
+    """One line of execution of user code."""
+
+    __slots__ = ("__weakref__", "begun", "children", "name", "ordinal", "site", "stopped")
+
+    def __init__(self, name: str, *, stopped: bool = False) -> None:
+        self.name = name
+        self.ordinal = 0
+        """Calls of this lane that have begun."""
+        self.children = 0
+        self.begun = 0
+        """How many calls had begun in all lanes when its last one did, that one included."""
+        self.stopped = stopped
+        """It has been told that the session is being stopped, or began after that."""
+        self.site: SiteInfo | None = None
+        """Where its last call stands in the source."""
+
+    def place(self) -> str:
+        """`file:line` of its last call; empty if it has made none."""
+        return f"{self.site.file}:{self.site.line}" if self.site else ""
+
+    def child(self) -> Lane:
+        """A lane that this one starts."""
+        self.children += 1
+        return Lane(f"{self.name}.{self.children}", stopped=self.stopped)
+
+
+class Strand:
+    """A thread that runs user code."""
+
+    __slots__ = ("away", "baton", "delivered", "depth", "finished", "granted", "lane", "thread", "waiting")
+
+    def __init__(self, lane: Lane, thread: threading.Thread | None = None) -> None:
+        self.lane = lane
+        self.thread = thread
+        self.depth = 0
+        """How many activities and markers it is inside of: while there is one, it is free."""
+        self.baton = _allocate_lock()
+        """Released by who passes the baton on to this strand."""
+        self.baton.acquire()
+        self.granted = False
+        """With the baton: user code of this strand goes on. Else it only looks after the idle point."""
+        self.away = False
+        """It runs something outside, without the baton."""
+        self.waiting: Any = None
+        self.delivered: list[Any] = []
+        self.finished = False
+
+
+class _Here(threading.local):
+    strand: Strand | None = None
 
 
 class Lanes:
-    """The session's threads and tasks: which are free (part of a running activity), which belong to a lane."""
+    """The session's strands, and where its calls come from."""
 
-    def __init__(self, main_thread: int) -> None:
-        self._main = main_thread
-        self._depth = 0
-        self._free_tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+    def __init__(self) -> None:
+        self.main = Strand(Lane(MAIN), threading.main_thread())
+        self._here = _Here()
+        self._here.strand = self.main
+        self._strands: weakref.WeakSet[Lane] = weakref.WeakSet()
+        self._tasks: weakref.WeakKeyDictionary[asyncio.Task[Any], Lane] = weakref.WeakKeyDictionary()
         self.failure: perdure.ConcurrencyError | None = None
-        """A call that was refused in another thread, where the error may have been lost."""
+        """A call that was refused, if the error may have been lost."""
+
+    def give(self, task: asyncio.Task[Any], lane: Lane) -> None:
+        """From now on `task` is that lane."""
+        self._tasks[task] = lane
+
+    def known(self) -> list[Lane]:
+        """The lanes of tasks that are alive, and of strands that have not ended."""
+        return [self.main.lane, *self._strands, *self._tasks.values()]
+
+    def enter(self, strand: Strand) -> None:
+        """This thread is that strand."""
+        self._here.strand = strand
+        self._strands.add(strand.lane)
+
+    def strand(self) -> Strand | None:
+        """The strand of this thread; None if it is none of user code's."""
+        return self._here.strand
+
+    def current(self) -> Lane:
+        """The lane of user code that asks."""
+        strand = self._here.strand
+        assert strand is not None
+        if _running_loop() is not None and (task := _current_task()) is not None:
+            return self._tasks.get(task, strand.lane)
+        return strand.lane
 
     @contextmanager
     def free(self) -> Iterator[None]:
-        """The main lane runs an activity (or other code that is not recorded)."""
-        self._depth += 1
+        """This strand runs an activity (or other code that is not recorded). Other threads are free anyway."""
+        strand = self._here.strand
+        if strand is None:
+            yield
+            return
+        strand.depth += 1
         try:
             yield
         finally:
-            self._depth -= 1
+            strand.depth -= 1
 
     def is_free(self) -> bool:
         """Whether the code that asks runs as a part of an activity, so that its calls are not recorded."""
-        if _get_ident() != self._main:
-            # a thread that no `Thread.start` of ours has seen was started by C code, for a library
-            return bool(getattr(threading.current_thread(), _FREE, True))
-        if self._depth:
-            return True
-        return bool(self._free_tasks) and (task := _current_task()) is not None and task in self._free_tasks
+        strand = self._here.strand
+        return strand is None or strand.depth > 0
 
     def check(self, function: str) -> None:
         """Refuse a call that has no place in the journal.
 
         Raises:
-            perdure.ConcurrencyError: it comes from another thread, or other tasks of user code are alive.
+            perdure.ConcurrencyError: several tasks run on an event loop that is not ours.
         """
-        where = ""
-        if _get_ident() != self._main:
-            where = f"in thread {threading.current_thread().name!r}"
-        elif _running_loop() is not None:
-            others = [t for t in asyncio.all_tasks() if t not in self._free_tasks and t is not asyncio.current_task()]
-            if others:
-                where = f"while {len(others)} other asyncio task(s) of your code run"
-        if where:
-            error = perdure.ConcurrencyError(f"{function} was called {where}, which cannot be recorded yet")
+        loop = _running_loop()
+        if loop is None or getattr(loop, "perdure_lanes", False):
+            return
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        if others:
+            error = perdure.ConcurrencyError(
+                f"{function} was called while {len(others)} other asyncio task(s) of your code run on a "
+                f"{type(loop).__name__}, whose order cannot be recorded; use asyncio.run() or asyncio.new_event_loop()"
+            )
             self.failure = self.failure or error
             raise error
-
-    def watch(self, direct: Callable[[], bool]) -> None:
-        """From now on, threads and tasks that are started where `direct()` holds belong to an activity."""
-        start = threading.Thread.start
-        create_task = asyncio.BaseEventLoop.create_task
-
-        def start_marked(thread: threading.Thread) -> None:
-            thread.__dict__[_FREE] = direct()
-            start(thread)
-
-        def create_marked(loop: asyncio.BaseEventLoop, *args: Any, **kwargs: Any) -> asyncio.Task[Any]:
-            task = create_task(loop, *args, **kwargs)
-            if direct():
-                self._free_tasks.add(task)
-            return task
-
-        _replace(threading.Thread, "start", start_marked)
-        _replace(asyncio.BaseEventLoop, "create_task", create_marked)
-
-
-def _replace(owner: type, name: str, new: Callable[..., Any]) -> None:
-    old = getattr(owner, name)
-    new.__name__, new.__qualname__, new.__module__ = old.__name__, old.__qualname__, old.__module__
-    new.__doc__ = old.__doc__
-    setattr(owner, name, new)
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    return asyncio.current_task() if _running_loop() is not None else None

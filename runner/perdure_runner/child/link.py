@@ -38,7 +38,10 @@ class Link:
         self._parser = frames.Parser()
         self._inbox: deque[tuple[dict[str, Any], bytes]] = deque()
         self._out = bytearray()
-        self._resolutions: dict[tuple[str, int], Row] = {}
+        self.resolutions: dict[tuple[str, int], Row] = {}
+        """How waits ended that nobody has asked for yet, by call."""
+        self.wake = -1
+        """A descriptor that ends `listen`, too, when it can be read; -1: none."""
         self.sent = 0
         """Number of the last record made."""
         self.acked = 0
@@ -117,10 +120,13 @@ class Link:
         while self.acked < no:
             self._dispatch(*self._receive())
 
-    def wait_resolved(self, lane: str, ordinal: int) -> Row:
-        """Say that the session waits for this call, and return the RESOLVED row when it comes."""
-        self.say("wait", lane=lane, ord=ordinal)
-        while (row := self._resolutions.pop((lane, ordinal), None)) is None:
+    def wait_resolved(self, lane: str, ordinal: int, *, busy: bool = False) -> Row:
+        """Say that the session waits for this call, and return the RESOLVED row when it comes.
+
+        `busy`: something runs outside meanwhile, so the session must not be suspended.
+        """
+        self.say("wait", waits=[[lane, ordinal]], busy=int(busy))
+        while (row := self.resolutions.pop((lane, ordinal), None)) is None:
             self._dispatch(*self._receive())
         return row
 
@@ -136,6 +142,12 @@ class Link:
         """Take what has arrived, without waiting."""
         while self._inbox or select.select([self._sock], [], [], 0)[0]:
             self._dispatch(*self._receive())
+
+    def listen(self, timeout_s: float | None) -> None:
+        """Wait for a frame, or until `wake` can be read; then take what has arrived."""
+        if not self._inbox and self._sock.fileno() not in select.select([self._sock.fileno(), self.wake], [], [], timeout_s)[0]:
+            return
+        self.poll()
 
     def _receive(self) -> tuple[dict[str, Any], bytes]:
         while not self._inbox:
@@ -155,7 +167,7 @@ class Link:
             case "res":
                 row: Row = header["e"]
                 row["data"] = payload
-                self._resolutions[row["lane"], row["ord"]] = row
+                self.resolutions[row["lane"], row["ord"]] = row
             case "stop" if header["kind"] == "suspend":
                 self.on_suspend()
                 self.say("suspended")

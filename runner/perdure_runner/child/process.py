@@ -14,14 +14,14 @@ import json
 import os
 import socket
 import sys
-import threading
 import traceback
+from datetime import datetime
 from typing import Any
 
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, output
+from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, ordered, output
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
@@ -107,14 +107,16 @@ class _Session:
         rules = Rules(self._start.get("rules") or [])
         policy = Policy(self.is_user_file, no_activity=(*rules.no_activity,))
         about = About(self._start["session"], bool(self._start.get("replay_only")), self._debug)
-        self._calls = Calls(about, self._link, history, self._values, Lanes(threading.get_ident()))
+        begin_us = _microseconds(self._start.get("created_at") or "")
+        self._calls = Calls(about, self._link, history, self._values, Lanes(), begin_us)
         recorder = Recorder(about.session_id, self._calls, policy, rules, self._site)
         self._calls.references = table = handles.Table(self._calls, recorder, policy)
         recorder.unwrap = table.unwrap
         _runtime.current = recorder
         hook.install(self._root, self._start.get("cache") or None, recorder, policy)
-        self._calls.lanes.watch(recorder.direct)
         ground.install(recorder)
+        ordered.number_futures(recorder.direct)
+        ordered.begin_in_order()
         return recorder
 
     def _site(self) -> SiteInfo | None:
@@ -176,7 +178,10 @@ class _Session:
         else:
             fields["err"] = codec.error_info(error, self.is_user_file, self.relative)
             if not (self._loaded or fields["err"]["code"]):
-                fields["err"] |= {"code": "P0302", "help": "A module failed while it was loaded: the handler never began."}
+                help_ = "A module failed while it was loaded: the handler never began."
+                fields["err"] |= {"code": "P0302", "help": help_}
+            if self._calls:
+                fields |= self._calls.failed_early()
         for stream in self._streams:
             stream.finish()
         self._link.done(fields, payload)
@@ -185,6 +190,11 @@ class _Session:
 def base_environment(root: str) -> dict[str, str]:
     """What a session's environment holds besides the project's variables; the same on every host."""
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": root, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+
+
+def _microseconds(timestamp: str) -> int:
+    """Unix time of a timestamp as the coordinator writes them; 0 for none."""
+    return round(datetime.fromisoformat(timestamp).timestamp() * 1e6) if timestamp else 0
 
 
 def _ending(failure: BaseException) -> tuple[str, BaseException | None]:

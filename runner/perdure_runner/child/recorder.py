@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts
+from perdure_runner.child import attempts, turn
 from perdure_runner.child.activity import Activity
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.calls import Calls, time_ns
 from perdure_runner.child.effects import NOTHING, Given
 from perdure_runner.child.fingerprint import only_atoms
+from perdure_runner.child.lanes import MAIN
+from perdure_runner.child.loop import Loop
 from perdure_runner.child.outcomes import Outcomes
 from perdure_runner.child.place import AFTER, Place
 from perdure_runner.child.policy import Policy, Verdict
 from perdure_runner.child.replay import Form, How, Kind, Replay, Run, WaitKind
 from perdure_runner.child.rules import Rules
 from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.turn import Patient
 
 speaks_for_others(Calls.outcome)  # it raises what the journal says that the program got
 
@@ -37,6 +43,21 @@ def _as_they_are(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[A
     return args, kwargs
 
 
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """An attempt of an activity that runs."""
+
+    name: str
+    key: str
+    attempt: int
+    number: int
+    """How many calls had begun, in all lanes, when this one had."""
+
+
+_doing: ContextVar[Doing | None] = ContextVar("perdure_activity", default=None)
+A = TypeVar("A", bound=Activity)
+
+
 class Recorder:
     """Implements `sites.Router` for the call sites and `perdure._runtime.Runtime` for the SDK."""
 
@@ -45,23 +66,28 @@ class Recorder:
         self._policy = policy
         self._rules = rules
         self._site = site
-        self._key = ""
         self.session_id = session_id
-        self.activity_name = ""
-        """The activity that runs now; empty outside one."""
+        self._running: dict[int, Doing] = {}
         self.output_apart: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered around each attempt of an activity: keeps what it prints apart."""
         self.unwrap: Unwrap = _as_they_are
         """What the arguments are replaced by right before the activity really runs."""
-        self._attempt = 0
         self._last_activity = 0
 
     def place(self) -> Place:
         """Where user code is, for its output."""
+        if doing := self._doing():
+            return Place(doing.number, doing.attempt, doing.name)
         ordinal = self._calls.ordinal
-        if self.activity_name:
-            return Place(ordinal, self._attempt, self.activity_name)
         return Place(ordinal, AFTER if ordinal == self._last_activity else 0)
+
+    def _doing(self) -> Doing | None:
+        """The activity that the code that asks is a part of. For a library's own thread, the one that began last."""
+        if (doing := _doing.get()) is not None:
+            return doing
+        if self._running and self._calls.lanes.strand() is None:
+            return next(reversed(self._running.values()))
+        return None
 
     # ---- sites.Router
 
@@ -99,13 +125,16 @@ class Recorder:
         kwargs: dict[str, Any],
     ) -> Any:
         """The activity `f(*args, **kwargs)`, called `name` in the journal unless the options say otherwise."""
-        activity, options, name = self._activity(name, f, site, args, kwargs)
+        activity, options, name = self._activity(Activity, name, f, site, args, kwargs)
+        turns = turn.Turns(self._calls)
+        turns.await_first()
         if activity.begin():
             return activity.replayed()
         while True:
             activity.start()
+            doing = self._describe(activity, name)
             try:
-                with self._inside(activity, name), attempts.alarm(options.timeout, name):
+                with turns.outside(), self._inside(doing), attempts.alarm(options.timeout, name):
                     args_now, kwargs_now = self.unwrap(args, kwargs)
                     value = f(*args_now, **kwargs_now)
             except BaseException as error:
@@ -123,16 +152,27 @@ class Recorder:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        """As `perform`, of a function whose result is awaited."""
-        activity, options, name = self._activity(name, f, site, args, kwargs)
+        """As `perform`, of a function whose result is awaited. It runs on the loop of `outside`."""
+        activity, options, name = self._activity(Patient, name, f, site, args, kwargs)
+        turns = turn.turns_of_task(self._calls)
+        await turns.await_first()
+        if turns.cancelled and not activity.is_replayed():
+            activity.cancelled()
+            raise asyncio.CancelledError
         if activity.begin():
             return activity.replayed()
         while True:
+            await turns.await_delay(activity)
             activity.start()
-            try:
-                with self._inside(activity, name):
+            doing = self._describe(activity, name)
+
+            async def attempt(doing: Doing = doing) -> Any:
+                with self._inside(doing):
                     args_now, kwargs_now = self.unwrap(args, kwargs)
-                    value = await attempts.deadline(f(*args_now, **kwargs_now), options.timeout, name)
+                    return await attempts.deadline(f(*args_now, **kwargs_now), options.timeout, name)
+
+            try:
+                value = await turns.run(attempt)
             except BaseException as error:
                 if activity.failed(error):
                     continue
@@ -140,25 +180,38 @@ class Recorder:
             return activity.succeeded(value)
 
     def _activity(
-        self, name: str, f: Callable[..., Any], site: SiteInfo | None, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Activity, perdure.ActivityOptions, str]:
+        self,
+        kind: type[A],
+        name: str,
+        f: Callable[..., Any],
+        site: SiteInfo | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[A, perdure.ActivityOptions, str]:
         options = self._rules.options(f, name)
         name = options.name or name
-        activity = Activity(self._calls, f, name, options, site or self._site(), args, kwargs)
-        self._last_activity = activity.ordinal
+        activity = kind(self._calls, f, name, options, site or self._site(), args, kwargs)
+        self._last_activity = self._calls.ordinal
         return activity, options, name
 
+    def _describe(self, activity: Activity, name: str) -> Doing:
+        lane = self._calls.lanes.current()
+        key = f"{self.session_id}-{activity.ordinal}"
+        if lane.name != MAIN:
+            key = f"{self.session_id}-{lane.name}-{activity.ordinal}"
+        return Doing(name, key, activity.attempt, lane.begun)
+
     @contextmanager
-    def _inside(self, activity: Activity, name: str) -> Iterator[None]:
+    def _inside(self, doing: Doing) -> Iterator[None]:
         """The activity's function runs: nothing in it is recorded, and a stop may interrupt it."""
-        self.activity_name = name
-        self._key = f"{self.session_id}-{activity.ordinal}"
-        self._attempt = activity.attempt
+        token = _doing.set(doing)
+        self._running[doing.number] = doing
         try:
             with self.output_apart(), self._calls.lanes.free(), self._calls.stop.may_interrupt():
                 yield
         finally:
-            self.activity_name = self._key = ""
+            self._running.pop(doing.number, None)
+            _doing.reset(token)
 
     # ---- markers
 
@@ -209,6 +262,16 @@ class Recorder:
             self._calls.put(call, Kind.WAIT, {"wk": int(WaitKind.TIMER), "fires": fires_at}, sync=True)
         self._calls.wait(call, decision)
 
+    def sleeps_alone(self) -> bool:
+        """Nothing but the end of its sleep can happen while the task that asks sleeps."""
+        loop = asyncio.get_running_loop()
+        return not isinstance(loop, Loop) or (self._calls.scheduler.alone and loop.at_rest())
+
+    def new_loop(self) -> Loop:
+        """An event loop for user code."""
+        calls = self._calls
+        return Loop(calls.scheduler, calls.lanes, lambda: not calls.left(), calls.cancelled)
+
     def next_signal(self, names: tuple[str, ...], timeout: float | None) -> perdure.Signal | None:
         """The next signal of one of these names; None when `timeout` seconds have passed without one."""
         if self.direct():
@@ -231,9 +294,10 @@ class Recorder:
 
     def activity_key(self) -> str:
         """The idempotency key of the activity that runs now."""
-        if not self._key:
+        doing = self._doing()
+        if doing is None:
             raise perdure.NotInSession("activity_key() has a meaning only inside an activity")
-        return self._key
+        return doing.key
 
     def replaying(self) -> bool:
         """Whether what user code does now has been done before."""

@@ -8,7 +8,8 @@ decisions) follows the virtual machine of Restate's SDKs.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Row = dict[str, Any]
@@ -25,6 +26,7 @@ class Kind(enum.IntEnum):
     WAIT = 5
     RESOLVED = 6
     SYSTEM = 7
+    ORDER = 8
 
 
 class WaitKind(enum.IntEnum):
@@ -112,9 +114,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Return or raise the outcome in `row`."""
+    """Return or raise the outcome in `row`, which is the journal's row number `position`."""
 
     row: Row
+    position: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +129,14 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The wait has ended in the way that `row` says; `waited` is the row that began it."""
+    """The wait has ended in the way that `row` says; `waited` is the row that began it.
+
+    position: the row's number in the journal that says when user code went on, where there was more to wait for.
+    """
 
     row: Row
     waited: Row
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,9 @@ class History:
     """
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[str, int], tuple[Row, Row, Row]] = {}
+        self._calls: dict[tuple[str, int], tuple[Row, Row, Row, int]] = {}
+        self._left: Counter[str] = Counter()
+        self._played = 0
         self._retries: dict[tuple[str, int], Row] = {}
         self._versions: dict[str, Row] = {}
         self.rows = 0
@@ -192,7 +201,11 @@ class History:
         known = self._calls.get(key)
         if row["kind"] == Kind.RETRY:
             self._retries[key] = row
-        self._calls[key] = (row, row, row) if known is None else (known[0], known[2], row)
+        if known is None:
+            self._left[row["lane"]] += 1
+            self._calls[key] = (row, row, row, self.rows)
+        else:
+            self._calls[key] = (known[0], known[2], row, self.rows)
 
     def __len__(self) -> int:
         """Calls not yet consumed."""
@@ -200,15 +213,15 @@ class History:
 
     def next(self, call: Call) -> Decision:
         """Consume the record of `call`, if there is one, and decide."""
-        known = self._calls.pop((call.lane, call.ordinal), None)
+        known = self.take(call.lane, call.ordinal)
         if known is None:
             return Run()
-        first, before, last = known
+        first, before, last, position = known
         if reason := difference(first, call):
             return Diverged(first, reason)
         match Kind(last["kind"]):
             case Kind.ACTIVITY | Kind.MARKER | Kind.SYSTEM:
-                return Replay(last)
+                return Replay(last, position)
             case Kind.STARTED if last.get("amo"):
                 return Interrupted(last)
             case Kind.STARTED:
@@ -217,6 +230,8 @@ class History:
                 return Wait(last)
             case Kind.RESOLVED:
                 return Resolved(last, waited=before)
+            case Kind.ORDER:
+                return Resolved(before, waited=first, position=position)
         raise AssertionError(f"no decision for {last}")
 
     def version(self, name: str) -> Row | None:
@@ -225,9 +240,31 @@ class History:
 
     def end(self) -> Diverged | None:
         """The code has ended: nothing may be left."""
-        for first, _, _ in self._calls.values():
-            return Diverged(first, "the code ended, but the journal goes on")
-        return None
+        first = self.first_left()
+        return Diverged(first, "the code ended, but the journal goes on") if first else None
+
+    def first_left(self) -> Row | None:
+        """The first row of the first call that is not consumed."""
+        return next((first for first, *_ in self._calls.values()), None)
+
+    def left(self, lane: str) -> int:
+        """Calls of a lane that are not consumed yet."""
+        return self._left[lane]
+
+    def take(self, lane: str, ordinal: int) -> tuple[Row, Row, Row, int] | None:
+        """The first, the last but one and the last row of something that is no call of user code, and the place of the
+        last.
+        """
+        known = self._calls.pop((lane, ordinal), None)
+        if known is not None:
+            self._left[lane] -= 1
+        return known
+
+    def in_order(self, position: int) -> bool:
+        """Take the row at this place as played. False: user code has played a later one before it."""
+        ascends = position > self._played
+        self._played = max(self._played, position)
+        return ascends
 
 
 def difference(recorded: Row, call: Call) -> str:

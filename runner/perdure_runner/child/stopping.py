@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import perdure
 
+from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
 
 
@@ -19,29 +20,36 @@ class Stop:
     waits for the next call that is new.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, lanes: Lanes) -> None:
         self._link = link
+        self._lanes = lanes
         self._signalled = False
         self._interruptible = False
-        self.delivered = False
-        """User code has got its `perdure.Cancelled`, now or in the part of its life that is being replayed."""
         signal.signal(signal.SIGUSR1, self._on_signal)
 
     def pending(self) -> bool:
-        """A stop was asked for, and user code has not heard of it."""
-        return (self._signalled or self._link.stop_reason is not None) and not self.delivered
+        """A stop was asked for, and the lane of user code that asks has not heard of it."""
+        return self.asked and not self._lanes.current().stopped
+
+    @property
+    def asked(self) -> bool:
+        """The session is to stop."""
+        return self._signalled or self._link.stop_reason is not None
 
     def cancelled(self, recorded: str = "") -> perdure.Cancelled:
-        """The exception to raise; from now on the stop counts as delivered.
+        """The exception to raise; from now on the lane has been told.
 
         `recorded`: the reason that the journal has, which every replay tells user code again.
         """
-        self.delivered = True
+        self._lanes.current().stopped = True
         return perdure.Cancelled(recorded or self._link.stop_reason or "the session was stopped")
 
     @contextmanager
     def may_interrupt(self) -> Iterator[None]:
-        """While the body runs, a stop raises `perdure.Cancelled` in it."""
+        """While the body runs, a stop raises `perdure.Cancelled` in it, if this is the main thread."""
+        if self._lanes.strand() is not self._lanes.main:
+            yield
+            return
         self._interruptible = True
         try:
             if self.pending():
@@ -58,7 +66,7 @@ class Stop:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        if self._interruptible and not self.delivered:
+        if self._interruptible and not self._lanes.current().stopped:
             self._interruptible = False
             self._link.poll()  # the host sent the reason before the signal
             raise self.cancelled()

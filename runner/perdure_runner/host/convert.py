@@ -19,6 +19,7 @@ NAME, PATH, LINE, PREVIEW, MESSAGE = 1024, 4096, 4096, 64 << 10, 1 << 20
 LOG_TEXT = 1 << 20
 ARGUMENTS, ARGUMENT = 64, 2048  # parts of arguments, and bytes of what is said of each
 NAMES = 256  # signals that one wait may name
+LANES = 65536  # that may wait at once
 TRACEBACK = 2048  # frames
 PAGE_TEXT = 512 << 10  # bytes of entries beside their payloads in one frame of history; escapes can make six of one
 PAGE_PAYLOAD = 8 << 20
@@ -32,7 +33,7 @@ ENTRY: dict[str, tuple[int, str, Check]] = {
     "seq": (_SELF, "seq", integer()),
     "lane": (_SELF, "lane", text(NAME)),
     "ord": (_SELF, "ordinal", integer()),
-    "kind": (_SELF, "kind", integer(1, 7)),
+    "kind": (_SELF, "kind", integer(1, 8)),
     "fn": (_SELF, "function", text(NAME)),
     "dig": (_SELF, "args_digest", digest(8, 64)),
     "args": (_SELF, "args_preview", text(PREVIEW)),
@@ -98,7 +99,10 @@ _WITH_OUTCOME = {
     journal.ENTRY_KIND_SYSTEM,
 }
 _WITH_WAIT = {journal.ENTRY_KIND_WAIT, journal.ENTRY_KIND_RETRY}
-_OF_RUNNER = _WITH_OUTCOME | _WITH_WAIT | {journal.ENTRY_KIND_STARTED}
+_OF_RUNNER = _WITH_OUTCOME | _WITH_WAIT | {journal.ENTRY_KIND_STARTED, journal.ENTRY_KIND_ORDER}
+
+# What moves the clock of user code's event loops, when replay comes to it.
+_TIMED = {journal.ENTRY_KIND_ACTIVITY, journal.ENTRY_KIND_RESOLVED, journal.ENTRY_KIND_ORDER}
 
 # Fields of an entry that go into its object as they are, when they are not zero.
 _SPARSE = (
@@ -170,14 +174,19 @@ def done(header: Header, payload: bytes) -> runner.Done:
     return _made(runner.Done, **fields)
 
 
-def waiting(header: Header) -> tuple[str, int]:
-    """Give lane and ordinal of a `wait` frame."""
-    lane, ordinal = text(NAME)(header.get("lane")), integer(1)(header.get("ord"))
-    try:
-        lane.encode()
-    except UnicodeEncodeError as error:
-        raise ProtocolError(str(error)) from None
-    return lane, ordinal
+def waiting(header: Header) -> runner.Waiting:
+    """Give what a `wait` frame says; identity is for the caller to fill in."""
+    waits = header.get("waits")
+    if type(waits) is not list or not 0 < len(waits) <= LANES:
+        raise ProtocolError(f"a session waits for 1 to {LANES} things")
+    busy = flag(header.get("busy", 0))
+    return _made(runner.Waiting, waits=[_waiting_for(call) for call in waits], busy=busy)
+
+
+def _waiting_for(call: Any) -> dict[str, Any]:
+    if type(call) is not list or len(call) != 2:
+        raise ProtocolError("a wait is named by a list of lane and ordinal")
+    return {"lane": text(NAME)(call[0]), "ordinal": integer(1)(call[1])}
 
 
 def entry_frame(entry: journal.Entry) -> tuple[Header, bytes]:
@@ -195,6 +204,8 @@ def entry_frame(entry: journal.Entry) -> tuple[Header, bytes]:
             fields[key] = value
     if digested := entry.args_digest:
         fields["dig"] = digested.hex()
+    if entry.kind in _TIMED:
+        fields["at"] = entry.at_us
     if entry.HasField("outcome"):
         payload = entry.outcome
     if entry.HasField("wait"):

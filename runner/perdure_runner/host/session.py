@@ -226,9 +226,12 @@ class Session:
         self._outbox.log(header)
 
     def _wait(self, header: Header, _payload: bytes) -> None:
-        lane, ordinal = convert.waiting(header)
+        waiting = convert.waiting(header)
+        waiting.session_id, waiting.epoch = self.start.session_id, self.start.epoch
+        if waiting.busy and self.state is State.WAITING:
+            self.state = State.RUNNING
         self._outbox.flush()
-        self._owner.send(runner.FromHost(waiting=runner.Waiting(lane=lane, ordinal=ordinal, **self._identity)))
+        self._owner.send(runner.FromHost(waiting=waiting))
 
     def _suspended(self, _header: Header, _payload: bytes) -> None:
         """It is said to the coordinator when the process is gone."""

@@ -10,7 +10,7 @@ class State(Enum):
     STARTING = "starting"  # its build, zygote and process are being made; or the process has not spoken yet
     CONNECTED = "connected"  # it has said hello and loads the user's module
     RUNNING = "running"  # user code runs, or is replayed
-    WAITING = "waiting"  # every lane waits
+    WAITING = "waiting"  # every lane waits (one that says that it is busy besides goes back to RUNNING)
     STOPPING = "stopping"  # asked to suspend; what was already on its way may still come
     DONE = "done"  # has said its last word; nothing may follow
 

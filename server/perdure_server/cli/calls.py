@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from perdure_proto.v1.journal_pb2 import (
     ENTRY_KIND_ACTIVITY,
     ENTRY_KIND_MARKER,
+    ENTRY_KIND_ORDER,
     ENTRY_KIND_RESOLVED,
     ENTRY_KIND_RETRY,
     ENTRY_KIND_STARTED,
@@ -72,6 +73,8 @@ class Call:
         return f"{self.site.file}:{self.site.line}"
 
 
+_CLOCK = "clock"
+"""The lane in which the timers of event loops and time-outs fire."""
 _OUTCOMES = frozenset({ENTRY_KIND_ACTIVITY, ENTRY_KIND_MARKER, ENTRY_KIND_SYSTEM})
 _KINDS = {
     ENTRY_KIND_MARKER: CallKind.MARKER,
@@ -92,7 +95,8 @@ def assemble(entries: Iterable[Entry]) -> list[Call]:
     """One `Call` per (lane, ordinal), in the order in which the calls began."""
     rows: dict[tuple[str, int], list[Entry]] = {}
     for entry in entries:
-        rows.setdefault((entry.lane, entry.ordinal), []).append(entry)
+        if entry.kind != ENTRY_KIND_ORDER and entry.lane != _CLOCK:  # no calls, but places among those of other lanes
+            rows.setdefault((entry.lane, entry.ordinal), []).append(entry)
     return [_call(of_one) for of_one in rows.values()]
 
 

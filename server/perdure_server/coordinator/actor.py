@@ -83,12 +83,14 @@ class Actor:
             raise self.refusal
 
     def _turn(self, event: ev.Event, message: Any, origin: Connection | None) -> None:
-        before = self.state.phase
-        self.state, effects = step(self.state, event, self.coordinator.settings.rules)
+        before = self.state
+        self.state, effects = step(before, event, self.coordinator.settings.rules)
         for effect in effects:
             DO[type(effect)](self, effect, message, origin)
-        if self.state.phase is not before:
-            self._phase_changed(before)
+        if self.state.phase is not before.phase:
+            self._phase_changed(before.phase)
+        if self.state.waits is not before.waits:
+            self.look_for_signal()
 
     def _phase_changed(self, before: Phase) -> None:
         if before is Phase.WAITING:
@@ -96,14 +98,17 @@ class Actor:
             self.coordinator.timers.disarm(self.session_id)
         if not self.state.phase.ended:
             self.coordinator.publish_session(self)
-        if self.state.phase is Phase.WAITING:
-            self.look_for_signal()
 
     def look_for_signal(self) -> None:
-        """A signal that came before the wait ends it at once."""
-        wait = self.state.wait
-        if wait is not None and (early := next((s for s in self.signals if wait.takes(s.name)), None)) is not None:
+        """A signal that came before a wait ends it at once."""
+        waits = self.state.waits
+        if early := next((s for s in self.signals if any(wait.takes(s.name) for wait in waits)), None):
             self.handle(ev.SignalArrived(early.name))
+
+    def waited(self) -> list[pb.Entry]:
+        """The rows of what the session waits for."""
+        rows = (self.waits.get(wait.lane, wait.ordinal) for wait in self.state.waits)
+        return [row for row in rows if row is not None]
 
     def signal_stored(self, signal: SignalRow) -> None:
         """A signal is durable and not consumed; loading may have seen it before."""

@@ -11,7 +11,7 @@ from perdure_proto.v1.runner_pb2 import ToHost
 
 from perdure_server.coordinator.history import complete, journal
 from perdure_server.coordinator.hosts import Connection, kill_runner
-from perdure_server.coordinator.waits import resolution
+from perdure_server.coordinator.waits import pack, resolution
 from perdure_server.core import divergence as divergences
 from perdure_server.core import effects as fx
 from perdure_server.core import events as ev
@@ -48,8 +48,7 @@ def _acknowledge_records(actor: Actor, effect: fx.Acknowledge, *_: object) -> No
 
 
 def _resolve(actor: Actor, effect: fx.Resolve, *_: object) -> None:
-    wait = actor.state.wait
-    assert wait is not None
+    wait = effect.wait
     waited = actor.waits.get(wait.lane, wait.ordinal)
     assert waited is not None
     signal, reason = None, actor.state.stop_reason if effect.ending is Ending.CANCELLED else ""
@@ -57,7 +56,7 @@ def _resolve(actor: Actor, effect: fx.Resolve, *_: object) -> None:
         signal = next(s for s in actor.signals if wait.takes(s.name))
         actor.signals.remove(signal)
     entry = resolution(waited, effect.ending, effect.seq, actor.coordinator.clock.now_us(), signal, reason)
-    actor.waits.note(entry)
+    actor.waits.ended(entry)
     actor.resolution = entry
     actor.writer.write(
         lambda: actor.handle(ev.Resolved()),
@@ -93,12 +92,13 @@ def _kill(actor: Actor, effect: fx.Kill, _message: object, origin: Connection | 
 
 
 def _persist(actor: Actor, *_: object) -> None:
-    state, wait = actor.state, actor.state.wait
-    waited = actor.waits.get(wait.lane, wait.ordinal) if wait and state.resolving is Resolving.NO else None
+    state = actor.state
+    waited = actor.waited() if state.phase is Phase.WAITING and state.resolving is Resolving.NO else []
+    first = state.first_due()
     update = SessionUpdate(
         state=state.phase.value if waited else Phase.RUNNING.value,
-        waiting=waited.SerializeToString() if waited else None,
-        wake_at_us=(wait.fires_at_us or None) if waited and wait else None,
+        waiting=pack(waited) if waited else None,
+        wake_at_us=first.fires_at_us if waited and first else None,
         stop_requested=None if state.stop is Stop.NONE else {"reason": state.stop_reason},
     )
     actor.writer.write(_nothing_more, update=update)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from perdure_proto.v1 import journal_pb2 as pb
 
 from perdure_server.coordinator.actor import Actor
-from perdure_server.coordinator.waits import OpenWaits, wait_point
+from perdure_server.coordinator.waits import OpenWaits, unpack, wait_point
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase, SessionState, Stop
@@ -69,23 +69,25 @@ class Loading:
         record = store.load_session(session_id)
         if record is None or record.ended_us is not None:
             return record, [], 0, []
-        tail = []
+        tail: list[pb.Entry] = []
         if record.waiting is not None:
-            waiting = pb.Entry.FromString(record.waiting)
-            tail = [waiting, *map(pb.Entry.FromString, store.entries(session_id, waiting.seq))]
+            first = min(unpack(record.waiting), key=lambda waiting: waiting.seq)
+            tail = [first, *map(pb.Entry.FromString, store.entries(session_id, first.seq))]
         return record, store.signals(session_id), store.log_bytes(session_id), tail
 
 
 def _state(record: SessionRecord, waits: OpenWaits, tail: list[pb.Entry]) -> SessionState:
-    """The state of a session without a runner, from its row and the journal after the wait that it names."""
-    waited = waits.get(tail[0].lane, tail[0].ordinal) if tail else None
+    """The state of a session without a runner, from its row and the journal after the first wait that it names."""
+    named = unpack(record.waiting) if record.waiting is not None else []
+    waited = [entry for wait in named if (entry := waits.get(wait.lane, wait.ordinal)) is not None]
+    still_waits = bool(tail) and len(waited) == len(named)
     without_wait = Phase.STARTING if record.epoch else Phase.CREATED
     return SessionState(
-        phase=Phase.WAITING if waited is not None else without_wait,
+        phase=Phase.WAITING if still_waits else without_wait,
         epoch=record.epoch,
         next_seq=record.entries + 1,
         placed_seq=record.entries + 1,
-        wait=wait_point(waited) if waited is not None else None,
+        waits=tuple(map(wait_point, waited)) if still_waits else (),
         stop=Stop.NONE,
         durable=record.durable,
     )

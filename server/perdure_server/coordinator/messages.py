@@ -6,8 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from perdure_proto.v1 import control_pb2 as pb
-from perdure_proto.v1 import journal_pb2 as jpb
 
+from perdure_server.coordinator.waits import next_of, unpack
 from perdure_server.core.state import Phase, Runner
 from perdure_server.store import SessionRecord
 
@@ -49,7 +49,7 @@ def session_message(record: SessionRecord, actor: Actor | None, *, with_data: bo
     if record.divergence is not None:
         message.divergence.MergeFromString(record.divergence)
     if record.waiting is not None:
-        message.waiting_for.CopyFrom(jpb.Entry.FromString(record.waiting).wait)
+        message.waiting_for.CopyFrom(next_of(unpack(record.waiting)).wait)
     if actor is not None and not record.ended_us:
         _overlay(message, actor)
     return message
@@ -72,5 +72,5 @@ def _overlay(message: pb.Session, actor: Actor) -> None:
     message.host_id = actor.connection.host_id if actor.connection else ""
     message.suspended = state.phase is Phase.WAITING and state.runner is Runner.NONE
     message.ClearField("waiting_for")
-    if state.wait is not None and (waited := actor.waits.get(state.wait.lane, state.wait.ordinal)) is not None:
-        message.waiting_for.CopyFrom(waited.wait)
+    if waited := actor.waited():
+        message.waiting_for.CopyFrom(next_of(waited).wait)

@@ -7,10 +7,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from perdure_proto.v1 import journal_pb2 as pb
-
 from perdure_server.coordinator.clock import Handle
-from perdure_server.coordinator.waits import wait_point
+from perdure_server.coordinator.waits import unpack, wait_point
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase, Stop
@@ -99,8 +97,8 @@ class Recovery:
             return True
         if row.wake_at_us is not None and row.wake_at_us <= overdue_us:
             return True
-        wait = wait_point(pb.Entry.FromString(row.waiting))
-        return wait.signals is not None and any(wait.takes(s.name) for s in self._c.store.signals(row.session_id))
+        waits = [wait for wait in map(wait_point, unpack(row.waiting)) if wait.signals is not None]
+        return bool(waits) and any(w.takes(s.name) for s in self._c.store.signals(row.session_id) for w in waits)
 
     async def _revive(self, session_id: str) -> bool:
         """Look again, now at the newest row, and do what has to be done; False when that is nothing."""

@@ -39,10 +39,15 @@ def _records(_c: Coordinator, actor: Actor, body: pb.Records) -> ev.Event:
 
 
 def _waiting(c: Coordinator, actor: Actor, body: pb.Waiting) -> ev.Event:
-    waited = actor.waits.get(body.lane, body.ordinal)
-    if waited is None:
-        return ev.Misbehaved(body.epoch, f"it waits for call {body.ordinal} of lane {body.lane!r}, which is no wait")
-    return ev.WaitBegan(body.epoch, wait_point(waited), c.clock.now_us())
+    waits = []
+    for call in body.waits:
+        waited = actor.waits.get(call.lane, call.ordinal)
+        if waited is not None:
+            waits.append(wait_point(waited))
+        elif not actor.waits.has_ended(call.lane, call.ordinal):
+            reason = f"it waits for call {call.ordinal} of lane {call.lane!r}, which is no wait"
+            return ev.Misbehaved(body.epoch, reason)
+    return ev.WaitBegan(body.epoch, tuple(waits), c.clock.now_us(), body.busy)
 
 
 def _suspended(_c: Coordinator, _actor: Actor, body: pb.Suspended) -> ev.Event:

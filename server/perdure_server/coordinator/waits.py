@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,6 +15,7 @@ from perdure_server.store import SignalRow
 WAITING_KINDS: Final = frozenset({pb.ENTRY_KIND_WAIT, pb.ENTRY_KIND_RETRY})
 
 Call = tuple[str, int]  # (lane, ordinal)
+_CROSSING: Final = 1024  # ended waits that a runner may not have heard of
 
 
 class OpenWaits:
@@ -21,6 +23,7 @@ class OpenWaits:
 
     def __init__(self, entries: Iterable[pb.Entry] = ()) -> None:
         self._open: dict[Call, pb.Entry] = {}
+        self._ended: deque[Call] = deque(maxlen=_CROSSING)
         for entry in entries:
             self.note(entry)
 
@@ -31,6 +34,15 @@ class OpenWaits:
         elif self._open:
             self._open.pop((entry.lane, entry.ordinal), None)
 
+    def ended(self, entry: pb.Entry) -> None:
+        """`entry` ends a wait; the runner may not know of it yet."""
+        self._ended.append((entry.lane, entry.ordinal))
+        self.note(entry)
+
+    def has_ended(self, lane: str, ordinal: int) -> bool:
+        """Has it ended lately? What the runner says of it has crossed the news."""
+        return (lane, ordinal) in self._ended
+
     def get(self, lane: str, ordinal: int) -> pb.Entry | None:
         return self._open.get((lane, ordinal))
 
@@ -39,6 +51,21 @@ def wait_point(entry: pb.Entry) -> WaitPoint:
     """What an entry of kind WAIT or RETRY waits for."""
     signals = tuple(entry.wait.names) if entry.wait.kind == pb.WAIT_KIND_SIGNAL else None
     return WaitPoint(entry.lane, entry.ordinal, entry.wait.fires_at_us, signals)
+
+
+def pack(waits: Iterable[pb.Entry]) -> bytes:
+    """What a suspended session waits for, for its row."""
+    return pb.Waits(entries=waits).SerializeToString()
+
+
+def unpack(waiting: bytes) -> list[pb.Entry]:
+    """What `pack` has packed; before it there was a single entry."""
+    return list(pb.Waits.FromString(waiting).entries) or [pb.Entry.FromString(waiting)]
+
+
+def next_of(waits: Iterable[pb.Entry]) -> pb.Entry:
+    """The one of several waits that people are told: the first to end by itself, if one does."""
+    return min(waits, key=lambda entry: entry.wait.fires_at_us or float("inf"))
 
 
 def resolution(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perdure_server.core.state import Ending, Phase
+from perdure_server.core.state import Ending, Phase, WaitPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,9 @@ class Acknowledge(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Resolve(Effect):
-    """Append the row that ends the wait, at `seq`."""
+    """Append the row that ends `wait`, at `seq`."""
 
+    wait: WaitPoint
     ending: Ending
     seq: int
 

@@ -119,8 +119,11 @@ class RecordsReceived(OfRunner):
 
 @dataclass(frozen=True, slots=True)
 class WaitBegan(OfRunner):
-    wait: WaitPoint
+    """What lanes wait for now, in place of all that was said before. `busy`: others do something meanwhile."""
+
+    waits: tuple[WaitPoint, ...]
     now_us: int
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

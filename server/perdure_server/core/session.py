@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from perdure_server.core import effects as fx
 from perdure_server.core import events as ev
-from perdure_server.core.state import PRESENT, Ending, Phase, Resolving, Rules, Runner, SessionState, Stop
+from perdure_server.core.state import PRESENT, Ending, Phase, Resolving, Rules, Runner, SessionState, Stop, WaitPoint
 
 Result = tuple[SessionState, tuple[fx.Effect, ...]]
 Transition = Callable[[SessionState, Any, Rules], Result]
@@ -56,7 +56,7 @@ def _want_runner(session: SessionState, _event: ev.Event, rules: Rules) -> Resul
 
 def _place(session: SessionState, _rules: Rules, after_s: float = 0.0) -> Result:
     phase = Phase.CREATED if session.phase is Phase.CREATED else Phase.STARTING
-    wanted = replace(session, phase=phase, runner=Runner.WANTED, wait=None, resolving=Resolving.NO)
+    wanted = replace(session, phase=phase, runner=Runner.WANTED, waits=(), resolving=Resolving.NO)
     return wanted, (fx.Place(after_s),)
 
 
@@ -117,48 +117,51 @@ def _doomed(session: SessionState, event: ev.Doomed, _rules: Rules) -> Result:
 
 def _wait_began(session: SessionState, event: ev.WaitBegan, rules: Rules) -> Result:
     if session.runner is not Runner.ATTACHED:
-        return _stray(session, event, rules)
-    waiting = replace(session, phase=Phase.WAITING, wait=event.wait)
+        return (session, ()) if session.runner is Runner.LEAVING else _stray(session, event, rules)
+    waiting = replace(session, phase=Phase.RUNNING if event.busy else Phase.WAITING, waits=event.waits)
+    if waiting.resolving is not Resolving.NO:
+        return waiting, ()  # what ended is on its way to the runner, which then speaks again
+    if not event.waits:
+        return replace(session, waits=()), ()
     if waiting.stop is Stop.ASKED:
         return _cancel_wait(waiting)
-    deadline = event.wait.fires_at_us
-    effects: list[fx.Effect] = [fx.ArmTimer(deadline)] if deadline else []
-    near = deadline and deadline <= event.now_us + rules.suspend_after_s * 1e6
-    if waiting.durable and not near:
+    first = waiting.first_due()
+    effects: list[fx.Effect] = [fx.ArmTimer(first.fires_at_us)] if first else []
+    near = first and first.fires_at_us <= event.now_us + rules.suspend_after_s * 1e6
+    if waiting.durable and not near and not event.busy:
         effects.append(fx.ArmSuspend(rules.suspend_after_s))
     return waiting, tuple(effects)
 
 
-def _resolve(session: SessionState, ending: Ending) -> Result:
+def _resolve(session: SessionState, wait: WaitPoint, ending: Ending) -> Result:
     if session.resolving is not Resolving.NO:
         return session, ()
     seq = session.next_seq
-    return replace(session, resolving=Resolving.APPENDING, next_seq=seq + 1), (fx.Resolve(ending, seq),)
+    return replace(session, resolving=Resolving.APPENDING, next_seq=seq + 1), (fx.Resolve(wait, ending, seq),)
 
 
 def _timer_due(session: SessionState, event: ev.TimerDue, _rules: Rules) -> Result:
-    wait = session.wait
-    if wait is None or not wait.fires_at_us:
+    wait = session.first_due()
+    if wait is None:
         return session, ()
     if event.now_us < wait.fires_at_us:
         return session, (fx.ArmTimer(wait.fires_at_us),)
-    return _resolve(session, wait.at_deadline)
+    return _resolve(session, wait, wait.at_deadline)
 
 
 def _signal(session: SessionState, event: ev.SignalArrived, _rules: Rules) -> Result:
-    if session.wait is None or not session.wait.takes(event.name):
-        return session, ()
-    return _resolve(session, Ending.SIGNALLED)
+    taker = next((wait for wait in session.waits if wait.takes(event.name)), None)
+    return _resolve(session, taker, Ending.SIGNALLED) if taker else (session, ())
 
 
 def _woken(session: SessionState, event: ev.Woken, rules: Rules) -> Result:
-    if session.wait is None or not session.wait.fires_at_us:
-        return _no_wait(session, event, rules)
-    return _resolve(session, session.wait.at_deadline)
+    wait = session.first_due()
+    return _resolve(session, wait, wait.at_deadline) if wait else _no_wait(session, event, rules)
 
 
 def _cancel_wait(session: SessionState) -> Result:
-    session, effects = _resolve(session, Ending.CANCELLED)
+    """The first of the waits is the main lane's, if that one waits."""
+    session, effects = _resolve(session, session.waits[0], Ending.CANCELLED)
     return (replace(session, stop=Stop.RECORDED) if effects else session), effects
 
 
@@ -167,7 +170,7 @@ def _resolved(session: SessionState, _event: ev.Resolved, rules: Rules) -> Resul
         return session, ()
     match session.runner:
         case Runner.ATTACHED:
-            running = replace(session, phase=Phase.RUNNING, wait=None, resolving=Resolving.NO)
+            running = replace(session, phase=Phase.RUNNING, waits=(), resolving=Resolving.NO)
             if running.stop is not Stop.ASKED:
                 return running, (fx.SendResolved(),)
             running, effects = _tell_stop(running)
@@ -227,8 +230,8 @@ def _lost(session: SessionState, event: ev.RunnerLost, rules: Rules) -> Result:
         return _finish(
             session, Phase.FAILED, "P0604", f"the runner of a session without a journal died: {event.reason}"
         )
-    if session.phase is Phase.WAITING:
-        return _left(session, rules)
+    if session.phase is Phase.WAITING or session.resolving is Resolving.APPENDING:
+        return _left(replace(session, phase=Phase.WAITING), rules)
     crashes = 1 if session.next_seq > session.placed_seq else session.crashes + 1
     if crashes >= rules.max_crashes:
         died = (
@@ -246,7 +249,9 @@ def _host_gone(session: SessionState, _event: ev.HostGone, rules: Rules) -> Resu
     session = replace(session, runner=Runner.NONE, stop=Stop.ASKED if session.stop is Stop.SENT else session.stop)
     if not session.durable:
         return _finish(session, Phase.FAILED, "P0604", "the host of a session without a journal is gone")
-    return _left(session, rules) if session.phase is Phase.WAITING else _place(session, rules)
+    if session.phase is Phase.WAITING or session.resolving is Resolving.APPENDING:
+        return _left(replace(session, phase=Phase.WAITING), rules)
+    return _place(session, rules)
 
 
 def _forget(session: SessionState, event: ev.Fenced | ev.StorageFailed, _rules: Rules) -> Result:
@@ -290,13 +295,13 @@ def _done(session: SessionState, event: ev.DoneReceived, rules: Rules) -> Result
         return _misbehaved(
             session, ev.Misbehaved(event.epoch, f"the end came as record {event.no}, {session.next_no} was due"), rules
         )
-    ended = replace(session, phase=event.phase, runner=Runner.NONE, next_no=event.no + 1, wait=None)
+    ended = replace(session, phase=event.phase, runner=Runner.NONE, next_no=event.no + 1, waits=())
     return ended, (fx.Finish(event.phase),)
 
 
 def _finish(session: SessionState, phase: Phase, code: str = "", message: str = "") -> Result:
     kill = _kill(session, message or session.stop_reason)
-    ended = replace(session, phase=phase, runner=Runner.NONE, wait=None)
+    ended = replace(session, phase=phase, runner=Runner.NONE, waits=())
     return ended, (*kill, fx.Finish(phase, code, message))
 
 
@@ -317,11 +322,11 @@ TABLE: Final[dict[type[ev.Event], tuple[Transition, ...]]] = {
     ev.Attached:        (_stray,        _attached,      _stray,         _stray,         _stray),
     ev.RecordsReceived: (_stray,        _records,       _records,       _records,       _stray),
     ev.Committed:       (_ignore,       _committed,     _committed,     _committed,     _ignore),
-    ev.WaitBegan:       (_stray,        _stray,         _wait_began,    _stray,         _stray),
-    ev.Resolved:        (_ignore,       _ignore,        _ignore,        _resolved,      _ignore),
-    ev.TimerDue:        (_ignore,       _ignore,        _ignore,        _timer_due,     _ignore),
-    ev.SignalArrived:   (_ignore,       _ignore,        _ignore,        _signal,        _ended),
-    ev.Woken:           (_no_wait,      _no_wait,       _no_wait,       _woken,         _ended),
+    ev.WaitBegan:       (_stray,        _stray,         _wait_began,    _wait_began,    _stray),
+    ev.Resolved:        (_ignore,       _ignore,        _resolved,      _resolved,      _ignore),
+    ev.TimerDue:        (_ignore,       _ignore,        _timer_due,     _timer_due,     _ignore),
+    ev.SignalArrived:   (_ignore,       _ignore,        _signal,        _signal,        _ended),
+    ev.Woken:           (_no_wait,      _no_wait,       _woken,         _woken,         _ended),
     ev.SuspendDue:      (_ignore,       _ignore,        _ignore,        _suspend_due,   _ignore),
     ev.Suspended:       (_ignore,       _suspended,     _suspended,     _suspended,     _ignore),
     ev.LeaveTimeout:    (_ignore,       _ignore,        _ignore,        _leave_timeout, _ignore),

@@ -13,7 +13,7 @@ class Phase(enum.Enum):
     CREATED = "created"  # nothing has run yet
     STARTING = "starting"  # a runner is wanted, or loads and replays
     RUNNING = "running"
-    WAITING = "waiting"  # for a timer or a signal; suspended when it has no runner
+    WAITING = "waiting"  # all of it, for timers or signals; suspended when it has no runner
     COMPLETED = "completed"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -50,7 +50,7 @@ class Stop(enum.Enum):
 
 
 class Resolving(enum.Enum):
-    """How far the end of the current wait has come."""
+    """How far the end of a wait has come. One ends at a time: the runner then says anew what it waits for."""
 
     NO = "no"
     APPENDING = "appending"  # its row is on the way to the journal
@@ -68,7 +68,7 @@ class Ending(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class WaitPoint:
-    """A wait in the journal that holds the session."""
+    """A wait in the journal that holds a lane of the session."""
 
     lane: str
     ordinal: int
@@ -104,8 +104,12 @@ class SessionState:
     next_seq: int = 1  # place of the next entry in the journal
     placed_seq: int = 1  # `next_seq` at the last placement: has the runner made progress?
     crashes: int = 0
-    wait: WaitPoint | None = None
+    waits: tuple[WaitPoint, ...] = ()  # of lanes; others may be busy meanwhile (RUNNING)
     resolving: Resolving = Resolving.NO
     stop: Stop = Stop.NONE
     stop_reason: str = ""
     durable: bool = True
+
+    def first_due(self) -> WaitPoint | None:
+        """The wait whose time comes first; None if none has a deadline."""
+        return min((w for w in self.waits if w.fires_at_us), key=lambda w: w.fires_at_us, default=None)
