@@ -12,7 +12,9 @@ from pathlib import Path
 
 import perdure
 import pytest
+from perdure_runner.child import restore
 from perdure_runner.child.codec import Codec, error_info
+from perdure_runner.child.errors_codec import take_over
 
 LIMIT = 1 << 20
 codec = Codec(b"k" * 32, LIMIT)
@@ -265,25 +267,56 @@ class TestStandIns:
         assert restored.args[0] == "message"
         assert restored.args[1].type_name == "sqlite3.Connection"
 
-    def test_local_class_becomes_the_nearest_with_a_name(self):
+    def test_local_class_is_the_one_that_user_code_has_defined_again(self):
         class LocalError(ApiError):
             pass
 
         error = LocalError("r", status=404)
         error.add_note("mine")
         restored = again(error)
-        assert type(restored) is ApiError
+        assert type(restored) is LocalError
         assert (str(restored), restored.status, restored.response) == ("status 404", 404, "r")
-        assert restored.__notes__[0] == "mine"
-        assert "LocalError" in restored.__notes__[1]
+        assert restored.__notes__ == ["mine"]
 
     def test_local_class_inside_a_chain_and_a_group(self):
         class LocalError(KeyError):
             pass
 
-        restored = again(raised(lambda: raise_(ExceptionGroup("g", [LocalError("k")]), LocalError("c"))))
-        assert type(restored.exceptions[0]) is KeyError
-        assert type(restored.__cause__) is KeyError
+        class LocalGroup(ExceptionGroup):
+            pass
+
+        restored = again(raised(lambda: raise_(LocalGroup("g", [LocalError("k")]), LocalError("c"))))
+        assert (type(restored), type(restored.exceptions[0])) == (LocalGroup, LocalError)
+        assert type(restored.__cause__) is LocalError
+
+    def test_the_newest_of_several_with_one_name(self):
+        def define():
+            class LocalError(ApiError):
+                pass
+
+            return LocalError
+
+        old, new = define(), define()
+        assert type(again(old("r", status=1))) is new
+        assert old is not new
+
+    def test_local_class_that_is_gone_is_rebuilt_with_its_methods(self):
+        def fail():
+            class LocalError(LookupError):
+                def __str__(self):
+                    return f"not found: {self.args[0]}"
+
+            raise LocalError("x")
+
+        encoded = codec.encode_error(raised(fail))
+        code = (
+            "from perdure_runner.child.codec import Codec\n"
+            f"codec = Codec(b'k' * 32, {LIMIT})\n"
+            f"one, two = (codec.decode(2, {encoded.data!r}, {encoded.mac!r}) for _ in range(2))\n"
+            "print(one, type(one).__name__, type(one).__base__.__name__, type(one) is type(two))\n"
+        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert found.stdout == "not found: x LocalError LookupError True\n"
 
     def test_exception_as_argument(self):
         restored = again(ConnectionError(ApiError(threading.Lock(), status=500)))
@@ -370,6 +403,47 @@ class TestNeverFails:
         for _ in range(600):
             error = ExceptionGroup("g", [error])
         assert isinstance(again(error), Exception)
+
+
+class TestWhole:
+    """What is still raised live holds what replay will give."""
+
+    def test_most_are(self):
+        assert codec.encode_error(raised(lambda: raise_(ApiError(1, status=2), KeyError(1)))).whole
+
+    def test_what_holds_a_live_object_is_not(self):
+        error = raised(lambda: raise_(ApiError(threading.Lock(), status=500)))
+        frames = error.__traceback__
+        encoded = codec.encode_error(error)
+        assert not encoded.whole
+        take_over(error, codec.decode(encoded.encoding, encoded.data, encoded.mac))
+        assert repr(error.response) == "<not recorded: <_thread.lock>>"
+        assert (error.status, error.__traceback__) == (500, frames)
+
+
+class TestStack:
+    def test_there_is_room_to_record_at_the_end_of_the_stack(self):
+        def down():
+            try:
+                return down()
+            except RecursionError as error:
+                return codec.encode_error(ApiError(["r"], status=str(error)))
+
+        encoded = down()
+        assert encoded.whole
+        assert codec.decode(encoded.encoding, encoded.data, encoded.mac).response == ["r"]
+
+
+class TestBuild:
+    def test_frames_are_in_the_folder_of_the_running_build(self, monkeypatch):
+        monkeypatch.setattr(restore, "_root", "/first/build/")
+        scope = {"__name__": "shop.main"}
+        exec(compile("def f():\n    return 1 / 0", "/first/build/shop/main.py", "exec"), scope)
+        encoded = codec.encode_error(raised(scope["f"]))
+        assert b"/first/build" not in encoded.data
+        monkeypatch.setattr(restore, "_root", "/second/")
+        restored = codec.decode(encoded.encoding, encoded.data, encoded.mac)
+        assert [frame.filename for frame in traceback.extract_tb(restored.__traceback__)][-1] == "/second/shop/main.py"
 
 
 class TestInfo:

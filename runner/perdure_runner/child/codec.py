@@ -4,7 +4,9 @@ JSON where it round-trips exactly, else pickle. Only the session's own runner de
 made with the session's key, which the store never sees: whoever can write to the store cannot run code here.
 """
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
@@ -43,16 +45,21 @@ DEFAULT_MAX_BYTES = 64 << 20  # of one encoded value
 
 _MAC_BYTES = 16
 _PREVIEW_LIMIT = 200  # characters
+_MORE_FRAMES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A recorded value. `encoding` is JSON or PICKLE; `mac` is 16 bytes; `preview` is a short text for people."""
+    """A recorded value. `encoding` is JSON or PICKLE; `mac` is 16 bytes; `preview` is a short text for people.
+
+    whole: an exception lost nothing and holds no live object; decoding gives what went in.
+    """
 
     encoding: int
     data: bytes
     mac: bytes
     preview: str
+    whole: bool = True
 
 
 class Codec:
@@ -101,20 +108,24 @@ class Codec:
 
         Raises UnrecordableValue: a change cannot be recorded.
         """
-        data = self._dump_error(error, refs, list(changes))
-        return Encoded(PICKLE, data, self._mac(PICKLE, data), preview(error, _PREVIEW_LIMIT))
+        adoptions = self._pickling.adoptions
+        with _more_stack():
+            data, whole = self._dump_error(error, refs, list(changes))
+        whole = whole and adoptions == self._pickling.adoptions
+        return Encoded(PICKLE, data, self._mac(PICKLE, data), preview(error, _PREVIEW_LIMIT), whole)
 
-    def _dump_error(self, error: BaseException, refs: References | None, changes: list[Change]) -> bytes:
+    def _dump_error(self, error: BaseException, refs: References | None, changes: list[Change]) -> tuple[bytes, bool]:
+        subject = Outcome(error, changes) if changes else error
         for detail in LEVELS:
             try:
-                return self._pickling.dump(Outcome(error, changes) if changes else error, detail, refs)
+                return self._pickling.dump(subject, detail, refs), detail is LEVELS[0]
             except Exception:  # noqa: BLE001, S112 - code of its parts; the next level has fewer of them
                 continue
         bare = bare_exception(error)
         if not changes:
-            return Pickling(1 << 20).dump(bare)
+            return Pickling(1 << 20).dump(bare), False
         try:
-            return self._pickling.dump(Outcome(bare, changes), refs=refs)
+            return self._pickling.dump(Outcome(bare, changes), refs=refs), False
         except Exception as failure:  # the values' own code
             raise self._unrecordable(changes, refs, failure) from failure
 
@@ -153,6 +164,17 @@ class Codec:
     def _unrecordable(self, value: object, refs: References | None, error: Exception) -> UnrecordableValue:
         path, part = self._pickling.locate(value, "result", refs)
         return UnrecordableValue(f"{path} is a {inert.type_name(type(part))}, which cannot be recorded ({error})")
+
+
+@contextmanager
+def _more_stack() -> Iterator[None]:
+    """Where user code has used up the stack, which is why it failed, there is some more for recording that."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + _MORE_FRAMES)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _mib(size: int) -> str:

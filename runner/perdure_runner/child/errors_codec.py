@@ -15,6 +15,7 @@ from typing import Any
 import perdure
 
 from perdure_runner.child import inert, restore
+from perdure_runner.child.fingerprint import ATOMS
 from perdure_runner.child.preview import preview
 
 MAX_FRAMES = 50  # of one traceback; of a longer one, the outermost and the innermost halves
@@ -25,7 +26,8 @@ _OWN_FOLDERS = (dirname(perdure.__file__) + sep, dirname(dirname(__file__)) + se
 # (CPython's own pickling of AttributeError leaves it out as well).
 _FIELDS_LEFT_OUT = frozenset({"args", "message", "exceptions", "obj"})
 
-Records = Callable[[object], bool]
+Dump = Callable[[object], bytes | None]
+"""Pickles one value alone; None: it cannot be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +52,19 @@ LEVELS = (
 )
 
 
-def reduce_exception(error: BaseException, detail: Detail, records: Records) -> tuple[Any, ...]:
+def reduce_exception(error: BaseException, detail: Detail, dump: Dump) -> tuple[Any, ...]:
     """What a pickle of `error` does when it is loaded, as `object.__reduce__` would answer.
 
-    records(value): can this value alone be recorded? Asked only if `detail.probe`.
+    Of the class, `dump` is asked where no import can find it; of arguments and attributes only if `detail.probe`.
     """
     kind = type(error)
-    make, args = _maker(error)
-    cls = kind if make is restore.native_exception else args[0]
+    make, args = _maker(error, dump)
+    cls = kind if make in (restore.native_exception, restore.local_exception) else args[0]
 
     def keep(value: object) -> object:
-        # An exception inside this one gets its own stand-ins, where it needs any.
-        whole = not detail.probe or issubclass(type(value), BaseException) or records(value)
-        return value if whole else _stand_in(value)
+        # An exception inside this one gets its own stand-ins, where it needs any; text that is too long is cut later.
+        whole = not detail.probe or type(value) in ATOMS or issubclass(type(value), BaseException)
+        return value if whole or dump(value) is not None else _stand_in(value)
 
     state: dict[str, Any] = {"args": tuple(map(keep, _get(error, "args")))}
     attributes = inert.instance_dict(error) or {}
@@ -78,7 +80,8 @@ def reduce_exception(error: BaseException, detail: Detail, records: Records) -> 
         state["__cause__"] = _get(error, "__cause__")
         state["__context__"] = _get(error, "__context__")
     state["suppress"] = _get(error, "__suppress_context__")
-    state["frames"] = frames_of(_get(error, "__traceback__"))
+    frames = frames_of(_get(error, "__traceback__"))
+    state["frames"] = tuple((restore.recorded_file(file), *rest) for file, *rest in frames)
     return make, args, state, None, None, restore.fill
 
 
@@ -116,16 +119,20 @@ def _empty(cls: type[BaseException]) -> BaseException:
     return restore.exception(cls)
 
 
-def _maker(error: BaseException) -> tuple[Callable[..., BaseException], tuple[Any, ...]]:
+def _maker(error: BaseException, dump: Dump) -> tuple[Callable[..., BaseException], tuple[Any, ...]]:
     """A function of `restore` and its arguments, which make an exception without arguments and attributes."""
     data = _native(error)
     if data is not None:
         return restore.native_exception, (data,)
-    cls = recordable_class(type(error))
-    if issubclass(cls, BaseExceptionGroup):
-        fields = BaseExceptionGroup.__dict__
-        return restore.exception_group, (cls, fields["message"].__get__(error), fields["exceptions"].__get__(error))
-    return restore.exception, (cls,)
+    kind = type(error)
+    cls = recordable_class(kind)
+    fields = BaseExceptionGroup.__dict__
+    is_group = issubclass(cls, BaseExceptionGroup)
+    group = (fields["message"].__get__(error), fields["exceptions"].__get__(error)) if is_group else ()
+    if cls is not kind and restore.solid_base(cls) is restore.solid_base(kind):
+        named = inert.module_of(kind), inert.qualname_of(kind)
+        return restore.local_exception, (cls, *named, dump(kind) or b"", *group)
+    return (restore.exception_group if is_group else restore.exception), (cls, *group)
 
 
 def _native(error: BaseException) -> bytes | None:
@@ -145,6 +152,21 @@ def _native(error: BaseException) -> bytes | None:
 
 def _get(error: BaseException, name: str) -> Any:
     return BaseException.__dict__[name].__get__(error)
+
+
+def take_over(error: BaseException, decoded: BaseException) -> None:
+    """Make an exception that is being raised hold what replay will give instead; the frames stay its own."""
+    if type(error) is not type(decoded):
+        return
+    attributes = inert.instance_dict(error)
+    if attributes is not None:
+        attributes.clear()
+    frames = _get(error, "__traceback__")
+    state = {"args": _get(decoded, "args"), "fields": dict(_fields(decoded))}
+    state["attributes"] = inert.instance_dict(decoded) or {}
+    state |= {name: _get(decoded, name) for name in ("__cause__", "__context__")}
+    restore.fill(error, state | {"suppress": _get(decoded, "__suppress_context__")})
+    BaseException.__dict__["__traceback__"].__set__(error, frames)
 
 
 def _fields(error: BaseException) -> Iterator[tuple[str, object]]:

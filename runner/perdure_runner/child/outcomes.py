@@ -10,6 +10,7 @@ from perdure_runner.child import effects
 from perdure_runner.child.calls import Calls, payload_keys
 from perdure_runner.child.codec import Encoded
 from perdure_runner.child.effects import Given
+from perdure_runner.child.errors_codec import take_over
 from perdure_runner.child.fingerprint import ATOMS
 from perdure_runner.child.references import References
 from perdure_runner.child.replay import Call, Kind, Row
@@ -27,12 +28,13 @@ class Outcomes:
 
     def replayed(self, row: Row) -> Any:
         """Return or raise what is recorded."""
-        return self._calls.outcome(row, self._given.references(self._refs))
+        with self._calls.lanes.free():  # values are taken apart and rebuilt by their own code, which is not recorded
+            return self._calls.outcome(row, self._given.references(self._refs))
 
     def resumed(self, row: Row) -> None:
         """Apply what the failed attempts of the recorded RETRY had changed."""
         if effects.may_change(row.get("data", b"")):
-            effects.settle(self._decoded(row["enc"], row["data"], bytes.fromhex(row["mac"])))
+            self._settled(row["enc"], row["data"], bytes.fromhex(row["mac"]))
 
     def returned(self, value: Any, began_ns: int, **more: int) -> Any:
         """Record the value. Returns what user code gets: the value as replay will give it.
@@ -41,14 +43,15 @@ class Outcomes:
             perdure.UnrecordableValue, perdure.ValueTooLarge, perdure.InPlaceChange: recorded as the outcome instead.
         """
         try:
-            encoded = self._given.encode(self._calls.values, value, self._refs)
+            with self._calls.lanes.free():
+                encoded = self._given.encode(self._calls.values, value, self._refs)
         except perdure.Error as error:
             self.raised(error, began_ns, **more)
             raise
         self._calls.put_outcome(self.call, self._kind, encoded, began_ns, **more)
         if type(value) in ATOMS and not self._given.changed:
             return value
-        return effects.settle(self._decoded(encoded.encoding, encoded.data, encoded.mac))
+        return self._settled(encoded.encoding, encoded.data, encoded.mac)
 
     def raised(self, error: BaseException, began_ns: int, **more: int) -> None:
         """Record an exception; the caller raises it.
@@ -75,12 +78,15 @@ class Outcomes:
 
     def _encoded(self, error: BaseException) -> tuple[Encoded, perdure.InPlaceChange | None]:
         try:
-            encoded = self._given.encode_error(self._calls.values, error, self._refs)
+            with self._calls.lanes.free():
+                encoded = self._given.encode_error(self._calls.values, error, self._refs)
         except perdure.InPlaceChange as refused:
             return self._calls.values.encode_error(refused, self._refs), refused
-        if self._given.changed:
-            effects.settle(self._decoded(encoded.encoding, encoded.data, encoded.mac))
+        if self._given.changed or not encoded.whole:
+            take_over(error, self._settled(encoded.encoding, encoded.data, encoded.mac))
         return encoded, None
 
-    def _decoded(self, encoding: int, data: bytes, mac: bytes) -> Any:
-        return self._calls.values.decode(encoding, data, mac, self._given.references(self._refs))
+    def _settled(self, encoding: int, data: bytes, mac: bytes) -> Any:
+        with self._calls.lanes.free():
+            refs = self._given.references(self._refs)
+            return effects.settle(self._calls.values.decode(encoding, data, mac, refs))

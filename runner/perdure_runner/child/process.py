@@ -21,7 +21,11 @@ from typing import Any
 import perdure
 from perdure import _runtime
 
+<<<<<<< Updated upstream
 from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, ordered, output
+=======
+from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, output, restore
+>>>>>>> Stashed changes
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
@@ -85,6 +89,7 @@ class _Session:
         tree = hook.UserTree(self._root)
         self.is_user_file = functools.lru_cache(maxsize=None)(tree.owns)
         self.relative = tree.relative
+        restore.run_in(self._root)
         limits = start.get("limits") or {}
         self._values = codec.Codec(bytes.fromhex(start["key"]), limits.get("payload_bytes") or codec.DEFAULT_MAX_BYTES)
         os.environ.clear()

@@ -5,6 +5,7 @@ No user code runs here: a builtin base class makes exceptions, and their attribu
 """
 
 import builtins
+import os
 import pickle
 import re
 import types
@@ -106,6 +107,41 @@ def exception_group(
     return BaseExceptionGroup.__new__(cls, message, members)
 
 
+def local_exception(base: type, module: str, qualname: str, definition: bytes, *group: Any) -> BaseException:
+    """An exception of a class below `base` that no import can find; `group`: message and members. `fill` follows."""
+    cls = _local_class(base, module, qualname, definition)
+    return exception_group(cls, *group) if group else exception(cls)
+
+
+_rebuilt: dict[tuple[str, str, bytes], type] = {}
+"""Classes that user code has not defined in this process (the activity that did is not run again)."""
+
+
+def _local_class(base: type, module: str, qualname: str, definition: bytes) -> type:
+    """The newest class of this name, which user code has defined again by now; else as it was when it was recorded."""
+    rebuilt = set(map(id, _rebuilt.values()))
+    below = [base]
+    for cls in below:  # grows
+        below += type.__subclasses__(cls)
+    for cls in reversed(below):
+        if id(cls) not in rebuilt and (inert.module_of(cls), inert.qualname_of(cls)) == (module, qualname):
+            return cls
+    key = module, qualname, definition
+    if key not in _rebuilt:
+        _rebuilt[key] = _defined(definition, base) or type(
+            qualname.rpartition(".")[2], (base,), {"__module__": module, "__qualname__": qualname}
+        )
+    return _rebuilt[key]
+
+
+def _defined(definition: bytes, base: type) -> type | None:
+    try:
+        cls: Any = pickle.loads(definition) if definition else None
+    except Exception:  # noqa: BLE001 - what the class is made of has changed
+        return None
+    return cls if issubclass(type(cls), type) and issubclass(cls, base) else None
+
+
 def native_exception(data: bytes) -> BaseException:
     """An exception whose class is written in C and pickles itself; `fill` follows."""
     made: BaseException = pickle.loads(data)
@@ -137,6 +173,25 @@ def _set(error: BaseException, name: str, value: object) -> None:
     BaseException.__dict__[name].__set__(error, value)  # a plain assignment could run a user's __setattr__
 
 
+_IN_BUILD = "perdure-build:"  # before the names of files in recorded frames: never change it
+_root = ""
+
+
+def run_in(root: str) -> None:
+    """The folder of the running build: recorded frames of the user's files are in it, whichever it was before."""
+    global _root  # noqa: PLW0603 - a process runs one build
+    _root = root + os.sep
+
+
+def recorded_file(file: str) -> str:
+    """A frame's file as it is recorded: without the folder of the build."""
+    return _IN_BUILD + file.removeprefix(_root) if _root and file.startswith(_root) else file
+
+
+def _file(recorded: str) -> str:
+    return _root + recorded.removeprefix(_IN_BUILD) if recorded.startswith(_IN_BUILD) else recorded
+
+
 class _Stop(BaseException):
     """Ends a frame that is made only to be shown."""
 
@@ -150,7 +205,7 @@ def traceback(frames: tuple[Frame, ...]) -> types.TracebackType | None:
     head = None
     for file, name, module, *positions in reversed(frames):
         try:
-            exec(_code(file, name, *positions), {"__name__": module})  # noqa: S102 - our own template
+            exec(_code(_file(file), name, *positions), {"__name__": module})  # noqa: S102 - our own template
         except _Stop as stop:
             made = stop.__traceback__
             assert made is not None

@@ -11,15 +11,17 @@ import importlib.util
 import io
 import os
 import pickle
+import random
 import sys
 import types
+import uuid
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from perdure_runner.child import inert
-from perdure_runner.child.errors_codec import Detail, reduce_exception
+from perdure_runner.child.errors_codec import Detail, Dump, reduce_exception
 from perdure_runner.child.fingerprint_parts import is_user_class
 from perdure_runner.child.reducers import REDUCERS
 from perdure_runner.child.references import Adopting, References, Token
@@ -58,6 +60,8 @@ class Pickling:
         self._limit = limit
         self._cloudpickle_path = cloudpickle_path
         self._verified: set[type] = set()
+        self.adoptions = 0
+        """Live objects that references have adopted so far."""
 
     def dump(self, value: object, detail: Detail = _WHOLE, refs: References | None = None) -> bytes:
         """The pickle, in which tokens of `refs` stand for live objects.
@@ -78,7 +82,7 @@ class Pickling:
         return self._dump(value, detail, adopting)
 
     def _dump(self, value: object, detail: Detail, refs: References | None) -> bytes:
-        context = _Context(lambda part: self.records(part, refs), detail, refs)
+        context = _Context(lambda part: self._try(part, refs), detail, refs)
         sink = _Sink(self._limit)
         try:
             (_PlainPickler if refs is None else _NamingPickler)(sink, context).dump(value)
@@ -103,13 +107,13 @@ class Pickling:
 
     def records(self, value: object, refs: References | None = None) -> bool:
         """Can this value be pickled, within the limit?"""
-        if type(value) in _ATOMS:
-            return True
+        return type(value) in _ATOMS or self._try(value, refs) is not None
+
+    def _try(self, value: object, refs: References | None) -> bytes | None:
         try:
-            self._dump(value, _WHOLE, refs)
+            return self._dump(value, _WHOLE, refs)
         except Exception:  # noqa: BLE001 - the value's own code
-            return False
-        return True
+            return None
 
     def locate(self, value: object, name: str, refs: References | None = None) -> tuple[str, object]:
         """The innermost part of `value` that cannot be pickled, and where it is: `result['conn'].socket`."""
@@ -136,7 +140,9 @@ class Pickling:
         culprits = [part for _, part in self._culprits(value, "", adopting)]
         whole = [part for part in culprits if not _holds_users_parts(part)]
         rest = [part for part in reversed(culprits) if _holds_users_parts(part)]
-        return any(adopting.adopt(part, why) is not None for part in (*whole, *rest))
+        adopted = any(adopting.adopt(part, why) is not None for part in (*whole, *rest))
+        self.adoptions += adopted
+        return adopted
 
     def _verify(self, data: bytes, new: set[type], refs: References | None) -> None:
         if not all(inert.module_of(cls).partition(".")[0] in sys.stdlib_module_names for cls in new):
@@ -174,8 +180,8 @@ class _Sink:
 class _Context:
     """What the picklers share: our reducers, the types that were met, and who names objects."""
 
-    def __init__(self, records: Callable[[object], bool], detail: Detail, refs: References | None) -> None:
-        self._records = records
+    def __init__(self, try_: Dump, detail: Detail, refs: References | None) -> None:
+        self._try = try_
         self._detail = detail
         self.refs = refs
         self.types: set[type] = set()
@@ -190,7 +196,7 @@ class _Context:
             return reducer(value)
         if issubclass(kind, BaseException):
             self.types.add(kind)
-            return reduce_exception(value, self._detail, self._records)
+            return reduce_exception(value, self._detail, self._try)
         if kind in _REFUSED:
             raise TypeError(f"cannot pickle '{inert.type_name(kind)}' object")
         self.types.add(kind)
@@ -237,6 +243,11 @@ def _found_by_name(thing: Any) -> bool:
     return module != "__main__" and inert.resolves(thing, module, name)
 
 
+def _unique() -> uuid.UUID:
+    """As `uuid.uuid4`, which becomes a marker in sessions."""
+    return uuid.UUID(int=random.SystemRandom().getrandbits(128), version=4)
+
+
 def load_cloudpickle(path: str | None = None) -> types.ModuleType:
     """cloudpickle's one module, under a private name, so that it neither meets nor is met by the user's own.
 
@@ -259,6 +270,7 @@ def load_cloudpickle(path: str | None = None) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[CLOUDPICKLE] = module
     spec.loader.exec_module(module)
+    module.uuid = types.SimpleNamespace(uuid4=_unique)  # type: ignore[attr-defined]  # the session's own is recorded
     return module
 
 
