@@ -21,11 +21,7 @@ from typing import Any
 import perdure
 from perdure import _runtime
 
-<<<<<<< Updated upstream
-from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, ordered, output
-=======
-from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, output, restore
->>>>>>> Stashed changes
+from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, ordered, output, restore
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
