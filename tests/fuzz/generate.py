@@ -13,9 +13,13 @@ from textwrap import indent
 from hypothesis import strategies as st
 
 PROLOGUE = """\
+import asyncio
+import concurrent.futures
 import contextlib
 import random
+import sqlite3
 import sys
+import threading
 import time
 import uuid
 
@@ -36,16 +40,21 @@ def main(event):
         names.append(name)
         return outside.get(f"{url}/{name}")
 
+    async def aget(name):
+        names.append(name)
+        return await outside.aget(f"{url}/{name}")
+
 """
 EPILOGUE = '    return {"log": log, "names": names}\n'
 
 
 @dataclass(frozen=True)
 class Program:
-    """Source text; `chance`: whether its values may differ from run to run."""
+    """Source text; `chance`: whether its values may differ from run to run; `at_once`: requests at the same moment."""
 
     source: str
     chance: bool
+    at_once: int
 
 
 @dataclass
@@ -55,6 +64,7 @@ class _Writer:
     draw: st.DrawFn
     budget: int
     may_chance: bool
+    may_fork: bool
     number: int = 0
     chance: bool = False
 
@@ -73,7 +83,12 @@ class _Writer:
             if self.budget <= 0:
                 break
             self.budget -= 1
-            kinds = STEADY + (CHANCE if self.may_chance else []) + (COMPOUND if depth > 0 else [])
+            kinds = (
+                STEADY
+                + (CHANCE if self.may_chance else [])
+                + (CONCURRENT if self.may_fork else [])
+                + (COMPOUND if depth > 0 else [])
+            )
             statements.append(kinds[self.pick(len(kinds) - 1)](self, depth))
         return "".join(statements) or "pass\n"
 
@@ -212,14 +227,91 @@ def _context(w: _Writer, depth: int) -> str:
     )
 
 
-STEADY = [_call, _direct, _nested, _listed, _mapped, _sorted, _formatted, _printed, _slept, _caught]
+def _raised(w: _Writer, depth: int) -> str:
+    name = w.name()
+    return (
+        f"class {name.upper()}(Exception):\n    def __init__(self, *, code): self.code = code\n"
+        f"try:\n    try:\n        say(get('{name}'))\n        raise {name.upper()}(code={w.pick(9)})\n"
+        f"    except {name.upper()} as error:\n        raise ExceptionGroup('many', [error]) from error\n"
+        f"except* {name.upper()} as group:\n    say(group.exceptions[0].code)\n"
+    )
+
+
+def _mutated(w: _Writer, _: int) -> str:
+    name = w.name()
+    return (
+        f"{name} = [{w.pick(3)}]\nalias = {name}\nsay(outside.extend({name}))\n"
+        f"say(({name}, alias is {name}, len(alias)))\n"
+    )
+
+
+def _database(w: _Writer, _: int) -> str:
+    name = w.name()
+    return (
+        f'{name} = sqlite3.connect(event["dir"] + "/{name}", isolation_level=None)\n'
+        f'{name}.execute("create table if not exists t (n text unique)")\n'
+        f"{name}.execute('insert or replace into t values (?)', (get('{name}'),))\n"
+        f'say([row[0] for row in {name}.execute("select n from t")])\n{name}.close()\n'
+    )
+
+
+def _gathered(w: _Writer, _: int) -> str:
+    wanted = [w.name() for _ in range(2 + w.pick(1))]
+    return (
+        "async def together():\n"
+        "    async def one(n):\n        return await aget(n) + await aget(n + 'x')\n"
+        f"    return await asyncio.gather(*map(one, {wanted}))\nsay(asyncio.run(together()))\n"
+    )
+
+
+def _grouped(w: _Writer, _: int) -> str:
+    name = w.name()
+    return (
+        "async def grouped():\n    async with asyncio.TaskGroup() as group:\n"
+        f"        tasks = [group.create_task(aget(f'{name}-{{i}}')) for i in range({1 + w.pick(2)})]\n"
+        "    return [task.result() for task in tasks]\nsay(asyncio.run(grouped()))\n"
+    )
+
+
+def _pooled(w: _Writer, _: int) -> str:
+    wanted = [w.name() for _ in range(2 + w.pick(1))]
+    return f"with concurrent.futures.ThreadPoolExecutor(2) as pool:\n    say(list(pool.map(get, {wanted})))\n"
+
+
+def _threaded(w: _Writer, _: int) -> str:
+    name = w.name()
+    return (
+        f"{name}, lock = {{}}, threading.Lock()\n"
+        f"def {name}_work(i):\n    got = get(f'{name}-{{i}}')\n    with lock: {name}[i] = got\n"
+        f"threads = [threading.Thread(target={name}_work, args=(i,)) for i in range({1 + w.pick(1)})]\n"
+        f"for thread in threads: thread.start()\nfor thread in threads: thread.join()\nsay(sorted({name}.items()))\n"
+    )
+
+
+CONCURRENT = [_gathered, _grouped, _pooled, _threaded]
+"""Up to three requests at the same moment."""
+STEADY = [
+    _call,
+    _direct,
+    _nested,
+    _listed,
+    _mapped,
+    _sorted,
+    _formatted,
+    _printed,
+    _slept,
+    _caught,
+    _raised,
+    _mutated,
+    _database,
+]
 CHANCE = [_chance, _chance_call, _shuffled, _words]
 COMPOUND = [_loop, _while, _condition, _finally, _function, _closure, _class, _generator, _context]
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> Program:
-    """Programs of up to fourteen statements, three blocks deep."""
-    writer = _Writer(draw, budget=14, may_chance=draw(st.booleans()))
+def programs(draw: st.DrawFn, *, concurrent: bool = False) -> Program:
+    """Programs of up to fourteen statements, three blocks deep; `concurrent`: with tasks and threads."""
+    writer = _Writer(draw, budget=14, may_chance=draw(st.booleans()), may_fork=concurrent)
     body = writer.block(3) + writer.block(3) + writer.block(2)
-    return Program(PROLOGUE + indent(body, "    ") + EPILOGUE, writer.chance)
+    return Program(PROLOGUE + indent(body, "    ") + EPILOGUE, writer.chance, 3 if concurrent else 1)
