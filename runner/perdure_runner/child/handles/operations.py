@@ -15,6 +15,7 @@ from perdure_runner.child.handles.handle import GONE, Done, Handle
 from perdure_runner.child.handles.outcomes import Ended, Told
 from perdure_runner.child.handles.registry import ENDS, LOOKS, is_cheap, is_redone
 
+_ENTERS: Final = frozenset({"__enter__", "__aenter__"})
 COROUTINES: Final = frozenset({"__aenter__", "__aexit__"})
 """Operators whose result is awaited."""
 
@@ -192,7 +193,7 @@ def _happened(
     """Remember what must be known when the object is made again. Returns what user code gets."""
     result = _told(handle, result)
     handle.ended = handle.ended or type(result) is Ended or name in {"close", "aclose"}
-    if (owner := handle.transaction()) is not None and not is_cheap(handle.kind, name):
+    if (owner := handle.transaction()) is not None and not is_cheap(handle.kind, name) and name not in _ENTERS:
         owner.pending = not (handle is owner and name in ENDS)
     root = handle.root
     if root.live is GONE and is_redone(root.kind if root.kind.whole else handle.kind, name):
