@@ -530,6 +530,48 @@ def test_functions_with_attributes_are_seen_when_they_are_marked(load, notes):
     assert notes.names == ["wrapped", "cached"]
 
 
+NESTED = """
+import functools, acme
+class Own:
+    class Nested:
+        pass
+    @functools.cache
+    def m(self): return "cached"
+    def made(self): return self.Nested()
+def method(o): return o.m()
+"""
+
+
+def test_classes_and_cached_methods_inside_a_class(load, notes):
+    user = load(NESTED)
+    o = user.Own()
+    for _ in range(WARM):
+        assert (type(o.made()), user.method(o)) == (user.Own.Nested, "cached")
+    assert notes.names == []
+    perdure.activity(user.Own.Nested)
+    perdure.activity(user.Own.m.__wrapped__)
+    o.made(), user.method(o)
+    assert notes.names == ["Nested", "m"]
+    o.Nested = user.acme.Client
+    user.Own.m = user.acme.fetch
+    o.made(), user.method(o)
+    assert notes.names == ["Nested", "m"] * 2
+
+
+def test_a_patched_cached_method_is_not_kept_by_the_site(load):
+    user = load(
+        "import functools\ndef method(o): return o.m()\nclass Own:\n  def m(self): return 1\n"
+        "def patch():\n  @functools.cache\n  def replacement(self): return 2\n  Own.m = replacement\n"
+    )
+    original = user.Own.m
+    user.patch()
+    assert [user.method(user.Own()) for _ in range(WARM)] == [2] * WARM
+    ref = weakref.ref(user.Own.m)
+    user.Own.m = original
+    gc.collect()
+    assert ref() is None
+
+
 def test_bound_methods_and_objects_that_are_called(load, notes):
     user = load(SPECIAL)
     o = user.Own()

@@ -35,9 +35,11 @@ _PASSIVE: Final = frozenset(
         types.WrapperDescriptorType,
         classmethod,
         staticmethod,
+        type(functools.lru_cache(len)),
+        type,
     }
 )
-"""Types of class attributes that bind without running anything of the user's."""
+"""Types of class attributes that bind, or are what is fetched, without running anything of the user's."""
 
 
 # ---------------------------------------------------------------- where an attribute comes from

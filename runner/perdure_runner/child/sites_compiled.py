@@ -16,7 +16,8 @@ from perdure_runner.child.known import Verdict
 from perdure_runner.child.policy import MARK, Policy
 from perdure_runner.child.rewrite import Mark
 
-_Lasts = Callable[[types.FunctionType], bool]
+_Lasts = Callable[[types.FunctionType, object], bool]
+"""Does this function, or what has been wrapped around it, last?"""
 
 
 class _Each(enum.Enum):
@@ -56,7 +57,7 @@ class MethodSite(deciding.MethodSite, MethodGuard):
             return
         f = deciding.function_of(m)
         marked = _mark_that_counts(
-            f, self.policy, lambda f: fetching.method_lasts(f, where) or fetching.function_lasts(f)
+            f, self.policy, lambda f, around: fetching.method_lasts(f, where) or fetching.function_lasts(f, around)
         )
         if marked is not _EACH_CALL:
             self.remember(o, None if found is fetching.ABSENT else found, f, marked)
@@ -96,7 +97,7 @@ def _mark_that_counts(f: Any, policy: Policy, lasts: _Lasts) -> types.FunctionTy
         return None if _is_settled(f, policy) else _EACH_CALL
     wrapped = policy.cached(f)
     if wrapped is not None:
-        return wrapped if fetching.function_lasts(wrapped, f) else _EACH_CALL
+        return wrapped if lasts(wrapped, f) else _EACH_CALL
     if fetching.is_immutable(t):
         return _EACH_CALL
     return None if policy.goes_by_marks(fetching.find(f, t, "__call__")[1]) else _EACH_CALL
@@ -105,7 +106,7 @@ def _mark_that_counts(f: Any, policy: Policy, lasts: _Lasts) -> types.FunctionTy
 def _of_function(f: types.FunctionType, policy: Policy, lasts: _Lasts) -> types.FunctionType | _Each | None:
     attributes = f.__dict__
     if attributes:
-        return f if lasts(f) and policy.goes_by_marks(f) and MARK not in attributes else _EACH_CALL
+        return f if lasts(f, f) and policy.goes_by_marks(f) and MARK not in attributes else _EACH_CALL
     direct = policy.verdict(f) is Verdict.DIRECT and policy.is_direct_code(f.__code__)
     return None if direct else _EACH_CALL
 
