@@ -302,6 +302,7 @@ def test_codes_are_the_documented_ones():
         "InPlaceChange": "P0403",
         "ConcurrencyError": "P0404",
         "PayloadCorrupt": "P0405",
+        "HandleLost": "P0406",
         "ActivityInterrupted": "P0410",
         "ActivityTimeout": "P0411",
     }
