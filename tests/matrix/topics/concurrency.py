@@ -179,7 +179,7 @@ async def main(url):
     return await task
 """,
         "t",
-        "outside.get timer outside.aget",
+        "outside.get outside.aget",
         asks=2,
     ),
     Probe(
