@@ -517,6 +517,23 @@ def encode(o): return o.encode()
 """
 
 
+def test_what_lambdas_for_builtins_call_is_looked_at(load, notes):
+    user = load(
+        """
+        import acme
+        def own(items): return sorted(items, key=lambda item: -item)
+        def asking(items): return max(items, key=lambda item: len(acme.fetch(item)))
+        def handing(items): return min(items, key=acme.fetch)
+        """
+    )
+    for _ in range(WARM):
+        assert user.own([1, 2]) == [2, 1]
+    assert notes.names == []
+    assert (user.asking([1, 2]), user.handing([1, 2])) == (1, 1)
+    assert notes.names == ["fetch"] * 4
+    assert not any(type(const) is types.BuiltinFunctionType for const in user.own.__code__.co_consts)
+
+
 def test_functions_with_attributes_are_seen_when_they_are_marked(load, notes):
     user = load(SPECIAL)
     for _ in range(WARM):

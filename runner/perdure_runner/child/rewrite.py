@@ -19,7 +19,7 @@ from importlib.util import decode_source
 from types import CodeType
 from typing import Any, Final, Literal, NamedTuple, cast
 
-REWRITE_VERSION: Final = 4
+REWRITE_VERSION: Final = 5
 """Part of the name of the code cache's folder: raise it whenever the same source gives other code."""
 
 Kind = Literal["call", "class", "decorator", "super"]
@@ -184,7 +184,10 @@ class _Rewriter:
             case "property", arguments:
                 return all(isinstance(argument, ast.Lambda) for argument in arguments) and not node.keywords
             case (("min" | "max" | "sorted"), _):
-                return all(keyword.arg not in {None, "key"} for keyword in node.keywords)
+                return all(
+                    keyword.arg is not None and (keyword.arg != "key" or isinstance(keyword.value, ast.Lambda))
+                    for keyword in node.keywords
+                )
         return False
 
     def _decorator(self, node: ast.expr, innermost: bool) -> ast.expr:
