@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import perdure
 from perdure import _handle
 
+from perdure_runner.child.fingerprint import only_atoms
 from perdure_runner.child.handles import proxy as proxies
 from perdure_runner.child.handles import registry, shape
 from perdure_runner.child.handles.handle import GONE, STATE, Handle, Key, Recipe
@@ -321,6 +322,8 @@ def _unwrapped(value: Any, depth: int) -> Any:
     if not depth or kind not in (list, tuple, dict, set):
         return value
     items = list(value.values()) if kind is dict else list(value)
+    if only_atoms(map(type, items)):  # in C: large lists end here
+        return value
     new = [_unwrapped(item, depth - 1) for item in items]
     if all(a is b for a, b in zip(items, new, strict=True)):
         return value
