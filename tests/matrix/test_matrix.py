@@ -54,13 +54,13 @@ def main(url, folder):
         with open(folder + "/runs", "a") as file: file.write("x")
         runs = os.path.getsize(folder + "/runs")
     outside.get(f"{url}/{runs}")
-    return "a"
+    return outside.get(url + "/a")  # so that the runner still lives when it is killed after the first
 """
     wrong = {
         "plain": replace(one, name="other_value", gives="b"),
         "live": replace(one, name="needless_call", calls=""),
         "replayed": replace(one, name="unrecorded", source=silent, calls=""),
-        "killed": replace(one, name="diverging", source=changing, calls=None),
+        "killed": replace(one, name="diverging", source=changing, calls=None, asks=2),
     }
     examined = dict(zip(["fine", *wrong], examine(bench, [one, *wrong.values()]), strict=True))
     assert examined.pop("fine").ok
