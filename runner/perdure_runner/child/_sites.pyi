@@ -1,5 +1,6 @@
 """The fast paths of call sites, in C. See sites_compiled.py and _sites.h."""
 
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any, Final
 
@@ -31,3 +32,9 @@ class MethodGuard:
         `found` is what o's class has under the name (or `o` itself, a class or module); None: it is the instance's own.
         `f` is None for a method of C's that nothing but a change of the class can replace.
         """
+
+class Prepared:
+    """Called with some arguments, it calls what ``prepare(*args, **kwargs)`` says instead, without a Python frame."""
+
+    def __init__(self, prepare: Callable[..., tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]], /) -> None: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...

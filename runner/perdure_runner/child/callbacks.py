@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from perdure_runner.child import strings
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.known import EVERY, Takes, Verdict
+from perdure_runner.child.prepared import Instead, Prepared
 
 if TYPE_CHECKING:
     from perdure_runner.child.sites import Site
@@ -57,14 +58,17 @@ def wrap(f: Callable[..., Any], site: Site) -> Callable[..., Any]:
     if type(f) is operator.methodcaller:
         new: Callable[..., Any] = functools.partial(_call_method, f, site)
     else:
-        new = strings.wrap(f, site) or functools.partial(call, f, site.policy.takes(f), site)
+        new = strings.wrap(f, site) or calling(f, site.policy.takes(f), site)
     return functools.partial(new, *args, **kwargs) if args or kwargs else new
 
 
-def call(f: Callable[..., Any], takes: Takes, site: Site, /, *args: Any, **kwargs: Any) -> Any:
-    """``f(*args, **kwargs)``, with the external callables among the arguments that it `takes` routed."""
-    args, kwargs = _route_all(takes, site, args, kwargs)
-    return f(*args, **kwargs)
+def calling(f: Callable[..., Any], takes: Takes, site: Site) -> Callable[..., Any]:
+    """``f``, with the external callables among the arguments that it `takes` routed."""
+    return Prepared(functools.partial(_prepare, f, takes, site))
+
+
+def _prepare(f: Callable[..., Any], takes: Takes, site: Site, /, *args: Any, **kwargs: Any) -> Instead:
+    return f, *_route_all(takes, site, args, kwargs)
 
 
 def _route_all(

@@ -3,7 +3,6 @@
 The twins (`sites_pure`, `sites_compiled`) remember; this is what they ask about a call that they do not know.
 """
 
-import functools
 import linecache
 import types
 from collections.abc import Callable
@@ -165,7 +164,7 @@ class MethodSite(Site):
     def _decide(self, o: Any, t: type, m: Any) -> Any:
         calling = self._calling
         if calling is not None and calling[0] is t and calling[2] == _runtime.no_activity.version:
-            return fetching.shim(self._name, functools.partial(callbacks.call, m, calling[1], self))
+            return fetching.shim(self._name, callbacks.calling(m, calling[1], self))
         verdict = self.policy.verdict(m)
         if verdict is not Verdict.DIRECT:
             if verdict is Verdict.CALLBACKS and fetching.is_plain(t):

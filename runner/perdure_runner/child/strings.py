@@ -11,8 +11,8 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import operator
 import os
-import sys
 import types
 import weakref
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure_runner.child.blame import speaks_for_others
+from perdure_runner.child.prepared import Instead, Prepared, caller
 from perdure_runner.child.rewrite import bind, compile_string
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
 _FUTURE_FLAGS: Final = 0xFFF0000  # PyCF_MASK: the __future__ imports in force, as code flags
 _RUNNERS: Final = (exec, eval)
+_REFUSALS: Final = (MemoryError, OverflowError, RecursionError, SyntaxError, TypeError, ValueError)
+"""What ``compile`` raises for source that is none."""
 
 
 def wrap(f: Callable[..., Any], site: Site) -> Callable[..., Any] | None:
     """What to call instead of ``exec``, ``eval`` and ``compile``; None for any other function."""
     if any(f is runner for runner in _RUNNERS):
-        return functools.partial(_run, f, site)
-    return _compile if f is compile else None
+        return Prepared(functools.partial(_run, f, site))
+    return Prepared(_compile) if f is compile else None
 
 
 @speaks_for_others
@@ -45,17 +48,18 @@ def _run(
     globals: Any = None,  # noqa: A002 - the parameter's public name since 3.13
     locals: Any = None,  # noqa: A002
     **kwargs: Any,
-) -> Any:
+) -> Instead:
     """``exec`` and ``eval`` in the caller's namespaces, with the calls in a string routed like all others."""
-    caller = sys._getframe(1)  # noqa: SLF001 - as exec and eval themselves look at their caller
+    frame = caller()
     if globals is None:
-        globals = caller.f_globals  # noqa: A001
+        globals = frame.f_globals  # noqa: A001
         if locals is None:
-            locals = _locals_of(caller)  # noqa: A001
+            locals = _locals_of(frame)  # noqa: A001
     elif locals is None:
         locals = globals  # noqa: A001
-    code = _with_sites(real, source, caller.f_code.co_flags & _FUTURE_FLAGS, site)
-    return real(code, globals, locals, **kwargs)
+    with contextlib.suppress(*_REFUSALS):  # the real one says so itself, without frames of ours
+        source = _with_sites(real, source, frame.f_code.co_flags & _FUTURE_FLAGS, site)
+    return real, (source, globals, locals), kwargs
 
 
 def _locals_of(frame: types.FrameType) -> Any:
@@ -136,15 +140,22 @@ def _compile(
     dont_inherit: bool = False,
     optimize: int = -1,
     **kwargs: Any,
-) -> Any:
+) -> Instead:
     """As ``compile``, under the __future__ imports of its caller; code of text or of a tree is remembered."""
+    in_force = operator.index(flags)
     if not dont_inherit:
-        flags |= sys._getframe(1).f_code.co_flags & _FUTURE_FLAGS  # noqa: SLF001 - as compile itself does
-    made = compile(source, filename, mode, flags, True, optimize, **kwargs)
+        in_force |= caller().f_code.co_flags & _FUTURE_FLAGS
+    try:
+        made = compile(source, filename, mode, in_force, True, optimize, **kwargs)
+    except _REFUSALS:
+        return compile, (source, filename, mode, in_force, True, optimize), kwargs
     if type(made) is types.CodeType and type(filename) in {str, bytes} and isinstance(source, (str, bytes, ast.AST)):
         with contextlib.suppress(RecursionError):
-            _remember(made, _Made(weakref.ref(made), _clone(source), os.fsdecode(filename), mode, flags, optimize))
-    return made
+            _remember(made, _Made(weakref.ref(made), _clone(source), os.fsdecode(filename), mode, in_force, optimize))
+    return _itself, (made,), {}
+
+
+_itself: Final = functools.partial({}.get, None)
 
 
 def _remember(made: types.CodeType, how: _Made) -> None:
