@@ -73,6 +73,7 @@ LARGE = [
     ),
     (arguments(Plain(a=1, b=[1])), arguments(Plain(a=1, b=[3])), "args[0].b[0]: another value -> 3"),
     (arguments("x" * 300, 5), arguments("x" * 300, 6), "args[1]: another value -> 6"),
+    (arguments([1, {"a": 2}, "x" * 300]), arguments([1, {"a": 3}, "x" * 300]), "args[0][1]['a']: 2 -> 3"),
     (arguments([1] * 30), arguments([1] * 31), "args[0][30]: absent -> 1"),
 ]
 

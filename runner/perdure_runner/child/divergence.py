@@ -20,7 +20,7 @@ from perdure_runner.child import inert
 from perdure_runner.child.fingerprint import fingerprint
 from perdure_runner.child.preview import declared_state, preview
 
-MAX_PARTS: Final = 64
+MAX_PARTS: Final = 48
 """Parts of all arguments together; a container that has too many for the rest is divided into ranges."""
 MAX_RANGES: Final = 16
 PATH_LENGTH: Final = 200  # characters

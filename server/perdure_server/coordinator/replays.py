@@ -117,19 +117,25 @@ class Replays:
 
 
 def _judge(done: rpb.Done, record: SessionRecord) -> None:
-    """A replay that came to a call beyond the journal agrees, unless the session had ended by itself before it.
+    """Whether the replay agrees, where the runner alone cannot know: it does not know how the session stands.
 
-    One whose code fails does not, unless the session failed as well.
+    Code that fails does not agree before it has come to the end of the journal, nor where the session had ended well,
+    nor where it cannot even be loaded. A call beyond the journal differs only where the session had ended by itself.
     """
+    differs = done.HasField("divergence")
     if done.state == rpb.DONE_STATE_FAILED and record.state != Phase.FAILED.value:
-        done.state = rpb.DONE_STATE_DIVERGED
-        done.divergence.reason = f"the code fails: {done.error.type}: {done.error.message}"
-    if done.state != rpb.DONE_STATE_REPLAYED or not done.HasField("divergence"):
-        return
-    ended = record.state == Phase.COMPLETED.value
+        ends_well = record.state == Phase.COMPLETED.value
+        if differs or ends_well or done.error.code:
+            done.state = rpb.DONE_STATE_DIVERGED
+            done.divergence.reason = f"the code fails: {done.error.type}: {done.error.message}"
+    elif done.state == rpb.DONE_STATE_REPLAYED and differs:
+        if _ended_by_itself(record):
+            done.state = rpb.DONE_STATE_DIVERGED
+        else:
+            done.ClearField("divergence")
+
+
+def _ended_by_itself(record: SessionRecord) -> bool:
     if record.state == Phase.FAILED.value and record.error is not None:
-        ended = jpb.Error.FromString(record.error).code not in _CUT_SHORT
-    if ended:
-        done.state = rpb.DONE_STATE_DIVERGED
-    else:
-        done.ClearField("divergence")
+        return jpb.Error.FromString(record.error).code not in _CUT_SHORT
+    return record.state == Phase.COMPLETED.value

@@ -117,7 +117,8 @@ def _parts(path: str, text: str) -> Iterator[tuple[str, tuple[str, bool]]]:
     """One value and what is in it: lists, tuples, dicts and objects that show their fields are opened."""
     opening = text.find("(") if text[:1].isidentifier() else 0
     closed = opening >= 0 and len(text) > opening + 1 and text[-1] == _CLOSING.get(text[opening])
-    items = list(_items(text[opening + 1 : -1])) if closed else []
+    begun = opening >= 0 and text[opening : opening + 1] in _CLOSING and text.endswith(_ELIDED)
+    items = list(_items(text[opening + 1 : -1] if closed else text[opening + 1 :])) if closed or begun else []
     inner: list[tuple[str, str]] = []
     match text[:1]:
         case "[" | "(" if all(name is None for name, _ in items):
