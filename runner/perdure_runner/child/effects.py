@@ -43,6 +43,8 @@ class Given:
         if all(map(marshals, args)) and all(map(marshals, kwargs.values())) and only_atoms(map(type, kwargs)):
             flat = marshal.dumps((args, {**kwargs}), FORMAT)
             self.digest = blake2b(flat, digest_size=16).digest()
+            if only_atoms(map(type, args)) and only_atoms(map(type, kwargs.values())):
+                self._nodes = []
         else:
             walk = Walk()
             self.digest = walk.digest((args, {**kwargs}))
@@ -52,10 +54,16 @@ class Given:
 
     def watch(self) -> None:
         """Remember what everything looks like: the call is about to run."""
+        if self._nothing():
+            return
         nodes = self._numbered()
         for number, (thing, seen) in enumerate(nodes):
             if type(seen) is Parts and seen.opaque:
                 nodes[number] = thing, effects_opaque.look(thing)
+
+    def _nothing(self) -> bool:
+        """Nothing was given that could be changed or come back: the usual case, and a cheap one."""
+        return self._f is None and self._nodes is not None and not self._nodes
 
     def _numbered(self) -> list[_Node]:
         if self._nodes is None:
@@ -133,10 +141,12 @@ class Given:
 
         Raises perdure.UnrecordableValue, perdure.ValueTooLarge, perdure.InPlaceChange.
         """
+        if self._nothing():
+            return values.encode(value, refs)
         changes = self.changes()
         if changes:
             return self._encode_changed(values, value, changes, refs)
-        if type(value) in ATOMS or not self._numbered():
+        if type(value) in ATOMS or not self._nodes:
             return values.encode(value, refs)
         return values.encode(value, self.references(refs), as_json=not self._holds(value))
 
