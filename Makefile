@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 JOBS   ?= 2
 
-.PHONY: setup run test test-fast test-all check matrix proto fmt lint bench bench-peers clean
+.PHONY: setup run test test-fast transparency test-all check matrix proto fmt lint bench bench-peers clean
 
 setup: .venv/installed          ## everything in .venv, .venv/bin/perdure included
 .venv/installed: pyproject.toml hatch_build.py build_sites.py $(wildcard runner/perdure_runner/child/_sites*.[ch])
@@ -23,12 +23,16 @@ test-fast: setup                ## without the tests that take long
 
 test-all: test                  ## the suite here, its fast part on every other CPython found
 	$(BIN)/python tests/everywhere.py
+	$(BIN)/python -m tests.transparency --here
 
 lint: setup                     ## style, types, layers, generated code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 check: setup                    ## crash every example after every journal entry
 	for example in examples/*/; do $(BIN)/perdure check $$example || exit 1; done
+
+transparency: setup             ## the standard library's own tests through the hook, on every CPython found
+	$(BIN)/python -m tests.transparency
 
 matrix: setup                   ## every construct: plainly, recorded, replayed, killed after every entry
 	@PYTHONPATH=tests $(BIN)/python -m matrix

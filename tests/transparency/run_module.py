@@ -44,8 +44,9 @@ def through_hook(build, cache):
 def recorded(build, cache, module):
     """What a durable session makes of the module."""
     import memory_host
-    from perdure_runner.child import process
+    from perdure_runner.child import process, values
 
+    values.load_cloudpickle(os.environ.get("PERDURE_TEST_CLOUDPICKLE"))
     start = memory_host.start(build, cache, "collected.py:handler", {"module": module})
     host = memory_host.Host(start)
     process.prepare()
