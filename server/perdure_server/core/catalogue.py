@@ -217,10 +217,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "perdure.yaml.",
     ),
     "P0403": Explanation(
-        "an activity changed its argument",
-        "An external call changed an object that was handed to it in place. A replay would not repeat the change, "
-        "so the code after it would see other data.",
-        "Pass a copy and return the changed object, or do the change in your own code.",
+        "a change in place that cannot be put back",
+        "An external call changed an object that was handed to it in place, and its new state cannot be recorded: it "
+        "is kept where only the object's constructor can set it, or it holds what is no value.",
+        "Pass a copy and return the new value, or do the change in your own code.",
     ),
     "P0404": Explanation(
         "concurrency that cannot be recorded yet",
