@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import random
 import signal
 import sys
+import threading
 import time
 import types
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +19,9 @@ import perdure
 real_sleep = time.sleep
 """`time.sleep` as it was before the session's clock took its place."""
 _random = random.SystemRandom()
+_Timer = threading.Timer
+_start = threading.Thread.start  # before those of user code become strands
+_allocate_lock = threading.Lock
 
 
 def jitter() -> float:
@@ -26,13 +31,18 @@ def jitter() -> float:
 
 @contextmanager
 def alarm(timeout_s: float | None, name: str) -> Iterator[None]:
-    """Raise `perdure.ActivityTimeout` in this (the main) thread when the body takes longer than `timeout_s` seconds.
+    """Raise `perdure.ActivityTimeout` in this thread when the body takes longer than `timeout_s` seconds.
 
-    The interval timer interrupts blocking system calls; C code that never returns to the interpreter is not
+    In the main thread, the interval timer interrupts blocking system calls; in others, what blocks in C is not
+    interrupted. Everywhere, C code that never returns to the interpreter is not
     interrupted (the host's limits end such a runner).
     """
     if not timeout_s:
         yield
+        return
+    if threading.current_thread() is not threading.main_thread():
+        with _watched(timeout_s, name):
+            yield
         return
 
     def expired(_number: int, _frame: types.FrameType | None) -> None:
@@ -45,6 +55,39 @@ def alarm(timeout_s: float | None, name: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class _Expired(BaseException):
+    """Thrown into a thread whose time is over."""
+
+
+@contextmanager
+def _watched(timeout_s: float, name: str) -> Iterator[None]:
+    thread, guard, over = threading.get_ident(), _allocate_lock(), False
+
+    def expire() -> None:
+        with guard:
+            if not over:
+                _throw(thread, _Expired)
+
+    watch = _Timer(timeout_s, expire)
+    watch.daemon = True
+    _start(watch)
+    try:
+        try:
+            yield
+        finally:
+            with guard:
+                over = True
+            _throw(thread, None)  # one that is on its way still
+            watch.cancel()
+    except _Expired:
+        raise _timeout(name, timeout_s) from None
+
+
+def _throw(thread: int, error: type[BaseException] | None) -> None:
+    what = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
 
 
 async def deadline(work: Awaitable[Any], timeout_s: float | None, name: str) -> Any:

@@ -289,6 +289,10 @@ class Calls:
         """Something new is about to happen."""
         self._go_live()
 
+    def is_live(self) -> bool:
+        """Has something new happened since this process began, or was there no history?"""
+        return self._live_said or not self._history.rows
+
     def order(self, key: Key) -> None:
         """Say in the journal that user code goes on because this wait has ended."""
         row: Row = {"lane": key[0], "ord": key[1], "kind": int(Kind.ORDER), "at": time_ns() // 1000}

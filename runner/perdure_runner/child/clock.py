@@ -45,6 +45,7 @@ class Clock:
         self.woken = False
         """Somebody did not want to wait for the next firing."""
         self._armed: list[int] = []
+        self._inherited = False
         self._next()
 
     @property
@@ -79,6 +80,7 @@ class Clock:
 
     def _next(self) -> None:
         self._firing += 1
+        self._inherited = False
         self._armed, self.woken, self.position, self.cancelled = [], False, None, None
         recorded = self._history.take(LANE, self._firing)
         if recorded is None:
@@ -89,13 +91,15 @@ class Clock:
                 self.position = position
                 self.cancelled = before if before.get("how") == How.CANCELLED else None
             case Kind.WAIT:
-                self._armed = [last["fires"]]
+                self._armed, self._inherited = [last["fires"]], True
             case Kind.RESOLVED:
                 self.cancelled = last if last["how"] == How.CANCELLED else None
                 self.woken = self.cancelled is not None or last.get("at", 0) < before["fires"]
 
     def arm(self, due_us: int) -> None:
         """Have the coordinator wait for the next firing."""
+        if self._inherited and self._armed:
+            return  # by the process before; nothing has happened since
         if not self._armed or self._armed[-1] != due_us:
             self._armed.append(due_us)
             self._wait(self.key, due_us)

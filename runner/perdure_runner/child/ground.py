@@ -204,8 +204,10 @@ def _sleep(seconds: float) -> None:
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
     recorder = _listening()
-    if seconds == 0 or recorder is None:
+    if recorder is None:
         attempts.real_sleep(seconds)
+    elif seconds == 0:
+        recorder.breathe()
     else:
         recorder.sleep(float(seconds))
 

@@ -1,8 +1,9 @@
 """The runner's end of its socket: the only file of the child half that talks to the host.
 
 Everything is blocking and happens in the thread that asks: user code owns the process, so nothing reads ahead in the
-background. Records are numbered here; small ones that nobody waits for are kept back and travel with the next that
-must go out (see "Output commit" in docs/explanation/architecture.md).
+background. Any thread may send; the one that has the baton (`scheduler`) reads. Records are numbered here; small ones
+that nobody waits for are kept back and travel with the next that must go out (see "Output commit" in
+docs/explanation/architecture.md).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -44,6 +46,7 @@ class Link:
         """A descriptor that ends `listen`, too, when it can be read; -1: none."""
         self.sent = 0
         """Number of the last record made."""
+        self._read_at = 0
         self.acked = 0
         """Number of the last record known to be durable."""
         self.synced = 0
@@ -54,6 +57,9 @@ class Link:
         """A line of output is on its way: a signal must not cut it, or the rest of the stream were garbage."""
         self.after_line: Callable[[], None] | None = None
         """What a signal left to be done when that line is through."""
+        self.may_read: Callable[[], bool] = lambda: True
+        """Whether the thread that asks may take what has arrived: one does at a time."""
+        self._sending = threading.RLock()
         self.on_suspend: Callable[[], None] = lambda: None
         """Called before the process leaves because the session is being suspended."""
 
@@ -69,19 +75,24 @@ class Link:
 
     def record(self, row: Row, payload: bytes = b"", *, sync: bool = False, keep_back: bool = False) -> int:
         """Number a journal row and send it; `sync`: ask for its commit now. Returns its number."""
-        self.sent += 1
-        sync = sync or self.sent % SYNC_EVERY == 0
-        header = {"t": "rec", "no": self.sent, "sync": int(sync), "e": row}
-        return self._put(frames.encode(header, payload), sync=sync, keep_back=keep_back)
+        with self._sending:
+            self.sent += 1
+            sync = sync or self.sent % SYNC_EVERY == 0
+            header = {"t": "rec", "no": self.sent, "sync": int(sync), "e": row}
+            number = self._put(frames.encode(header, payload), sync=sync, keep_back=keep_back)
+        self._read_now_and_then()
+        return number
 
     def log(self, line: dict[str, Any]) -> int:
         """Number a line of output and send it. Returns its number."""
         self.busy = True
         try:
-            self.sent += 1
-            number = self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
+            with self._sending:
+                self.sent += 1
+                number = self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
         finally:
             self.busy = False
+        self._read_now_and_then()
         if (left := self.after_line) is not None:
             self.after_line = None
             left()
@@ -99,19 +110,24 @@ class Link:
             self._out += frame
         else:
             self._transmit(frame)
-        if self.sent % READ_EVERY == 0:
-            self.poll()
-            if self.synced - self.acked > UNACKED_RECORDS:
-                self.wait_acked(self.synced - UNACKED_RECORDS // 2)
         return self.sent
 
+    def _read_now_and_then(self) -> None:
+        if self.sent - self._read_at < READ_EVERY or not self.may_read():
+            return
+        self._read_at = self.sent
+        self.poll()
+        if self.synced - self.acked > UNACKED_RECORDS:
+            self.wait_acked(self.synced - UNACKED_RECORDS // 2)
+
     def _transmit(self, frame: bytes) -> None:
-        data = bytes(self._out) + frame if self._out else frame
-        self._out.clear()
-        try:
-            self._sock.sendall(data)
-        except OSError:
-            self._orphaned()
+        with self._sending:
+            data = bytes(self._out) + frame if self._out else frame
+            self._out.clear()
+            try:
+                self._sock.sendall(data)
+            except OSError:
+                self._orphaned()
 
     # ---- from the host
 
@@ -145,7 +161,10 @@ class Link:
 
     def listen(self, timeout_s: float | None) -> None:
         """Wait for a frame, or until `wake` can be read; then take what has arrived."""
-        if not self._inbox and self._sock.fileno() not in select.select([self._sock.fileno(), self.wake], [], [], timeout_s)[0]:
+        if (
+            not self._inbox
+            and self._sock.fileno() not in select.select([self._sock.fileno(), self.wake], [], [], timeout_s)[0]
+        ):
             return
         self.poll()
 

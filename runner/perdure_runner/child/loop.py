@@ -132,11 +132,10 @@ class Loop(asyncio.BaseEventLoop):
         waits = self._waiting.strand
         if waits is None:
             return
-        strand = self._lanes.strand()
-        if strand is None or strand.away:
-            self._scheduler.wake_from_outside(waits)
-        else:
+        if self._scheduler.has_baton():
             self._scheduler.wake(waits)
+        else:
+            self._scheduler.wake_from_outside(waits)
 
     # ---- what comes from outside
 
@@ -170,7 +169,7 @@ class Loop(asyncio.BaseEventLoop):
             awaited.over = awaited.starts = False
             awaited.key = None
             self._waiting.add(awaited)
-            self._scheduler.started(awaited)
+            self._scheduler.started()
             self._scheduler.finished(awaited)
 
     def _strand(self) -> Strand:
@@ -208,5 +207,5 @@ class Loop(asyncio.BaseEventLoop):
             self._scheduled[:] = kept
             self._timer_cancelled_count = 0
         while self._scheduled and self._scheduled[0].cancelled():
-            heapq.heappop(self._scheduled)._scheduled = False
+            heapq.heappop(self._scheduled)._scheduled = False  # noqa: SLF001
             self._timer_cancelled_count -= 1

@@ -1,7 +1,8 @@
 """What the session prints and logs: lines with a place, sent as they come, never twice.
 
-A line's place is (ordinal, index): how many calls of the main lane had begun, and which line since then it is. Replay
-makes the same lines again; those up to the last place that the coordinator has stored are dropped here.
+A line's place is (ordinal, index): how many calls had begun in all lanes, and which line since then it is. Replay makes
+the same lines of user code again; those up to the last place that the coordinator has stored are dropped here. What an
+activity prints has a place among its own lines, that of the activity's call; the coordinator knows those it has.
 """
 
 from __future__ import annotations
@@ -33,36 +34,59 @@ class StreamKind(enum.IntEnum):
 class Output:
     """Numbers lines and sends those that are new."""
 
-    def __init__(self, link: Link, progress: Callable[[], Place], logged: tuple[int, int], line_bytes: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        progress: Callable[[], Place],
+        logged: tuple[int, int],
+        line_bytes: int,
+        several: Callable[[], bool] = lambda: False,
+    ) -> None:
         """
         Args:
             progress: says where user code is.
             logged: place of the last line that the coordinator has.
             line_bytes: characters of a line that are kept.
+            several: whether more than one lane has made calls: then an activity may print after later calls began.
         """
+        self._several = several
         self._link = link
         self._progress = progress
         self._logged = logged
         self.line_bytes = line_bytes
         self._at = (0, 0)
         self._index = -1
+        self._of_activities: dict[tuple[int, int], int] = {}
 
     def line(self, stream: StreamKind, text: str, level: str = "") -> None:
         """One line of output, without its newline."""
         ordinal, stage, activity = self._progress()
-        if (ordinal, stage) != self._at:
-            self._at, self._index = (ordinal, stage), stage * PER_STAGE - 1
-        self._index += 1
-        if (ordinal, self._index) <= self._logged:
+        index = self._next_index(ordinal, stage, activity)
+        if (ordinal, index) <= self._logged and not (activity and self._several()):
             return
         if len(text) > self.line_bytes:
             text = text[: self.line_bytes] + _CUT
-        fields = {"o": ordinal, "i": self._index, "s": int(stream), "at": _time_ns() // 1000, "x": text}
+        fields = {"o": ordinal, "i": index, "s": int(stream), "at": _time_ns() // 1000, "x": text}
         if level:
             fields["l"] = level
         if activity:
             fields["a"] = activity
         self._link.log(fields)
+
+    def _next_index(self, ordinal: int, stage: int, activity: str) -> int:
+        if activity:
+            index = self._of_activities.get((ordinal, stage), stage * PER_STAGE - 1) + 1
+            self._of_activities[ordinal, stage] = index
+            return index
+        if (ordinal, stage) != self._at:
+            self._at, self._index = (ordinal, stage), stage * PER_STAGE - 1
+        self._index += 1
+        return self._index
+
+    def writer(self) -> int:
+        """Who writes now: the call of an activity, or 0 for user code."""
+        place = self._progress()
+        return place.ordinal if place.activity else 0
 
 
 class SessionStream(io.TextIOBase):
@@ -75,7 +99,7 @@ class SessionStream(io.TextIOBase):
     def __init__(self, output: Output, kind: StreamKind) -> None:
         self._output = output
         self._kind = kind
-        self._partial = ""
+        self._partials: dict[int, str] = {}
         self.name = f"<{kind.name.lower()}>"
         self.buffer = _Bytes(self)
 
@@ -88,22 +112,20 @@ class SessionStream(io.TextIOBase):
         """Take text; every complete line is sent."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        *lines, self._partial = (self._partial + text).split("\n")
+        writer = self._output.writer()
+        *lines, partial = (self._partials.pop(writer, "") + text).split("\n")
+        if partial:
+            self._partials[writer] = partial
         for line in lines:
             self._output.line(self._kind, line)
-        if len(self._partial) > self._output.line_bytes:
+        if len(partial) > self._output.line_bytes:
             self.finish()
         return len(text)
 
     def finish(self) -> None:
         """Send an incomplete last line."""
-        if partial := self.take_partial():
+        if partial := self._partials.pop(self._output.writer(), ""):
             self._output.line(self._kind, partial)
-
-    def take_partial(self) -> str:
-        """The incomplete last line, which is forgotten here."""
-        partial, self._partial = self._partial, ""
-        return partial
 
     def log(self, record: logging.LogRecord, text: str) -> None:
         """A record of the `logging` module that a handler writes to this stream."""
@@ -131,13 +153,11 @@ class _Bytes(io.RawIOBase):
 @contextmanager
 def apart(streams: tuple[SessionStream, SessionStream]) -> Iterator[None]:
     """An activity prints: its lines begin and end with it, since replay will not make its part of a line."""
-    begun = [stream.take_partial() for stream in streams]
     try:
         yield
     finally:
-        for stream, partial in zip(streams, begun, strict=True):
+        for stream in streams:
             stream.finish()
-            stream.write(partial)
 
 
 def install(output: Output) -> tuple[SessionStream, SessionStream]:

@@ -5,16 +5,13 @@ So clients that belong to a loop stay usable from call to call, and what one lan
 
 from __future__ import annotations
 
+import _thread
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
-_Thread = threading.Thread
-_start = threading.Thread.start  # before those of user code become strands
-_Event = threading.Event
 
 
 class Job:
@@ -34,7 +31,6 @@ class Job:
 
     def cancel(self) -> None:
         """Ask it to end; called by another thread."""
-        assert self._loop is not None or self._task is None
         outside.loop().call_soon_threadsafe(lambda: self._task and self._task.cancel())
 
     def result(self) -> Any:
@@ -63,8 +59,7 @@ class Outside:
         """The loop that runs in it."""
         if self._loop is None:
             self._loop = asyncio.SelectorEventLoop()
-            thread = _Thread(target=self._run, name="perdure-outside", daemon=True)
-            _start(thread)
+            _thread.start_new_thread(self._run, ())
         return self._loop
 
     def submit(self, work: Work, context: Context, done: Callable[[], None]) -> Job:

@@ -17,8 +17,9 @@ _numbers = count()
 class Pending:
     """Something that one lane waits for. Delivered once, then over.
 
-    It is one of: an outcome that the journal has (`position`); a call that may begin, as soon as the history is used up
-    and what was before is durable (`starts`); something that runs outside (`outside`); a wait at the coordinator (`key`).
+    It is one of: an outcome that the journal has (`position`); a call that may begin as soon as the history is used up
+    and what was before is durable (`starts`); something that runs outside (`outside`); a wait at the coordinator
+    (`key`).
     """
 
     __slots__ = (

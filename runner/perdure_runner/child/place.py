@@ -15,7 +15,7 @@ AFTER: Final = 1 << 20
 
 
 class Place(NamedTuple):
-    """How many calls of the main lane have begun, the stage of the last one, and which activity runs now, or "".
+    """How many calls have begun, in all lanes, the stage of the last one, and which activity runs now, or "".
 
     The stage is the number of an activity's attempt while it runs, `AFTER` when it has, and 0 for all other calls.
     """

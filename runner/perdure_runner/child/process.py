@@ -25,12 +25,14 @@ from perdure_runner.child import attempts, blame, codec, ground, handles, hook, 
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
+from perdure_runner.child.locks import Keeper
 from perdure_runner.child.place import Place
 from perdure_runner.child.policy import Policy
 from perdure_runner.child.recorder import Recorder
 from perdure_runner.child.replay import History
 from perdure_runner.child.rules import Rules
 from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.threads import Threads
 
 FAULT = 70
 """Exit code of a runner with a fault of ours (EX_SOFTWARE of sysexits.h)."""
@@ -95,14 +97,18 @@ class _Session:
         sys.argv = [start["entry"].partition(":")[0]]
         sys.dont_write_bytecode = True
         self._calls: Calls | None = None
+        self._threads: Threads | None = None
         self._loaded = False
         recorder = self._durable(history) if start.get("durable", True) else None
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
-        out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes)
+        out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes, self._several)
         self._streams = output.install(out)
         if recorder:
             recorder.output_apart = lambda: output.apart(self._streams)
+
+    def _several(self) -> bool:
+        return self._calls is not None and self._calls.ordinal > self._calls.lanes.main.lane.ordinal
 
     def _durable(self, history: History) -> Recorder:
         rules = Rules(self._start.get("rules") or [])
@@ -116,6 +122,9 @@ class _Session:
         _runtime.current = recorder
         hook.install(self._root, self._start.get("cache") or None, recorder, policy)
         ground.install(recorder)
+        calls = self._calls
+        keeper = Keeper(calls.scheduler, calls.lanes, calls.is_live, calls.cancelled)
+        self._threads = Threads(keeper, recorder.direct, self.is_user_file)
         ordered.number_futures(recorder.direct)
         ordered.begin_in_order()
         return recorder
@@ -135,6 +144,8 @@ class _Session:
         error: BaseException | None = None
         try:
             outcome = self._call_handler()
+            if self._threads:
+                self._threads.finish()
             if self._calls:
                 self._calls.end()
         except perdure.Cancelled as stop:

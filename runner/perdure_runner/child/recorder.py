@@ -262,6 +262,11 @@ class Recorder:
             self._calls.put(call, Kind.WAIT, {"wk": int(WaitKind.TIMER), "fires": fires_at}, sync=True)
         self._calls.wait(call, decision)
 
+    def breathe(self) -> None:
+        """Let other threads of user code go on."""
+        if (strand := self._calls.lanes.strand()) is not None:
+            self._calls.scheduler.breathe(strand)
+
     def sleeps_alone(self) -> bool:
         """Nothing but the end of its sleep can happen while the task that asks sleeps."""
         loop = asyncio.get_running_loop()
@@ -270,7 +275,7 @@ class Recorder:
     def new_loop(self) -> Loop:
         """An event loop for user code."""
         calls = self._calls
-        return Loop(calls.scheduler, calls.lanes, lambda: not calls.left(), calls.cancelled)
+        return Loop(calls.scheduler, calls.lanes, calls.is_live, calls.cancelled)
 
     def next_signal(self, names: tuple[str, ...], timeout: float | None) -> perdure.Signal | None:
         """The next signal of one of these names; None when `timeout` seconds have passed without one."""

@@ -81,6 +81,12 @@ class Scheduler:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._said: tuple[list[Key], bool] | None = None
         link.wake = self._wake
+        link.may_read = self.has_baton
+
+    def has_baton(self) -> bool:
+        """Does this thread have it? Code of an activity has, where it runs alone."""
+        strand = self._lanes.strand()
+        return strand is not None and not strand.away
 
     @property
     def alone(self) -> bool:
@@ -138,7 +144,7 @@ class Scheduler:
         finally:
             self._come_back(strand, pending)
 
-    def started(self, pending: Pending) -> None:
+    def started(self) -> None:
         """Something begins to run outside, of an event loop's task."""
         self.running_outside += 1
 

@@ -123,7 +123,7 @@ class _OnOurLoop:
     async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         pending = Awaited(outside=True)
         scheduler = self._calls.scheduler
-        scheduler.started(pending)
+        scheduler.started()
         job = outside.submit(work, copy_context(), lambda: scheduler.finished(pending))
 
         def stop() -> None:
