@@ -10,7 +10,7 @@ class State(Enum):
     STARTING = "starting"  # its build, zygote and process are being made; or the process has not spoken yet
     CONNECTED = "connected"  # it has said hello and loads the user's module
     RUNNING = "running"  # user code runs, or is replayed
-    WAITING = "waiting"  # every lane waits (one that says that it is busy besides goes back to RUNNING)
+    WAITING = "waiting"  # every lane waits, or did so before the news that a wait has ended crossed its word
     STOPPING = "stopping"  # asked to suspend; what was already on its way may still come
     DONE = "done"  # has said its last word; nothing may follow
 
@@ -34,6 +34,9 @@ FRAMES: Mapping[tuple[State, str], State] = {
     (State.RUNNING, "live"): State.RUNNING,
     (State.RUNNING, "wait"): State.WAITING,
     (State.RUNNING, "done"): State.DONE,
+    (State.WAITING, "rec"): State.RUNNING,
+    (State.WAITING, "log"): State.RUNNING,
+    (State.WAITING, "live"): State.RUNNING,
     (State.WAITING, "wait"): State.WAITING,
     (State.WAITING, "done"): State.DONE,
     (State.STOPPING, "attached"): State.STOPPING,

@@ -39,15 +39,17 @@ def _records(_c: Coordinator, actor: Actor, body: pb.Records) -> ev.Event:
 
 
 def _waiting(c: Coordinator, actor: Actor, body: pb.Waiting) -> ev.Event:
-    waits = []
+    waits, busy = [], body.busy
     for call in body.waits:
         waited = actor.waits.get(call.lane, call.ordinal)
         if waited is not None:
             waits.append(wait_point(waited))
-        elif not actor.waits.has_ended(call.lane, call.ordinal):
+        elif actor.waits.has_ended(call.lane, call.ordinal):
+            busy = True  # what it says has crossed the news, after which it will go on
+        else:
             reason = f"it waits for call {call.ordinal} of lane {call.lane!r}, which is no wait"
             return ev.Misbehaved(body.epoch, reason)
-    return ev.WaitBegan(body.epoch, tuple(waits), c.clock.now_us(), body.busy)
+    return ev.WaitBegan(body.epoch, tuple(waits), c.clock.now_us(), busy)
 
 
 def _suspended(_c: Coordinator, _actor: Actor, body: pb.Suspended) -> ev.Event:

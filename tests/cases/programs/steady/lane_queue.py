@@ -36,4 +36,8 @@ async def main(event):
     return [sorted(done), [type(end).__name__ for end in ends]]
 
 
-CASE = {"result": [["0", "1", "2", "3", "4", "5"], ["CancelledError", "CancelledError", "CancelledError"]], "effects": 6, "in_flight": 2}
+CASE = {
+    "result": [["0", "1", "2", "3", "4", "5"], ["CancelledError", "CancelledError", "CancelledError"]],
+    "effects": 6,
+    "in_flight": 2,
+}
