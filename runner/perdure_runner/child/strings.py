@@ -15,6 +15,7 @@ import operator
 import os
 import types
 import weakref
+from codecs import strict_errors
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -57,8 +58,10 @@ def _run(
             locals = _locals_of(frame)  # noqa: A001
     elif locals is None:
         locals = globals  # noqa: A001
-    with contextlib.suppress(*_REFUSALS):  # the real one says so itself, without frames of ours
+    try:
         source = _with_sites(real, source, frame.f_code.co_flags & _FUTURE_FLAGS, site)
+    except _REFUSALS as error:
+        return _raising(error)
     return real, (source, globals, locals), kwargs
 
 
@@ -147,12 +150,16 @@ def _compile(
         in_force |= caller().f_code.co_flags & _FUTURE_FLAGS
     try:
         made = compile(source, filename, mode, in_force, True, optimize, **kwargs)
-    except _REFUSALS:
-        return compile, (source, filename, mode, in_force, True, optimize), kwargs
+    except _REFUSALS as error:
+        return _raising(error)
     if type(made) is types.CodeType and type(filename) in {str, bytes} and isinstance(source, (str, bytes, ast.AST)):
         with contextlib.suppress(RecursionError):
             _remember(made, _Made(weakref.ref(made), _clone(source), os.fsdecode(filename), mode, in_force, optimize))
     return _itself, (made,), {}
+
+
+def _raising(error: BaseException) -> Instead:
+    return strict_errors, (error.with_traceback(None),), {}  # C's: it raises what it is given, without a frame of ours
 
 
 _itself: Final = functools.partial({}.get, None)
