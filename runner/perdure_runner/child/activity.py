@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import perdure
@@ -97,9 +96,8 @@ class Activity:
 
     def _describe(self) -> None:
         """The arguments' text is made only where a row will hold it."""
-        shown = codec.preview_call(self._args, self._kwargs)
-        parts = divergence.journaled(shown, self._args, self._kwargs)
-        self._call = self._outcomes.call = replace(self._call, args=shown, parts=parts)
+        self._call.args = codec.preview_call(self._args, self._kwargs)
+        self._call.parts = divergence.journaled(self._call.args, self._args, self._kwargs)
 
     def _await_delay(self, decision: Decision) -> None:
         """Wait for the time of the next attempt."""

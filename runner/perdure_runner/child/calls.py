@@ -5,10 +5,11 @@ This is the only part of the runner that turns decisions of `replay` into frames
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import perdure
@@ -16,7 +17,7 @@ import perdure
 from perdure_runner.child import codec, divergence, effects
 from perdure_runner.child.clock import Clock
 from perdure_runner.child.lanes import Lanes
-from perdure_runner.child.link import Link
+from perdure_runner.child.link import Link, standing_text
 from perdure_runner.child.pending import Key, Pending
 from perdure_runner.child.references import Handles, References
 from perdure_runner.child.replay import (
@@ -35,6 +36,7 @@ from perdure_runner.child.replay import (
     Run,
     Wait,
     WaitKind,
+    standing_keys,
 )
 from perdure_runner.child.scheduler import Scheduler
 from perdure_runner.child.sites import SiteInfo
@@ -127,8 +129,9 @@ class Calls:
         call = Call(lane.name, lane.ordinal, form, function, digest, "", site)
         self.decided = decision = self._decide(call)
         if isinstance(decision, Diverged):
-            described = divergence.described(args, kwargs) if decision.recorded else ()
-            self._diverged(decision, replace(call, args=codec.preview_call(args, kwargs), parts=described))
+            call.args = codec.preview_call(args, kwargs)
+            call.parts = divergence.described(args, kwargs) if decision.recorded else ()
+            self._diverged(decision, call)
         return call, decision
 
     def _decide(self, call: Call) -> Decision:
@@ -247,10 +250,10 @@ class Calls:
     def put(self, call: Call, kind: Kind, more: Row, payload: bytes = b"", **how: bool) -> int:
         """Send a row of `call`; `how` is passed to `Link.record`. Returns the record's number."""
         self._go_live(call)
-        row = call.row(kind)
+        row = call.own_keys(kind)
         row["at"] = at = time_ns() // 1000
         row.update(more)
-        number = self.link.record(row, payload, **how)
+        number = self.link.record(row, payload, standing=_standing(call.lane, call.function, call.site), **how)
         if kind is not Kind.STARTED:
             self.must_no = number
             if kind is Kind.ACTIVITY:
@@ -354,6 +357,11 @@ class Calls:
             self._about.debug(None)
         self.link.done({"state": state, **fields})
         os._exit(0)
+
+@functools.lru_cache(1024)
+def _standing(lane: str, function: str, site: SiteInfo | None) -> str:
+    return standing_text(standing_keys(lane, function, site))
+
 
 
 def _beyond(call: Call) -> Row:

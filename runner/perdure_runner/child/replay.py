@@ -8,7 +8,6 @@ decisions) follows the virtual machine of Restate's SDKs.
 from __future__ import annotations
 
 import enum
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -73,10 +72,16 @@ class Site(Protocol):
     def source(self) -> str:
         """The line of source."""
 
+    def __hash__(self) -> int:
+        """What is said of a place is remembered."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Call:
-    """A call that user code makes: which one of its lane, what it calls, with which arguments, and where."""
+    """A call that user code makes: which one of its lane, what it calls, with which arguments, and where.
+
+    `args` and `parts` are made where a row is to hold them; nothing else of it ever changes.
+    """
 
     lane: str
     ordinal: int
@@ -90,14 +95,24 @@ class Call:
 
     def row(self, kind: Kind) -> Row:
         """The row's keys that every row of this call has."""
-        row: Row = {"lane": self.lane, "ord": self.ordinal, "kind": int(kind), "fn": self.function, "dig": self.digest}
+        return standing_keys(self.lane, self.function, self.site) | self.own_keys(kind)
+
+    def own_keys(self, kind: Kind) -> Row:
+        """Those that are not the same for all calls of the lane at this site."""
+        row: Row = {"ord": self.ordinal, "kind": kind, "dig": self.digest}
         if self.args:
             row["args"] = self.args
         if self.parts and kind is Kind.STARTED:
-            row["dga"] = list(self.parts)
-        if site := self.site:
-            row["file"], row["line"], row["col"], row["src"] = site.file, site.line, site.column, site.source()
+            row["dga"] = self.parts
         return row
+
+
+def standing_keys(lane: str, function: str, site: Site | None) -> Row:
+    """The keys that rows of all calls of a function at a site in a lane have in common."""
+    row: Row = {"lane": lane, "fn": function}
+    if site:
+        row["file"], row["line"], row["col"], row["src"] = site.file, site.line, site.column, site.source()
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +200,7 @@ class History:
 
     def __init__(self) -> None:
         self._calls: dict[tuple[str, int], tuple[Row, Row, Row, int]] = {}
-        self._left: Counter[str] = Counter()
+        self._left: dict[str, int] = {}
         self._played = 0
         self._retries: dict[tuple[str, int], Row] = {}
         self._versions: dict[str, Row] = {}
@@ -202,7 +217,7 @@ class History:
         if row["kind"] == Kind.RETRY:
             self._retries[key] = row
         if known is None:
-            self._left[row["lane"]] += 1
+            self._left[row["lane"]] = self._left.get(row["lane"], 0) + 1
             self._calls[key] = (row, row, row, self.rows)
         else:
             self._calls[key] = (known[0], known[2], row, self.rows)
@@ -249,7 +264,7 @@ class History:
 
     def left(self, lane: str) -> int:
         """Calls of a lane that are not consumed yet."""
-        return self._left[lane]
+        return self._left.get(lane, 0)
 
     def take(self, lane: str, ordinal: int) -> tuple[Row, Row, Row, int] | None:
         """The first, the last but one and the last row of something that is no call of user code, and the place of the
