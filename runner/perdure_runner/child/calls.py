@@ -119,8 +119,7 @@ class Calls:
         """
         if self.refusal:
             raise perdure.HandleLost(f"{self.refusal}: it calls {function}")
-        self.lanes.check(function)
-        lane = self.lanes.current()
+        lane = self.lanes.calling(function)
         self.ordinal += 1
         lane.ordinal += 1
         lane.begun = self.ordinal
@@ -358,10 +357,10 @@ class Calls:
         self.link.done({"state": state, **fields})
         os._exit(0)
 
+
 @functools.lru_cache(1024)
 def _standing(lane: str, function: str, site: SiteInfo | None) -> str:
     return standing_text(standing_keys(lane, function, site))
-
 
 
 def _beyond(call: Call) -> Row:

@@ -132,15 +132,22 @@ class Lanes:
         strand = self._here.strand
         return strand is None or strand.depth > 0
 
-    def check(self, function: str) -> None:
-        """Refuse a call that has no place in the journal.
+    def calling(self, function: str) -> Lane:
+        """The lane of user code that calls this function.
 
         Raises:
             perdure.ConcurrencyError: several tasks run on an event loop that is not ours.
         """
         loop = _running_loop()
-        if loop is None or getattr(loop, "perdure_lanes", False):
-            return
+        if loop is None:
+            strand = self._here.strand
+            assert strand is not None
+            return strand.lane
+        if not getattr(loop, "perdure_lanes", False):
+            self._refuse_others(loop, function)
+        return self.current()
+
+    def _refuse_others(self, loop: asyncio.AbstractEventLoop, function: str) -> None:
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if others:
             error = perdure.ConcurrencyError(

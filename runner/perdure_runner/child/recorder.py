@@ -126,7 +126,7 @@ class Recorder:
     ) -> Any:
         """The activity `f(*args, **kwargs)`, called `name` in the journal unless the options say otherwise."""
         activity, options, name = self._activity(Activity, name, f, site, args, kwargs)
-        turns = turn.Turns(self._calls)
+        turns = turn.turns_of_thread(self._calls)
         turns.await_first()
         if activity.begin():
             return activity.replayed()

@@ -70,6 +70,8 @@ class Scheduler:
         self.clock = clock
         self.strands = {lanes.main: None}
         """Those that have not ended."""
+        self.alone = True
+        """There is one strand: it need not pass the baton on."""
         self.running_outside = 0
         """External calls in flight, or whose outcome is not delivered yet."""
         self._ready: deque[Strand] = deque()
@@ -87,11 +89,6 @@ class Scheduler:
         """Does this thread have it? Code of an activity has, where it runs alone."""
         strand = self._lanes.strand()
         return strand is not None and not strand.away
-
-    @property
-    def alone(self) -> bool:
-        """There is one strand: it need not pass the baton on."""
-        return len(self.strands) == 1
 
     # ---- for the strand that has the baton
 
@@ -157,6 +154,7 @@ class Scheduler:
     def add(self, strand: Strand) -> None:
         """A new strand, which goes on when its turn comes."""
         self.strands[strand] = None
+        self.alone = False
         self._ready.append(strand)
 
     def begin(self, strand: Strand) -> None:
@@ -167,6 +165,7 @@ class Scheduler:
         """The strand ends; its thread runs no user code any more."""
         strand.finished = True
         del self.strands[strand]
+        self.alone = len(self.strands) == 1
         self._pass_on()
 
     # ---- the baton

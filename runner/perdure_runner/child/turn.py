@@ -50,26 +50,40 @@ class Patient(Activity):
         super()._await_delay(Resolved(row, row))
 
 
+class _Alone:
+    """There is one thread of user code, or it is inside an import and keeps the baton: there are no turns."""
+
+    def await_first(self) -> None:
+        """It is always its turn."""
+
+    def outside(self) -> AbstractContextManager[None]:
+        return _NOTHING
+
+
+_NOTHING = nullcontext()
+_ALONE = _Alone()
+
+
+def turns_of_thread(calls: Calls) -> _Alone | Turns:
+    """For the call that a thread makes."""
+    return _ALONE if calls.scheduler.alone or _importing() else Turns(calls)
+
+
 class Turns:
-    """The turns of a call that a thread makes."""
+    """The turns of a call that one of several threads makes."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._strand = calls.lanes.strand()
-        self._alone = calls.scheduler.alone or _importing()
 
     def await_first(self) -> None:
         """Return when its outcome is due or it may begin."""
-        if self._alone:
-            return
         if (pending := _first(self._calls, Pending)) is not None:
             assert self._strand is not None
             self._calls.scheduler.wait_for(self._strand, pending)
 
     def outside(self) -> AbstractContextManager[None]:
         """Entered around what runs outside."""
-        if self._alone:
-            return nullcontext()
         assert self._strand is not None
         return self._calls.scheduler.outside(self._strand)
 

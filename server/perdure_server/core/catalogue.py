@@ -224,9 +224,10 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0404": Explanation(
         "concurrency that cannot be recorded yet",
-        "User code ran external calls from several threads or tasks at once, in a way whose order this version "
-        "cannot replay.",
-        "Make the calls one after the other, or put the concurrent part into one @perdure.activity.",
+        "User code ran external calls in several tasks on an event loop that is not perdure's (uvloop, a loop class made "
+        "by hand), waits for a thread without blocking, or all its threads and tasks wait for each other for ever.",
+        "Use asyncio.run() or asyncio.new_event_loop(), wait with join, locks, events or queues, or put the concurrent "
+        "part into one @perdure.activity.",
     ),
     "P0405": Explanation(
         "a recorded value fails its check",
@@ -242,6 +243,15 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "what it stood for has changed. Going on with a new one in silence could be wrong.",
         "Catch perdure.HandleLost and make it again, or do all of the work with it in one @perdure.activity "
         "function, or name a way with @perdure.handle(recreate=...) or perdure.register_handle.",
+    ),
+    "P0407": Explanation(
+        "threads or tasks race",
+        "In replay, the threads or tasks of user code came to their calls in another order than is recorded, or one waits "
+        "for what is not recorded. Between external calls and waits, one lane runs at a time, and the order in which "
+        "they take turns is replayed; what remains are lanes that depend on something else: a library's own thread, the "
+        "place of objects in memory, a clock that is read past perdure.",
+        "Let lanes meet through locks, queues, events and futures only, go over sets in sorted order, and put what a "
+        "library does in threads of its own into one @perdure.activity.",
     ),
     "P0410": Explanation(
         "an activity was interrupted",
@@ -346,7 +356,7 @@ BORDER: Final[dict[str, Border]] = {
     "P0406": Border("FAILED_PRECONDITION", Exit.FAILED),
     "P0410": Border("ABORTED", Exit.FAILED),
     "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
-    **dict.fromkeys(("P0501", "P0502", "P0503"), _DIVERGED),
+    **dict.fromkeys(("P0407", "P0501", "P0502", "P0503"), _DIVERGED),
     **dict.fromkeys(("P0601", "P0602", "P0603"), _LIMIT),
     "P0604": Border("ABORTED", Exit.FAILED),
     "P0605": Border("DEADLINE_EXCEEDED", Exit.FAILED),
