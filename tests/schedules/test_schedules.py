@@ -36,3 +36,14 @@ def test_a_few(bench: Bench, tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hundred(bench: Bench, tmp_path: Path, name: str) -> None:
     assert len(check(bench, tmp_path, name, TIMES)) > 1, "delays that change nothing test nothing"
+
+
+@pytest.mark.parametrize(("handler", "rows"), [("tasks", 2), ("sleepers", 1), ("threads", 1)])
+def test_a_stop_reaches_the_main_lane_and_cleanup_runs(bench: Bench, tmp_path: Path, handler: str, rows: int) -> None:
+    reply = bench.forks.ask(
+        "support.schedules:stop", home=str(tmp_path), folder=str(PROGRAMS), entry=f"stops.py:{handler}", rows=rows
+    )
+    assert reply["exit"] == 0, reply["stderr"]
+    run = reply["answer"]
+    assert (run["state"], run["lines"]) == ("stopped", ["cleanup 1"])
+    assert (run["replay"], run["divergence"]) == ("stopped", "")

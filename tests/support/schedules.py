@@ -32,11 +32,28 @@ async def _run(home: Path, folder: Path, entry: str, times: int) -> list[dict[st
         return await asyncio.gather(*(one() for _ in range(times)))
 
 
-async def _one(engine: Engine, build: pb.DeployResponse, entry: str) -> dict[str, Any]:
+def stop(home: str, folder: str, entry: str, rows: int) -> dict[str, Any]:
+    """Run `entry`, and stop it politely as soon as its journal has so many rows."""
+    return asyncio.run(_stop(Path(home), Path(folder), entry, rows))
+
+
+async def _stop(home: Path, folder: Path, entry: str, rows: int) -> dict[str, Any]:
+    async with Engine.embedded(home, settings=Settings()) as engine:
+        build = await builds.send(engine.control, builds.folder(folder, None), build_only=True)
+        return await _one(engine, build, entry, stop_after=rows)
+
+
+async def _one(engine: Engine, build: pb.DeployResponse, entry: str, stop_after: int = 0) -> dict[str, Any]:
     request = pb.StartSessionRequest(project=build.project, build_id=build.build_id, entry_point=entry)
     session = (await engine.control.start_session(request)).session_id
-    async for _ in engine.control.watch_session(pb.WatchSessionRequest(session_id=session, until_done=True)):
-        pass
+    seen = 0
+    async for update in engine.control.watch_session(pb.WatchSessionRequest(session_id=session, until_done=True)):
+        if update.WhichOneof("update") == "entry":
+            seen += 1
+            if seen == stop_after:
+                await engine.control.stop_session(
+                    pb.StopSessionRequest(session_id=session, reason="enough", grace_s=20)
+                )
     whole = await fetch.whole(engine.control, session)
     replayed = await engine.control.replay_session(pb.ReplaySessionRequest(session_id=session))
     return {

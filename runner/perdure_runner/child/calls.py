@@ -196,7 +196,7 @@ class Calls:
         if not isinstance(value, BaseException):
             raise perdure.PayloadCorrupt("an outcome is marked as an error but holds none")
         if isinstance(value, perdure.Cancelled):
-            self.lanes.current().stopped = True
+            self.lanes.hear_of_stop()
         self.clock.advance(row.get("at", 0))
         raise value
 

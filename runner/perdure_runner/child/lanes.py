@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import perdure
@@ -72,6 +71,16 @@ class Strand:
         self.delivered: list[Any] = []
         self.finished = False
 
+    def __enter__(self) -> None:
+        """It runs an activity (or other code that is not recorded)."""
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+
+
+_FREE_ANYWAY: Final = nullcontext()
+
 
 class _Here(threading.local):
     strand: Strand | None = None
@@ -114,23 +123,22 @@ class Lanes:
             return self._tasks.get(task, strand.lane)
         return strand.lane
 
-    @contextmanager
-    def free(self) -> Iterator[None]:
-        """This strand runs an activity (or other code that is not recorded). Other threads are free anyway."""
-        strand = self._here.strand
-        if strand is None:
-            yield
-            return
-        strand.depth += 1
-        try:
-            yield
-        finally:
-            strand.depth -= 1
+    def free(self) -> AbstractContextManager[None]:
+        """Entered where this strand runs what is not recorded. Other threads are free anyway."""
+        return self._here.strand or _FREE_ANYWAY
 
     def is_free(self) -> bool:
         """Whether the code that asks runs as a part of an activity, so that its calls are not recorded."""
         strand = self._here.strand
         return strand is None or strand.depth > 0
+
+    def hear_of_stop(self) -> None:
+        """The lane that asks is told that the session is being stopped, and so is the thread whose task it may be: what
+        a task raises reaches the one that awaits it, whose cleanup may make calls.
+        """
+        strand = self._here.strand
+        assert strand is not None
+        self.current().stopped = strand.lane.stopped = True
 
     def calling(self, function: str) -> Lane:
         """The lane of user code that calls this function.

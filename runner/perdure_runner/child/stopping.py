@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 import perdure
 
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
+
+_NEVER: Final = nullcontext()
 
 
 class Stop:
@@ -41,22 +43,21 @@ class Stop:
 
         `recorded`: the reason that the journal has, which every replay tells user code again.
         """
-        self._lanes.current().stopped = True
+        self._lanes.hear_of_stop()
         return perdure.Cancelled(recorded or self._link.stop_reason or "the session was stopped")
 
-    @contextmanager
-    def may_interrupt(self) -> Iterator[None]:
+    def may_interrupt(self) -> AbstractContextManager[None]:
         """While the body runs, a stop raises `perdure.Cancelled` in it, if this is the main thread."""
-        if self._lanes.strand() is not self._lanes.main:
-            yield
-            return
+        return self if self._lanes.strand() is self._lanes.main else _NEVER
+
+    def __enter__(self) -> None:
         self._interruptible = True
-        try:
-            if self.pending():
-                raise self.cancelled()
-            yield
-        finally:
+        if self.pending():
             self._interruptible = False
+            raise self.cancelled()
+
+    def __exit__(self, *_: object) -> None:
+        self._interruptible = False
 
     def _on_signal(self, _number: int, _frame: types.FrameType | None) -> None:
         self._signalled = True
