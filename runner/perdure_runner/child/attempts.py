@@ -11,8 +11,8 @@ import threading
 import time
 import types
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Final
 
 import perdure
 
@@ -29,8 +29,7 @@ def jitter() -> float:
     return _random.random()
 
 
-@contextmanager
-def alarm(timeout_s: float | None, name: str) -> Iterator[None]:
+def alarm(timeout_s: float | None, name: str) -> AbstractContextManager[None]:
     """Raise `perdure.ActivityTimeout` in this thread when the body takes longer than `timeout_s` seconds.
 
     In the main thread, the interval timer interrupts blocking system calls; in others, what blocks in C is not
@@ -38,13 +37,17 @@ def alarm(timeout_s: float | None, name: str) -> Iterator[None]:
     interrupted (the host's limits end such a runner).
     """
     if not timeout_s:
-        yield
-        return
+        return _NO_ALARM
     if threading.current_thread() is not threading.main_thread():
-        with _watched(timeout_s, name):
-            yield
-        return
+        return _watched(timeout_s, name)
+    return _interrupted(timeout_s, name)
 
+
+_NO_ALARM: Final = nullcontext()
+
+
+@contextmanager
+def _interrupted(timeout_s: float, name: str) -> Iterator[None]:
     def expired(_number: int, _frame: types.FrameType | None) -> None:
         raise _timeout(name, timeout_s)
 

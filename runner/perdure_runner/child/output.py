@@ -12,8 +12,7 @@ import io
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.link import Link
@@ -124,7 +123,7 @@ class SessionStream(io.TextIOBase):
 
     def finish(self) -> None:
         """Send an incomplete last line."""
-        if partial := self._partials.pop(self._output.writer(), ""):
+        if self._partials and (partial := self._partials.pop(self._output.writer(), "")):
             self._output.line(self._kind, partial)
 
     def log(self, record: logging.LogRecord, text: str) -> None:
@@ -148,16 +147,6 @@ class _Bytes(io.RawIOBase):
         raw = bytes(data)  # type: ignore[call-overload]  # any buffer
         self._stream.write(raw.decode("utf-8", "replace"))
         return len(raw)
-
-
-@contextmanager
-def apart(streams: tuple[SessionStream, SessionStream]) -> Iterator[None]:
-    """An activity prints: its lines begin and end with it, since replay will not make its part of a line."""
-    try:
-        yield
-    finally:
-        for stream in streams:
-            stream.finish()
 
 
 def install(output: Output) -> tuple[SessionStream, SessionStream]:

@@ -105,7 +105,7 @@ class _Session:
         out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes, self._several)
         self._streams = output.install(out)
         if recorder:
-            recorder.output_apart = lambda: output.apart(self._streams)
+            recorder.end_lines = self._end_lines
 
     def _several(self) -> bool:
         return self._calls is not None and self._calls.ordinal > self._calls.lanes.main.lane.ordinal
@@ -194,9 +194,12 @@ class _Session:
                 fields["err"] |= {"code": "P0302", "help": help_}
             if self._calls:
                 fields |= self._calls.failed_early()
+        self._end_lines()
+        self._link.done(fields, payload)
+
+    def _end_lines(self) -> None:
         for stream in self._streams:
             stream.finish()
-        self._link.done(fields, payload)
 
 
 def base_environment(root: str) -> dict[str, str]:

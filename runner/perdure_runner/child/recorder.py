@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -68,8 +68,8 @@ class Recorder:
         self._site = site
         self.session_id = session_id
         self._running: dict[int, Doing] = {}
-        self.output_apart: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Entered around each attempt of an activity: keeps what it prints apart."""
+        self.end_lines: Callable[[], None] = lambda: None
+        """Called after each attempt of an activity: its lines end with it, for replay will not make its part of one."""
         self.unwrap: Unwrap = _as_they_are
         """What the arguments are replaced by right before the activity really runs."""
         self._last_activity = 0
@@ -207,8 +207,11 @@ class Recorder:
         token = _doing.set(doing)
         self._running[doing.number] = doing
         try:
-            with self.output_apart(), self._calls.lanes.free(), self._calls.stop.may_interrupt():
-                yield
+            try:
+                with self._calls.lanes.free(), self._calls.stop.may_interrupt():
+                    yield
+            finally:
+                self.end_lines()
         finally:
             self._running.pop(doing.number, None)
             _doing.reset(token)
