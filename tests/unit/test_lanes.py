@@ -11,6 +11,7 @@ from perdure_runner.child.lanes import Lanes, Strand
 from perdure_runner.child.pending import Key, Pending, Waiting
 from perdure_runner.child.replay import Call, Form, History, How, Kind, Replay, Resolved, Row, Run, Wait
 from perdure_runner.child.scheduler import Scheduler
+from perdure_runner.child.watch import Watch
 
 HOUR_US = 3_600_000_000
 
@@ -242,3 +243,9 @@ def test_what_is_played_ascends() -> None:
     assert history.in_order(3)
     assert history.in_order(5)
     assert not history.in_order(4)
+
+
+def test_a_lane_that_only_runs_is_stuck_after_a_while() -> None:
+    seen: list[object] = [None, 1, 1, 2, 2, 2]
+    watch = Watch(iter(seen).__next__)
+    assert [watch.is_stuck(now) for now in (0.0, 100.0, 159.0, 161.0, 200.0, 221.0)] == [False] * 5 + [True]

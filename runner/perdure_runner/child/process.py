@@ -21,7 +21,7 @@ from typing import Any
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, ordered, output, restore
+from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, ordered, output, restore, watch
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link
@@ -107,6 +107,29 @@ class _Session:
         if recorder:
             recorder.end_lines = self._end_lines
 
+    def _watch_threads(self) -> None:
+        calls = self._calls
+        assert calls is not None
+        scheduler = calls.scheduler
+
+        def progress() -> object:
+            return (scheduler.turns, calls.ordinal) if scheduler.someone_is_ready() else None
+
+        watch.begin(watch.Watch(progress), self._stuck)
+
+    def _stuck(self) -> None:
+        assert self._calls is not None
+        holder = self._calls.scheduler.holder
+        frame = watch.frame_of(holder)
+        while frame is not None and not self.is_user_file(frame.f_code.co_filename):
+            frame = frame.f_back
+        place = f"{self.relative(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else "an unknown place"
+        error = perdure.ConcurrencyError(
+            f"lane {holder.lane.name} has run for {watch.PATIENCE_S:.0f} s at {place} without a call, while other "
+            "threads wait for their turn; wait for them with join, a lock, an event or a queue"
+        )
+        self._calls.leave("failed", err=codec.error_info(error, self.is_user_file, self.relative))
+
     def _several(self) -> bool:
         return self._calls is not None and self._calls.ordinal > self._calls.lanes.main.lane.ordinal
 
@@ -124,6 +147,7 @@ class _Session:
         ground.install(recorder)
         calls = self._calls
         keeper = Keeper(calls.scheduler, calls.lanes, calls.is_live, calls.cancelled)
+        calls.scheduler.on_second = self._watch_threads
         self._threads = Threads(keeper, recorder.direct, self.is_user_file)
         ordered.number_futures(recorder.direct)
         ordered.begin_in_order()

@@ -11,7 +11,7 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -72,6 +72,12 @@ class Scheduler:
         """Those that have not ended."""
         self.alone = True
         """There is one strand: it need not pass the baton on."""
+        self.holder = lanes.main
+        """Whose user code runs, or ran last."""
+        self.turns = 0
+        """How often the baton has been given to a strand."""
+        self.on_second: Callable[[], None] | None = None
+        """Called once, when there is a second strand."""
         self.running_outside = 0
         """External calls in flight, or whose outcome is not delivered yet."""
         self._ready: deque[Strand] = deque()
@@ -84,6 +90,10 @@ class Scheduler:
         self._said: tuple[list[Key], bool] | None = None
         link.wake = self._wake
         link.may_read = self.has_baton
+
+    def someone_is_ready(self) -> bool:
+        """Could another strand go on, if it had the baton?"""
+        return bool(self._ready)
 
     def has_baton(self) -> bool:
         """Does this thread have it? Code of an activity has, where it runs alone."""
@@ -155,6 +165,9 @@ class Scheduler:
         """A new strand, which goes on when its turn comes."""
         self.strands[strand] = None
         self.alone = False
+        if self.on_second is not None:
+            self.on_second()
+            self.on_second = None
         self._ready.append(strand)
 
     def begin(self, strand: Strand) -> None:
@@ -178,6 +191,8 @@ class Scheduler:
                 continue
             following = self._ready.popleft()
             if following is strand:
+                self.holder = strand
+                self.turns += 1
                 return
             self._grant(following)
             strand.baton.acquire()
@@ -186,6 +201,8 @@ class Scheduler:
                 return
 
     def _grant(self, strand: Strand) -> None:
+        self.holder = strand
+        self.turns += 1
         strand.granted = True
         strand.baton.release()
 
