@@ -99,7 +99,7 @@ def test_a_module_that_fails_shows_the_users_own_line(shared: Server, file: str,
 
 
 VALUES = """
-    import threading
+    import sys
     import perdure
 
     @perdure.activity
@@ -108,7 +108,7 @@ VALUES = """
 
     @perdure.activity
     def strange():
-        return threading.Lock()
+        return sys._getframe()
 
     def too_large(event):
         return len(large(5000))

@@ -91,19 +91,15 @@ def activity(call: Call) -> Document:
 
 
 def error(message: control.Session) -> Document | None:
-    """What a session that failed, was stopped or diverged ended by; else None."""
+    """What a session that failed, was stopped or diverged ended by; else None. `code` and `help` where there are."""
     found = message.error
     if not (found.type or found.message):
         if not message.HasField("divergence"):
             return None
         found = core.error(message.divergence)
-    return {
-        "type": found.type,
-        "message": found.message,
-        "code": found.code or None,
-        "help": found.help or None,
-        "traceback": [{"file": f.file, "line": f.line, "name": f.name} for f in found.traceback],
-    }
+    ours = {key: text for key, text in (("code", found.code), ("help", found.help)) if text}
+    traceback = [{"file": f.file, "line": f.line, "name": f.name} for f in found.traceback]
+    return {"type": found.type, "message": found.message, **ours, "traceback": traceback}
 
 
 def divergence(message: journal.Divergence, sides: Sides, entries: int) -> Document:

@@ -7,4 +7,4 @@ def main(event):
     return SETTINGS
 
 
-CASE = {"error": "KeyError", "says": "absent"}
+CASE = {"code": "P0302", "error": "KeyError", "says": "absent"}

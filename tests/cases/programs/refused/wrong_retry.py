@@ -12,4 +12,4 @@ def main(event):
     return work()
 
 
-CASE = {"error": "ValueError", "says": "max_attempts"}
+CASE = {"code": "P0302", "error": "ValueError", "says": "max_attempts"}
