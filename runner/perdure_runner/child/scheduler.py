@@ -403,7 +403,9 @@ class Scheduler:
     def _nothing_can_happen(self) -> None:
         strangers = threading.active_count() - len(self.strands)
         if strangers <= 0 and not self._said:
-            raise perdure.ConcurrencyError("every thread and task of the session waits for another one, for ever")
+            error = perdure.ConcurrencyError("every thread and task of the session waits for another one, for ever")
+            self._lanes.failure = self._lanes.failure or error  # the strand that looks may not be the main one
+            raise error
 
     def _patience_s(self) -> float | None:
         timer = self._first_deadline(self._waitings())
