@@ -34,19 +34,19 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _dumper() -> Callable[[Header], str]:
-    """JSON with the characters themselves, not their escapes, so that "replace" makes "?" of a lone surrogate."""
+def _dumper() -> Callable[[object], str]:
+    """Compact JSON with the characters themselves, not their escapes, so that "replace" makes "?" of a lone surrogate."""
     encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False)
     make = getattr(json.encoder, "c_make_encoder", None)  # not in every implementation
     if make is None:
         return encoder.encode
     # What `encode` does, but it makes another of these each time, which takes longer than the frame of a record.
     chunks = make(None, encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
-    return lambda header: "".join(chunks(header, 0))
+    return lambda value: "".join(chunks(value, 0))
 
 
 dump = _dumper()
-"""A header, or a part of one, as text. Raises TypeError, ValueError: it is not JSON."""
+"""A header, a part of one, or any plain data as text. Raises TypeError, ValueError: it is not JSON."""
 _load = json.JSONDecoder(parse_constant=_no_constant).decode
 
 

@@ -39,8 +39,7 @@ class Activity:
         self._options = options
         self._given = Given(self._args, kwargs, f)
         call, self._decision = calls.begin(Form.ACTIVITY, name, site, self._args, kwargs, self._given.digest)
-        refs = calls.referring(call, f, args, kwargs)
-        self._outcomes = Outcomes(calls, call, Kind.ACTIVITY, self._given, refs)
+        self._outcomes = Outcomes(calls, call, Kind.ACTIVITY, self._given, (f, args, kwargs))
         self._call = call
         self._attempt = 1
         self._began = 0

@@ -7,9 +7,9 @@ made with the session's key, which the store never sees: whoever can write to th
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
+from typing import NamedTuple
 
 from perdure import PayloadCorrupt, UnrecordableValue, ValueTooLarge
 
@@ -48,8 +48,7 @@ _PREVIEW_LIMIT = 200  # characters
 _MORE_FRAMES = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A recorded value. `encoding` is JSON or PICKLE; `mac` is 16 bytes; `preview` is a short text for people.
 
     whole: an exception lost nothing and holds no live object; decoding gives what went in.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Any
 
 import perdure
@@ -19,7 +18,7 @@ from perdure_runner.child import effects_opaque, effects_state, inert, restore
 from perdure_runner.child.codec import Codec, Encoded
 from perdure_runner.child.effects_bindings import Bindings, function_of, surroundings
 from perdure_runner.child.effects_opaque import Opaque
-from perdure_runner.child.fingerprint import ATOMS, FORMAT, Seen, Walk, marshals, only_atoms
+from perdure_runner.child.fingerprint import ATOMS, FORMAT, Seen, Walk, fingerprint_flat, marshals, only_atoms
 from perdure_runner.child.fingerprint_parts import Parts, parts_of
 from perdure_runner.child.references import Chain, References, Token
 
@@ -40,10 +39,11 @@ class Given:
         self._index: dict[int, int] | None = None
         self.changed = False
         """The call was found to have changed something."""
-        if all(map(marshals, args)) and all(map(marshals, kwargs.values())) and only_atoms(map(type, kwargs)):
-            flat = marshal.dumps((args, {**kwargs}), FORMAT)
-            self.digest = blake2b(flat, digest_size=16).digest()
-            if only_atoms(map(type, args)) and only_atoms(map(type, kwargs.values())):
+        atoms = only_atoms(map(type, args)) and only_atoms(map(type, kwargs.values()))
+        flat = atoms or (all(map(marshals, args)) and all(map(marshals, kwargs.values())))
+        if flat and only_atoms(map(type, kwargs)):
+            self.digest = fingerprint_flat(args, kwargs)
+            if atoms:
                 self._nodes = []
         else:
             walk = Walk()
@@ -54,14 +54,14 @@ class Given:
 
     def watch(self) -> None:
         """Remember what everything looks like: the call is about to run."""
-        if self._nothing():
+        if self.is_nothing():
             return
         nodes = self._numbered()
         for number, (thing, seen) in enumerate(nodes):
             if type(seen) is Parts and seen.opaque:
                 nodes[number] = thing, effects_opaque.look(thing)
 
-    def _nothing(self) -> bool:
+    def is_nothing(self) -> bool:
         """Nothing was given that could be changed or come back: the usual case, and a cheap one."""
         return self._f is None and self._nodes is not None and not self._nodes
 
@@ -141,7 +141,7 @@ class Given:
 
         Raises perdure.UnrecordableValue, perdure.ValueTooLarge, perdure.InPlaceChange.
         """
-        if self._nothing():
+        if self.is_nothing():
             return values.encode(value, refs)
         changes = self.changes()
         if changes:
@@ -198,9 +198,12 @@ def settle(decoded: Any) -> Any:
 
 def _around(f: Callable[..., Any]) -> list[_Node]:
     """The nodes of what `f` works on besides its arguments. Library objects among them are not compared."""
+    around = surroundings(f)
+    if not around:
+        return []
     walk = Walk()
     nodes: list[_Node] = []
-    for bindings in surroundings(f):
+    for bindings in around:
         nodes.append((bindings, _parts(bindings)))
         for value in bindings.values().values():
             walk.digest(value)

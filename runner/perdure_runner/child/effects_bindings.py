@@ -119,7 +119,8 @@ _NEVER = sys.stdlib_module_names - {"__main__"} | {"perdure", "perdure_runner"}
 def _named_by(function: types.FunctionType) -> Iterator[Bindings]:
     names = _names(function.__code__)
     namespace = function.__globals__
-    present = tuple(sorted(names.globals & (namespace.keys() | _stored(function.__code__))))
+    stored = _stored(function.__code__)
+    present = tuple(sorted(name for name in names.globals if name in namespace or name in stored))
     if present:
         yield Bindings(namespace, present)
     for name in present:

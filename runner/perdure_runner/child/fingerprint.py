@@ -36,9 +36,19 @@ def fingerprint(value: object) -> bytes:
 
 def fingerprint_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
     """16 bytes for the arguments of a call."""
+    if not args and not kwargs:
+        return _OF_NOTHING
     if all(map(marshals, args)) and all(map(marshals, kwargs.values())) and only_atoms(map(type, kwargs)):
-        return blake2b(marshal.dumps((args, {**kwargs}), FORMAT), digest_size=16).digest()
+        return fingerprint_flat(args, kwargs)
     return fingerprint((args, {**kwargs}))
+
+
+def fingerprint_flat(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+    """The same where `marshals` says of each argument, and of the names, that it can be written in one go."""
+    return blake2b(marshal.dumps((args, {**kwargs}), FORMAT), digest_size=16).digest()
+
+
+_OF_NOTHING = fingerprint_flat((), {})
 
 
 Seen = bytes | Parts

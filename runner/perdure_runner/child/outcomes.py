@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import perdure
 
 from perdure_runner.child import effects
 from perdure_runner.child.calls import Calls, payload_keys
-from perdure_runner.child.codec import Encoded
+from perdure_runner.child.codec import JSON, Encoded
 from perdure_runner.child.effects import Given
 from perdure_runner.child.errors_codec import take_over
 from perdure_runner.child.fingerprint import ATOMS
 from perdure_runner.child.references import References
 from perdure_runner.child.replay import Call, Kind, Row
 
+Called = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
 
 class Outcomes:
-    """Of one call, an activity or a marker. given: what the call can reach. refs: who else names objects."""
+    """Of one call, an activity or a marker. given: what it can reach. called: its function and arguments."""
 
-    def __init__(self, calls: Calls, call: Call, kind: Kind, given: Given, refs: References | None) -> None:
+    def __init__(self, calls: Calls, call: Call, kind: Kind, given: Given, called: Called) -> None:
         self._calls = calls
         self.call = call
         self._kind = kind
         self._given = given
-        self._refs = refs
+        self._called = called
+
+    @cached_property
+    def _refs(self) -> References | None:
+        """Who else names objects; plain data needs nobody."""
+        return self._calls.referring(self.call, *self._called)
 
     def replayed(self, row: Row) -> Any:
         """Return or raise what is recorded."""
+        if row["enc"] == JSON:  # no code of its own, and no names
+            return self._calls.outcome(row)
         with self._calls.lanes.free():  # values are taken apart and rebuilt by their own code, which is not recorded
             return self._calls.outcome(row, self._given.references(self._refs))
 
@@ -43,8 +54,7 @@ class Outcomes:
             perdure.UnrecordableValue, perdure.ValueTooLarge, perdure.InPlaceChange: recorded as the outcome instead.
         """
         try:
-            with self._calls.lanes.free():
-                encoded = self._given.encode(self._calls.values, value, self._refs)
+            encoded = self._encoded_value(value)
         except perdure.Error as error:
             self.raised(error, began_ns, **more)
             raise
@@ -52,6 +62,12 @@ class Outcomes:
         if type(value) in ATOMS and not self._given.changed:
             return value
         return self._settled(encoded.encoding, encoded.data, encoded.mac)
+
+    def _encoded_value(self, value: Any) -> Encoded:
+        if type(value) in ATOMS and self._given.is_nothing():
+            return self._calls.values.encode(value)
+        with self._calls.lanes.free():
+            return self._given.encode(self._calls.values, value, self._refs)
 
     def raised(self, error: BaseException, began_ns: int, **more: int) -> None:
         """Record an exception; the caller raises it.

@@ -7,6 +7,7 @@ from typing import Any
 
 from perdure import UnrecordableValue
 
+from perdure_runner import frames
 from perdure_runner.child import inert
 
 MAX_DEPTH = 200  # containers in each other; deeper ones could exhaust the C stack of a decoder
@@ -15,7 +16,6 @@ MAX_CONTAINERS = 1_000_000  # in a value that crosses sessions; more can only co
 _ATOMS = frozenset({NoneType, bool, int, float, str})
 _only_atoms = _ATOMS.issuperset
 _only_text = frozenset({str}).issuperset
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 _scan: Callable[[str, int], tuple[object, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
@@ -57,7 +57,7 @@ def dumps(value: object) -> bytes | None:
 
 def _dumps(value: object) -> bytes | None:
     try:
-        return _encode(value).encode()
+        return frames.dump(value).encode()
     except (ValueError, RecursionError):  # NaN, infinity, lone surrogates, ints beyond the interpreter's digit limit
         return None
 
@@ -82,7 +82,7 @@ def encode_json(value: object) -> bytes:
     foreign = _find_foreign(value)
     if foreign is None:
         try:
-            return _encode(value).encode()
+            return frames.dump(value).encode()
         except ValueError as error:
             foreign = "value", f"holds what JSON cannot carry ({error})"
         except RecursionError:

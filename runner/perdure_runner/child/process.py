@@ -6,7 +6,6 @@ the real stderr; the coordinator tries again and, if that does not help, says th
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import inspect
@@ -207,7 +206,7 @@ class _Session:
                 encoded = self._values.encode(outcome)
             except perdure.Error as refused:
                 # a result that cannot be kept is no reason to lose the session: people get its preview
-                encoded = dataclasses.replace(self._values.encode(None), preview=codec.preview(outcome))
+                encoded = self._values.encode(None)._replace(preview=codec.preview(outcome))
                 self._streams[1].write(f"perdure: the result is kept as its preview only: {refused}\n")
             fields |= {"enc": encoded.encoding, "mac": encoded.mac.hex(), "pv": encoded.preview}
             payload = encoded.data

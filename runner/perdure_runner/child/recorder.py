@@ -236,7 +236,7 @@ class Recorder:
         given = NOTHING if plain else Given(args, kwargs)
         digest = None if plain else given.digest
         call, decision = calls.begin(Form.MARKER, name, site or self._site(), args, kwargs, digest)
-        outcomes = Outcomes(calls, call, Kind.MARKER, given, calls.referring(call, f, args, kwargs))
+        outcomes = Outcomes(calls, call, Kind.MARKER, given, (f, args, kwargs))
         if isinstance(decision, Replay):
             return outcomes.replayed(decision.row)
         assert isinstance(decision, Run)
