@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import perdure
 
@@ -138,6 +138,9 @@ class Calls:
         if isinstance(decision, (Run, Wait, Interrupted)):
             if self._history.left(call.lane) or (len(self._history) and not self._may_lag(call, decision)):
                 return Diverged(None, "this call is not in the journal, but later ones are")
+        if not len(self._history):  # nothing of the journal is left
+            self.replaying = False
+            return _NEW
             self.replaying = len(self._history) > 0
         elif isinstance(decision, Replay) and call.form is not Form.ACTIVITY:
             self.played(decision.position)
@@ -175,10 +178,11 @@ class Calls:
             self.leave("replayed", **(_beyond(call) if call else {}))
         if len(self._history):
             self._diverged(Diverged(None, "this call is not in the journal, but later ones are"), call)
-        if not self._live_said:
-            self._live_said = True
-            self.replaying = False
-            self.link.say("live")
+        if self._live_said:
+            return
+        self._live_said = True
+        self.replaying = False
+        self.link.say("live")
 
     def referring(
         self, call: Call, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -262,7 +266,9 @@ class Calls:
     def put_outcome(self, call: Call, kind: Kind, encoded: codec.Encoded, began_ns: int, **more: int) -> None:
         """Send the outcome of `call`. Markers travel with the next row; everything else goes out at once."""
         marker = kind is Kind.MARKER
-        row = payload_keys(encoded) | {"dur": (time_ns() - began_ns) // 1000} | more
+        row = payload_keys(encoded)
+        row["dur"] = (time_ns() - began_ns) // 1000
+        row.update(more)
         self.put(call, kind, row, encoded.data, sync=not marker, keep_back=marker)
 
     def put_error(self, call: Call, kind: Kind, error: BaseException, began_ns: int, **more: int) -> None:

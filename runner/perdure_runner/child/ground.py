@@ -127,17 +127,19 @@ def _mark(module: types.ModuleType, name: str, unless_given: int | None = None) 
 
 
 def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> None:
-    real = getattr(module, name)
-
-    @functools.wraps(real)
-    @speaks_for_others
-    def replacement(*args: Any, **kwargs: Any) -> Any:
-        return new(*args, **kwargs)
-
+    replacement = functools.wraps(getattr(module, name))(new if type(new) is types.FunctionType else _function(new))
     del replacement.__wrapped__
     replacement.__module__ = module.__name__
     replacement.__perdure_activity__ = None  # type: ignore[attr-defined]  # call sites leave it alone
     setattr(module, name, replacement)
+
+
+def _function(new: Callable[..., Any]) -> Callable[..., Any]:
+    @speaks_for_others
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return new(*args, **kwargs)
+
+    return function
 
 
 _seeded = False

@@ -52,7 +52,7 @@ def dumps(value: object) -> bytes | None:
     """`value` as compact UTF-8 JSON if it is plain data, else None."""
     if type(value) is int:
         return b"%d" % value if -(2**63) <= value < 2**63 else _dumps(value)
-    return _dumps(value) if is_plain(value) else None
+    return _dumps(value) if type(value) in _ATOMS or is_plain(value) else None
 
 
 def _dumps(value: object) -> bytes | None:

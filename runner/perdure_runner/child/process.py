@@ -86,6 +86,7 @@ class _Session:
         tree = hook.UserTree(self._root)
         self.is_user_file = functools.lru_cache(maxsize=None)(tree.owns)
         self.relative = tree.relative
+        self._site_at = functools.lru_cache(4096)(lambda path, line: SiteInfo(tree.relative(path), line, 0, None, path))
         restore.run_in(self._root)
         limits = start.get("limits") or {}
         self._values = codec.Codec(bytes.fromhex(start["key"]), limits.get("payload_bytes") or codec.DEFAULT_MAX_BYTES)
@@ -154,10 +155,7 @@ class _Session:
 
     def _site(self) -> SiteInfo | None:
         frame = attempts.user_frame(self.is_user_file)
-        if frame is None:
-            return None
-        path = frame.f_code.co_filename
-        return SiteInfo(self.relative(path), frame.f_lineno, 0, None, path)
+        return None if frame is None else self._site_at(frame.f_code.co_filename, frame.f_lineno)
 
     def run(self) -> int:
         """Load the module, call the handler, send its outcome. Returns the exit code."""
