@@ -1,8 +1,8 @@
 """The frames that a runner and its host exchange on the socket between them.
 
 A frame is `u32 length of the rest | u32 length of the header | header | payload`, big-endian; the header is a JSON
-object in UTF-8, the payload raw bytes. Standard library only, and pure but for `Stream`: both ends use this module,
-and the host trusts nothing that arrives.
+object in UTF-8 with nothing around it, the payload raw bytes. Standard library only, and pure but for `Stream`: both
+ends use this module, and the host trusts nothing that arrives.
 """
 
 import json
@@ -35,7 +35,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _dumper() -> Callable[[object], str]:
-    """Compact JSON with the characters themselves, not their escapes, so that "replace" makes "?" of a lone surrogate."""
+    """Compact JSON with the characters themselves, not escapes, so that "replace" makes "?" of a lone surrogate."""
     encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False)
     make = getattr(json.encoder, "c_make_encoder", None)  # not in every implementation
     if make is None:
@@ -47,7 +47,7 @@ def _dumper() -> Callable[[object], str]:
 
 dump = _dumper()
 """A header, a part of one, or any plain data as text. Raises TypeError, ValueError: it is not JSON."""
-_load = json.JSONDecoder(parse_constant=_no_constant).decode
+_scan = json.JSONDecoder(parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
 
 
 def encode(header: Header, payload: bytes = b"") -> bytes:
@@ -129,9 +129,12 @@ class Parser:
 
 def _header(raw: memoryview) -> Header:
     try:
-        header = _load(str(raw, "utf-8"))
-    except (ValueError, RecursionError) as error:
+        text = str(raw, "utf-8")
+        header, end = _scan(text, 0)
+    except (ValueError, RecursionError, StopIteration) as error:
         raise FrameError(f"a frame's header is not JSON: {error}") from None
+    if end != len(text):
+        raise FrameError("a frame's header has text after its JSON")
     if type(header) is not dict:
         raise FrameError("a frame's header is not an object")
     return header

@@ -26,6 +26,8 @@ class Names(NamedTuple):
 
     globals: frozenset[str]
     attributes: frozenset[str]
+    stored: frozenset[str]
+    """Globals that it binds, which need not exist before."""
 
 
 class Bindings:
@@ -119,8 +121,7 @@ _NEVER = sys.stdlib_module_names - {"__main__"} | {"perdure", "perdure_runner"}
 def _named_by(function: types.FunctionType) -> Iterator[Bindings]:
     names = _names(function.__code__)
     namespace = function.__globals__
-    stored = _stored(function.__code__)
-    present = tuple(sorted(name for name in names.globals if name in namespace or name in stored))
+    present = tuple(sorted(name for name in names.globals if name in namespace or name in names.stored))
     if present:
         yield Bindings(namespace, present)
     for name in present:
@@ -153,28 +154,16 @@ def _of_class(cls: type, attributes: frozenset[str]) -> Iterator[Bindings]:
 @lru_cache(4096)
 def _names(code: types.CodeType) -> Names:
     """Globals and attributes that the code names, with the code inside it."""
-    global_names, attributes = set(), set()
-    for each in _codes(code):
-        for instruction in dis.get_instructions(each):
-            if instruction.opname in _GLOBAL:
-                global_names.add(instruction.argval)
-            elif instruction.opname in _ATTRIBUTE:
-                attributes.add(instruction.argval)
-    return Names(frozenset(global_names), frozenset(attributes))
+    instructions = [(each.opname, each.argval) for part in _codes(code) for each in dis.get_instructions(part)]
+
+    def named_by(operations: frozenset[str]) -> frozenset[str]:
+        return frozenset(name for operation, name in instructions if operation in operations)
+
+    return Names(named_by(_GLOBAL), named_by(_ATTRIBUTE), named_by(_STORES_GLOBAL))
 
 
-@lru_cache(4096)
-def _stored(code: types.CodeType) -> frozenset[str]:
-    """Globals that the code binds, which need not exist before."""
-    return frozenset(
-        instruction.argval
-        for each in _codes(code)
-        for instruction in dis.get_instructions(each)
-        if instruction.opname in {"STORE_GLOBAL", "DELETE_GLOBAL"}
-    )
-
-
-_GLOBAL = frozenset({"LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME"})
+_STORES_GLOBAL = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
+_GLOBAL = _STORES_GLOBAL | {"LOAD_GLOBAL", "LOAD_NAME"}
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "STORE_ATTR", "DELETE_ATTR", "LOAD_METHOD"})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import perdure
@@ -29,18 +28,20 @@ class Outcomes:
         self._kind = kind
         self._given = given
         self._called = called
+        self._asked: References | None = None
 
-    @cached_property
     def _refs(self) -> References | None:
-        """Who else names objects; plain data needs nobody."""
-        return self._calls.referring(self.call, *self._called)
+        """Who else names objects. Asked where there may be some: not for plain data."""
+        if self._asked is None:
+            self._asked = self._calls.referring(self.call, *self._called)
+        return self._asked
 
     def replayed(self, row: Row) -> Any:
         """Return or raise what is recorded."""
         if row["enc"] == JSON:  # no code of its own, and no names
             return self._calls.outcome(row)
         with self._calls.lanes.free():  # values are taken apart and rebuilt by their own code, which is not recorded
-            return self._calls.outcome(row, self._given.references(self._refs))
+            return self._calls.outcome(row, self._given.references(self._refs()))
 
     def resumed(self, row: Row) -> None:
         """Apply what the failed attempts of the recorded RETRY had changed."""
@@ -67,7 +68,7 @@ class Outcomes:
         if type(value) in ATOMS and self._given.is_nothing():
             return self._calls.values.encode(value)
         with self._calls.lanes.free():
-            return self._given.encode(self._calls.values, value, self._refs)
+            return self._given.encode(self._calls.values, value, self._refs())
 
     def raised(self, error: BaseException, began_ns: int, **more: int) -> None:
         """Record an exception; the caller raises it.
@@ -95,14 +96,14 @@ class Outcomes:
     def _encoded(self, error: BaseException) -> tuple[Encoded, perdure.InPlaceChange | None]:
         try:
             with self._calls.lanes.free():
-                encoded = self._given.encode_error(self._calls.values, error, self._refs)
+                encoded = self._given.encode_error(self._calls.values, error, self._refs())
         except perdure.InPlaceChange as refused:
-            return self._calls.values.encode_error(refused, self._refs), refused
+            return self._calls.values.encode_error(refused, self._refs()), refused
         if self._given.changed or not encoded.whole:
             take_over(error, self._settled(encoded.encoding, encoded.data, encoded.mac))
         return encoded, None
 
     def _settled(self, encoding: int, data: bytes, mac: bytes) -> Any:
         with self._calls.lanes.free():
-            refs = self._given.references(self._refs)
+            refs = self._given.references(self._refs())
             return effects.settle(self._calls.values.decode(encoding, data, mac, refs))

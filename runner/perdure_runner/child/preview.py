@@ -19,6 +19,9 @@ _MAX_DEPTH = 4
 _MAX_ITEMS = 20
 _MAX_BITS = 1024  # of an int written in full: the interpreter refuses to write very long ones
 _ELLIPSIS = "..."
+_SHORT = 100  # characters
+_SHORT_INT = 1 << 64
+_SHORT_REPR = frozenset({types.NoneType, bool, float})
 
 # Types whose own repr is C or standard-library code over plain parts. Exact types only.
 _PLAIN_REPR = frozenset(
@@ -42,6 +45,10 @@ def preview(value: object, limit: int = 200) -> str:
 
 def preview_call(args: tuple[object, ...], kwargs: dict[str, object], limit: int = 200) -> str:
     """The arguments of a call as in source: `1, 'a', key=2`."""
+    if len(args) <= _MAX_ITEMS and not kwargs and all(map(_is_short, args)):
+        text = ", ".join(map(repr, args))
+        if len(text) <= limit:
+            return text
     writer = _Writer(limit)
     try:
         writer.call(((None, value) for value in args), -1)
@@ -53,6 +60,14 @@ def preview_call(args: tuple[object, ...], kwargs: dict[str, object], limit: int
     except RuntimeError:
         return _ELLIPSIS
     return "".join(writer.parts)
+
+
+def _is_short(value: object) -> bool:
+    """Is its repr short, and C code alone? So are most arguments, and no `_Writer` is needed for them."""
+    kind = type(value)
+    if kind is str:
+        return len(value) < _SHORT  # type: ignore[arg-type]
+    return kind in _SHORT_REPR or (kind is int and -_SHORT_INT < value < _SHORT_INT)  # type: ignore[operator]
 
 
 def _clip(text: str, limit: int) -> str:

@@ -8,8 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import perdure
 from perdure import _runtime
@@ -43,8 +42,7 @@ def _as_they_are(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[A
     return args, kwargs
 
 
-@dataclass(frozen=True, slots=True)
-class Doing:
+class Doing(NamedTuple):
     """An attempt of an activity that runs."""
 
     name: str
