@@ -29,7 +29,7 @@ lint: setup                     ## style, types, layers, generated code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 check: setup                    ## crash every example after every journal entry
-	for example in examples/*/; do $(BIN)/perdure check $$example || exit 1; done
+	for example in examples/*/; do $(BIN)/perdure check --jobs 4 $$example || exit 1; done
 
 transparency: setup             ## the standard library's own tests through the hook, on every CPython found
 	$(BIN)/python -m tests.transparency

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import GetSetDescriptorType, MappingProxyType, MemberDescriptorType, ModuleType
 from typing import Any
 
+STANDS_FOR = "__perdure_stands_for__"
+"""In a class of proxies: the dotted name of the real class."""
 _qualname = type.__dict__["__qualname__"].__get__
 _module = type.__dict__["__module__"].__get__
 _mro = type.__dict__["__mro__"].__get__
@@ -42,7 +44,9 @@ def qualname_of(cls: type) -> str:
 
 
 def type_name(cls: type) -> str:
-    """ "module.Outer.Inner", without the module for builtins."""
+    """ "module.Outer.Inner", without the module for builtins. A class of proxies is called what it stands for."""
+    if type(name := namespace(cls).get(STANDS_FOR)) is str:
+        return name
     module = module_of(cls)
     return qualname_of(cls) if module == "builtins" else f"{module}.{qualname_of(cls)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from perdure_proto.v1 import control_pb2 as control
 from perdure_server.cli import builds, connect, documents, options, render
 from perdure_server.cli.compare import Run
 from perdure_server.cli.laboratory import Found, Kills, Laboratory
+from perdure_server.core.errors import PerdureError
 
 EXIT_DIFFERS = 4
 
@@ -22,10 +24,17 @@ EXIT_DIFFERS = 4
 @click.option("--kill", type=click.Choice(["runner"]), default="runner", help="What to crash [default: runner].")
 @click.option("--signal", "signals", metavar="NAME=JSON", multiple=True, help="What next_signal gets; repeatable.")
 @click.option("--var", "variables", metavar="K=V", multiple=True, help="Set a variable of the project; repeatable.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, where they cannot meet outside [1].")
 @options.JSON
 @connect.waits
 async def check(
-    target: str, event: str | None, kill: str, signals: tuple[str, ...], variables: tuple[str, ...], as_json: bool
+    target: str,
+    event: str | None,
+    kill: str,
+    signals: tuple[str, ...],
+    variables: tuple[str, ...],
+    jobs: int,
+    as_json: bool,
 ) -> int:
     """Crash a handler after every journal entry; report what differs.
 
@@ -45,7 +54,7 @@ async def check(
             template = control.StartSessionRequest(
                 project=built.project, build_id=built.build_id, entry_point=source.entry_point, event=payload
             )
-            reference, found, entries = await _examine(Laboratory(remote, kills, template, answers), as_json)
+            reference, found, entries = await _examine(Laboratory(remote, kills, template, answers), jobs, as_json)
     if as_json:
         documents.emit(_document(target, entries, found))
     else:
@@ -53,17 +62,27 @@ async def check(
     return EXIT_DIFFERS if found else 0
 
 
-async def _examine(laboratory: Laboratory, quiet: bool) -> tuple[Run, list[Found], int]:
+async def _examine(laboratory: Laboratory, jobs: int, quiet: bool) -> tuple[Run, list[Found], int]:
     reference = await laboratory.undisturbed()
     found = await laboratory.replayed(reference)
     entries = max((call.seq for call in reference.calls), default=0)
     if not quiet:
         render.say(f"undisturbed: {reference.state}, entries: {entries}, lines of output: {len(reference.lines)}")
-    for after in range(1, entries + 1):
-        of_this = await laboratory.killed(after, reference)
-        found += of_this
-        if of_this and not quiet:
-            render.say(f"killed after entry {after}: differs")
+    places = asyncio.Semaphore(jobs)
+
+    async def killed(after: int) -> list[Found]:
+        async with places:
+            return await laboratory.killed(after, reference)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            runs = [group.create_task(killed(after)) for after in range(1, entries + 1)]
+            for after, run in enumerate(runs, 1):
+                found += (of_this := await run)
+                if of_this and not quiet:
+                    render.say(f"killed after entry {after}: differs")
+    except* PerdureError as errors:
+        raise errors.exceptions[0] from None
     return reference, found, entries
 
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final
 
+from perdure_runner.child import inert
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.handles import operations
 from perdure_runner.child.handles.handle import Handle
@@ -110,7 +111,7 @@ def proxy(handle: Handle, token: tuple[Any, ...]) -> Any:
 def proxy_class(shape: Shape) -> type:
     """The class of the proxies for objects of one real class."""
     namespace: dict[str, Any] = {"__slots__": (), "__perdure_handle__": True, "__doc__": shape.cls.__doc__}
-    namespace["__module__"] = __name__
+    namespace["__module__"], namespace[inert.STANDS_FOR] = __name__, shape.name
     namespace |= {name: _method(name) for name in shape.names.methods}
     namespace |= {name: _OPERATORS.get(name, _operator)(name) for name in shape.names.operators}
     return type(shape.cls.__name__, (Proxy,), namespace)
