@@ -77,7 +77,7 @@ CONSTRUCTS = {
     ),
     "class decorator": ("def d(c): return 4\n@d\nclass A: pass\nresult = A", ["d"]),
     "safe decorator": ("class A:\n  @property\n  def p(self): return 1\nresult = A().p", ["A"]),
-    "class body and bases": ("def f(x): return x\nclass A(f(object)):\n  y = f(2)\nresult = A.y", ["f", "f", "class A"]),
+    "class body and bases": ("def f(x): return x\nclass A(f(object)):\n  y = f(2)\nresult = A.y", ["f", "f", "class A"]),  # noqa: E501
     "defaults": ("def f(x): return x\ndef g(x=f(1), *, y=f(2)): return x, y\nresult = g()", ["f", "f", "g"]),
     "star arguments": ("def f(*a, **k): return a, k\nresult = f(*[1], 2, **{'b': 3}, c=4)", ["f"]),
     "keywords self and func": ("def f(**k): return k\nresult = f(self=1, func=2, f=3)", ["f"]),

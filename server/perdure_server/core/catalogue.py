@@ -224,8 +224,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0404": Explanation(
         "concurrency that cannot be recorded yet",
-        "User code ran external calls in several tasks on an event loop that is not perdure's (uvloop, a loop class made "
-        "by hand), waits for a thread without blocking, or all its threads and tasks wait for each other for ever.",
+        "User code ran external calls in several tasks on an event loop that is not perdure's (uvloop, a loop class "
+        "made by hand), waits for a thread without blocking, or all its threads and tasks wait for each other for ever.",
         "Use asyncio.run() or asyncio.new_event_loop(), wait with join, locks, events or queues, or put the concurrent "
         "part into one @perdure.activity.",
     ),
@@ -246,9 +246,9 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0407": Explanation(
         "threads or tasks race",
-        "In replay, the threads or tasks of user code came to their calls in another order than is recorded, or one waits "
-        "for what is not recorded. Between external calls and waits, one lane runs at a time, and the order in which "
-        "they take turns is replayed; what remains are lanes that depend on something else: a library's own thread, the "
+        "In replay, the threads or tasks of user code came to their calls in another order than is recorded, or one "
+        "waits for what is not recorded. Between external calls and waits, one lane runs at a time, and the order in "
+        "which they take turns is replayed; what remains depends on something else: a library's own thread, the "
         "place of objects in memory, a clock that is read past perdure.",
         "Let lanes meet through locks, queues, events and futures only, go over sets in sorted order, and put what a "
         "library does in threads of its own into one @perdure.activity.",
