@@ -225,7 +225,7 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     "P0404": Explanation(
         "concurrency that cannot be recorded yet",
         "User code ran external calls in several tasks on an event loop that is not perdure's (uvloop, a loop class "
-        "made by hand), waits for a thread without blocking, or all its threads and tasks wait for each other for ever.",
+        "made by hand), waits for a thread without blocking, or all its threads and tasks wait for each other.",
         "Use asyncio.run() or asyncio.new_event_loop(), wait with join, locks, events or queues, or put the concurrent "
         "part into one @perdure.activity.",
     ),
