@@ -137,6 +137,10 @@ class Codec:
             raise PayloadCorrupt(
                 f"the digest of a recorded value of {len(data)} bytes is not the one this session made"
             )
+        return self.rebuild(encoding, data, refs)
+
+    def rebuild(self, encoding: int, data: bytes, refs: References | None = None) -> object:
+        """`decode` for data that this process has just encoded. Raises PayloadCorrupt."""
         try:
             return plain.loads(data) if encoding == JSON else self._pickling.load(data, refs)
         except Exception as error:  # __setstate__ and the like

@@ -46,7 +46,9 @@ class Outcomes:
     def resumed(self, row: Row) -> None:
         """Apply what the failed attempts of the recorded RETRY had changed."""
         if effects.may_change(row.get("data", b"")):
-            self._settled(row["enc"], row["data"], bytes.fromhex(row["mac"]))
+            with self._calls.lanes.free():
+                refs = self._given.references(self._refs())
+                effects.settle(self._calls.values.decode(row["enc"], row["data"], bytes.fromhex(row["mac"]), refs))
 
     def returned(self, value: Any, began_ns: int, **more: int) -> Any:
         """Record the value. Returns what user code gets: the value as replay will give it.
@@ -62,7 +64,7 @@ class Outcomes:
         self._calls.put_outcome(self.call, self._kind, encoded, began_ns, **more)
         if type(value) in ATOMS and not self._given.changed:
             return value
-        return self._settled(encoded.encoding, encoded.data, encoded.mac)
+        return self._settled(encoded)
 
     def _encoded_value(self, value: Any) -> Encoded:
         if type(value) in ATOMS and self._given.is_nothing():
@@ -100,10 +102,12 @@ class Outcomes:
         except perdure.InPlaceChange as refused:
             return self._calls.values.encode_error(refused, self._refs()), refused
         if self._given.changed or not encoded.whole:
-            take_over(error, self._settled(encoded.encoding, encoded.data, encoded.mac))
+            take_over(error, self._settled(encoded))
         return encoded, None
 
-    def _settled(self, encoding: int, data: bytes, mac: bytes) -> Any:
+    def _settled(self, encoded: Encoded) -> Any:
+        if encoded.encoding == JSON:
+            return self._calls.values.rebuild(JSON, encoded.data)
         with self._calls.lanes.free():
             refs = self._given.references(self._refs())
-            return effects.settle(self._calls.values.decode(encoding, data, mac, refs))
+            return effects.settle(self._calls.values.rebuild(encoded.encoding, encoded.data, refs))

@@ -230,7 +230,7 @@ class Recorder:
     ) -> Any:
         """A cheap nondeterministic value, `f(*args, **kwargs)`, recorded under `name` without waiting."""
         calls = self._calls
-        plain = only_atoms(map(type, args)) and only_atoms(map(type, kwargs.values()))
+        plain = not (args or kwargs) or (only_atoms(map(type, args)) and only_atoms(map(type, kwargs.values())))
         given = NOTHING if plain else Given(args, kwargs)
         digest = None if plain else given.digest
         call, decision = calls.begin(Form.MARKER, name, site or self._site(), args, kwargs, digest)

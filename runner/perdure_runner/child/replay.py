@@ -185,8 +185,8 @@ _FORM_OF_KIND = {
 
 def form_of(row: Row) -> Form | None:
     """The form of the call that a row belongs to; None for a RESOLVED, which never comes first."""
-    kind = Kind(row["kind"])
-    if kind is Kind.WAIT:
+    kind = row["kind"]
+    if kind == Kind.WAIT:
         return Form.TIMER if row.get("wk") == WaitKind.TIMER else Form.SIGNAL
     return _FORM_OF_KIND.get(kind)
 
@@ -234,7 +234,7 @@ class History:
         first, before, last, position = known
         if reason := difference(first, call):
             return Diverged(first, reason)
-        match Kind(last["kind"]):
+        match last["kind"]:
             case Kind.ACTIVITY | Kind.MARKER | Kind.SYSTEM:
                 return Replay(last, position)
             case Kind.STARTED if last.get("amo"):
