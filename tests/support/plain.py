@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import importlib
 import inspect
 import io
@@ -20,6 +21,7 @@ def run_plain(code: str, entry: str, event: dict[str, Any], variables: dict[str,
     sys.path.insert(0, code)
     sys.dont_write_bytecode = True
     sys.stdout, sys.stderr = out, err = io.StringIO(), io.StringIO()
+    atexit._clear()  # what the parent of this fork has to do at its end
     file, _, name = entry.partition(":")
     result, error = None, None
     try:
@@ -32,6 +34,7 @@ def run_plain(code: str, entry: str, event: dict[str, Any], variables: dict[str,
         error = None if exit_.code in {None, 0} else f"SystemExit: {exit_}"
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
+    atexit._run_exitfuncs()
     return {"result": result, "error": error, "prints": lines(out.getvalue()), "errors": lines(err.getvalue())}
 
 

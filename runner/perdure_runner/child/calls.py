@@ -16,6 +16,7 @@ import perdure
 
 from perdure_runner.child import codec, divergence, effects
 from perdure_runner.child.clock import Clock
+from perdure_runner.child.collecting import Collector
 from perdure_runner.child.lanes import Lanes
 from perdure_runner.child.link import Link, standing_text
 from perdure_runner.child.pending import Key, Pending
@@ -99,6 +100,7 @@ class Calls:
         """The branches that the session has taken, by name: what it was told once is true for all of its life."""
         self.ordinal = 0
         """Calls that have begun, of all lanes."""
+        self.collector = Collector(lanes.is_free)
 
     # ---- deciding
 
@@ -119,6 +121,8 @@ class Calls:
         """
         if self.refusal:
             raise perdure.HandleLost(f"{self.refusal}: it calls {function}")
+        if self.ordinal >= self.collector.due:
+            self.collector.step(self.ordinal, function)
         lane = self.lanes.calling(function)
         self.ordinal += 1
         lane.ordinal += 1

@@ -6,6 +6,7 @@ the real stderr; the coordinator tries again and, if that does not help, says th
 
 from __future__ import annotations
 
+import atexit
 import functools
 import importlib
 import inspect
@@ -15,7 +16,7 @@ import socket
 import sys
 import traceback
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import perdure
 from perdure import _runtime
@@ -128,6 +129,11 @@ class _Session:
             f"lane {holder.lane.name} has run for {watch.PATIENCE_S:.0f} s at {place} without a call, while other "
             "threads wait for their turn; wait for them with join, a lock, an event or a queue"
         )
+        self._refuse(error)
+
+    def _refuse(self, error: perdure.ConcurrencyError) -> NoReturn:
+        """End the session where user code is: no exception can be raised there that it would not lose."""
+        assert self._calls is not None
         self._calls.leave("failed", err=codec.error_info(error, self.is_user_file, self.relative))
 
     def _several(self) -> bool:
@@ -148,6 +154,7 @@ class _Session:
         calls = self._calls
         keeper = Keeper(calls.scheduler, calls.lanes, calls.is_live, calls.cancelled)
         calls.scheduler.on_second = self._watch_threads
+        calls.collector.install(self._refuse)
         self._threads = Threads(keeper, recorder.direct, self.is_user_file)
         ordered.number_futures(recorder.direct)
         ordered.begin_in_order()
@@ -167,8 +174,6 @@ class _Session:
             outcome = self._call_handler()
             if self._threads:
                 self._threads.finish()
-            if self._calls:
-                self._calls.end()
         except perdure.Cancelled as stop:
             state, error = "stopped", stop
         except BaseException as failure:  # noqa: BLE001 - user code's
@@ -178,6 +183,12 @@ class _Session:
             state, error = _ending(failure)
             if self._debug and error:
                 self._debug(error)
+        atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter does at its end, which never comes: `os._exit`
+        if self._calls and state == "completed":
+            try:
+                self._calls.end()
+            except perdure.ConcurrencyError as refused:
+                state, error = "failed", refused
         self._send(state, outcome, error)
         return 0
 
