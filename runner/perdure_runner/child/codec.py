@@ -44,6 +44,7 @@ PICKLE = 2
 DEFAULT_MAX_BYTES = 64 << 20  # of one encoded value
 
 _MAC_BYTES = 16
+_NUMBERS = frozenset({int, float})
 _PREVIEW_LIMIT = 200  # characters
 _MORE_FRAMES = 500
 
@@ -96,8 +97,10 @@ class Codec:
         if text is None:
             shown = preview(value.value if type(value) is Outcome else value, _PREVIEW_LIMIT)
             return Encoded(PICKLE, data, self._mac(PICKLE, data), shown)
-        # The repr of plain data is C code alone, and where the JSON is short it is short.
-        shown = repr(value) if len(data) <= _PREVIEW_LIMIT // 2 else preview(value, _PREVIEW_LIMIT)
+        if len(data) > _PREVIEW_LIMIT // 2:
+            shown = preview(value, _PREVIEW_LIMIT)
+        else:  # the repr of plain data is C code alone, and where the JSON is short it is short; a number's is its JSON
+            shown = str(data, "ascii") if type(value) in _NUMBERS else repr(value)
         return Encoded(JSON, data, self._mac(JSON, data), shown)
 
     def encode_error(
