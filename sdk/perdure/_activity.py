@@ -89,12 +89,16 @@ def register_no_activity(*things: Callable[..., Any] | ModuleType | str) -> None
 
 @contextmanager
 def inhibit_activities() -> Iterator[None]:
-    """Run the calls of this thread inside the `with` block directly, unrecorded. May be nested."""
-    _runtime.inhibit.depth += 1
+    """Run the calls inside the `with` block directly, unrecorded; also those of tasks that it creates. May be nested.
+
+    Other threads, and tasks that run while the block awaits, are recorded as ever.
+    """
+    depth = _runtime.inhibit.get()
+    _runtime.inhibit.set(depth + 1)
     try:
         yield
     finally:
-        _runtime.inhibit.depth -= 1
+        _runtime.inhibit.set(depth)
 
 
 def _retry(retry: object) -> RetryPolicy | None:

@@ -5,8 +5,8 @@ A runner puts itself into `current` before it starts user code; in a plain scrip
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from fnmatch import fnmatchcase
-from threading import local
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
@@ -64,10 +64,7 @@ class NoActivities:
         return any(fnmatchcase(qualified_name, pattern) for pattern in self.patterns)
 
 
-class _Inhibit(local):
-    depth = 0
-
-
 current: Runtime | None = None
 no_activity = NoActivities()
-inhibit = _Inhibit()  # inhibit.depth > 0: this thread is inside inhibit_activities()
+inhibit: ContextVar[int] = ContextVar("perdure_inhibit", default=0)
+"""How many `inhibit_activities()` the thread or task is inside of."""

@@ -174,11 +174,11 @@ class TestNoActivities:
     def test_inhibit_is_reentrant_and_ends_with_an_exception(self):
         with perdure.inhibit_activities():
             with perdure.inhibit_activities():
-                assert _runtime.inhibit.depth == 2
+                assert _runtime.inhibit.get() == 2
             with pytest.raises(KeyError), perdure.inhibit_activities():
                 raise KeyError
-            assert _runtime.inhibit.depth == 1
-        assert _runtime.inhibit.depth == 0
+            assert _runtime.inhibit.get() == 1
+        assert _runtime.inhibit.get() == 0
 
 
 class TestRetryPolicy:

@@ -93,7 +93,7 @@ class Recorder:
         """True where calls are not recorded: inside an activity, under `inhibit_activities`, in a library's thread."""
         if self._calls.refusal:
             return False
-        return _runtime.inhibit.depth > 0 or self._calls.lanes.is_free()
+        return _runtime.inhibit.get() > 0 or self._calls.lanes.is_free()
 
     def route(self, f: Callable[..., Any], verdict: Verdict, site: SiteInfo) -> Callable[..., Any]:
         """What to call instead of `f` at `site`."""
