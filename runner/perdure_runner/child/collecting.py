@@ -40,6 +40,7 @@ class Collector:
         self._steps = 0
         self._on = True
         self._own = False
+        self._refused: perdure.ConcurrencyError | None = None
         self._refuse: Callable[[perdure.ConcurrencyError], NoReturn] = _raise
         self._thresholds = gc.get_threshold()
         self._gc = types.SimpleNamespace(**vars(gc))
@@ -53,10 +54,14 @@ class Collector:
         for name in ("collect", "disable", "enable", "get_threshold", "isenabled", "set_threshold"):
             setattr(gc, name, getattr(self, name))
 
+    def refuse_next(self, error: perdure.ConcurrencyError) -> None:
+        """End the session at its next call, which the counting of calls finds at no cost."""
+        self._refused, self.due = error, -1
+
     def step(self, calls: int, function: str) -> None:
         """`calls` calls have begun, and one of `function` is about to: what finalizers do comes before it."""
         if self.due < self._next:
-            error = perdure.ConcurrencyError(
+            error = self._refused or perdure.ConcurrencyError(
                 f"{function} was called by a finalizer at a moment that cannot be repeated: the code has made more "
                 f"than {_EMERGENCY[0]:,} objects without a call; call gc.collect() in between"
             )
@@ -112,7 +117,7 @@ class Collector:
             (self._gc.enable if on else self._gc.disable)()
 
     def _watch(self, phase: str, _info: dict[str, Any]) -> None:
-        if not self._own:
+        if not (self._own or self._refused):
             self.due = -1 if phase == "start" and not self._is_free() else self._next
 
 

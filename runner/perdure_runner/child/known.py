@@ -264,6 +264,7 @@ CALLBACKS: Final[Mapping[str, Takes]] = {
     "jinja2.environment.Template.render_async": Takes((), EVERY),
     "operator.call": Takes((0,)),
     "operator.methodcaller": Takes(),
+    "perdure_runner.child.signals.signal": Takes((1,), ("handler",)),
     "pydantic.fields.Field": Takes((), ("default_factory",)),
     "re.Pattern.sub": Takes((0,), ("repl",)),
     "re.Pattern.subn": Takes((0,), ("repl",)),

@@ -348,7 +348,7 @@ def _known(name: str) -> Decision:
     if not entry:
         return Decision(verdict, "comes from outside of the project, and is not known to be deterministic")
     if entry.partition(".")[0] in _OURS:
-        return Decision(verdict, "is perdure's own")
+        return Decision(verdict, "is perdure's own", known.CALLBACKS.get(entry))
     says = {
         Verdict.DIRECT: "is known to be deterministic",
         Verdict.ACTIVITY: "is known to touch the world outside",

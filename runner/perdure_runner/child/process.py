@@ -31,6 +31,7 @@ from perdure_runner.child.policy import Policy
 from perdure_runner.child.recorder import Recorder
 from perdure_runner.child.replay import History
 from perdure_runner.child.rules import Rules
+from perdure_runner.child.signals import Signals
 from perdure_runner.child.sites import SiteInfo
 from perdure_runner.child.threads import Threads
 
@@ -136,6 +137,11 @@ class _Session:
         assert self._calls is not None
         self._calls.leave("failed", err=codec.error_info(error, self.is_user_file, self.relative))
 
+    def _refuse_later(self, error: perdure.ConcurrencyError) -> None:
+        assert self._calls is not None
+        self._calls.lanes.failure = self._calls.lanes.failure or error
+        self._calls.collector.refuse_next(error)
+
     def _several(self) -> bool:
         return self._calls is not None and self._calls.ordinal > self._calls.lanes.main.lane.ordinal
 
@@ -155,6 +161,7 @@ class _Session:
         keeper = Keeper(calls.scheduler, calls.lanes, calls.is_live, calls.cancelled)
         calls.scheduler.on_second = self._watch_threads
         calls.collector.install(self._refuse)
+        Signals(self._link, calls.lanes.is_free, self.is_user_file, self._refuse, self._refuse_later)
         self._threads = Threads(keeper, recorder.direct, self.is_user_file)
         ordered.number_futures(recorder.direct)
         ordered.begin_in_order()
