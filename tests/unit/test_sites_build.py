@@ -71,3 +71,15 @@ def test_hosts_hand_the_switch_on(monkeypatch, tmp_path):
     assert "PERDURE_PURE" not in launch.environment(config, 0)
     monkeypatch.setenv("PERDURE_PURE", "1")
     assert launch.environment(config, 0)["PERDURE_PURE"] == "1"
+
+
+def test_hosts_say_when_call_sites_are_slow(monkeypatch, tmp_path):
+    from perdure_runner.host import launch
+
+    monkeypatch.setattr(launch, "_COMPILED_SITES", tmp_path)
+    monkeypatch.delenv("PERDURE_PURE", raising=False)
+    (tmp_path / "_sites.cpython-311-x86_64-linux-gnu.so").touch()
+    assert launch.pure_notice("cpython-311") == ""
+    assert launch.pure_notice("cpython-399").endswith("no compiled ones for cpython-399")
+    monkeypatch.setenv("PERDURE_PURE", "1")
+    assert launch.pure_notice("cpython-311").startswith("perdure: call sites run in pure Python (about twice slower): ")

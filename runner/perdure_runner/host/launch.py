@@ -9,6 +9,8 @@ from perdure_runner.host.config import HostConfig
 
 _SWITCHES = ("PERDURE_PURE",)
 """Of the host's own environment: what chooses between equal ways to run. Sessions do not see it."""
+_COMPILED_SITES = Path(__file__).resolve().parent.parent / "child"
+"""The folder of the compiled call sites; runners that do not find them there use their pure twin."""
 _PROGRAM = str(Path(__file__).resolve().parent.parent / "__main__.py")
 
 
@@ -39,6 +41,20 @@ def environment(config: HostConfig, hash_seed: int) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         **{name: os.environ[name] for name in _SWITCHES if name in os.environ},
     }
+
+
+def pure_notice(cache_tag: str) -> str:
+    """Give a line for people if call sites of such an interpreter ("cpython-311") are slow ones; else nothing.
+
+    Only the file's name is looked at: what it holds may be for another interpreter than the host's.
+    """
+    if os.environ.get("PERDURE_PURE", "0") not in {"", "0"}:
+        reason = "PERDURE_PURE is set"
+    elif any(_COMPILED_SITES.glob(f"_sites.{cache_tag}*.so")):
+        return ""
+    else:
+        reason = f"this installation has no compiled ones for {cache_tag}"
+    return f"perdure: call sites run in pure Python (about twice slower): {reason}"
 
 
 def home(config: HostConfig) -> Path:

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -198,6 +199,7 @@ class Zygotes:
     def __init__(self, config: HostConfig) -> None:
         self._config = config
         self._zygotes: dict[tuple[str, int], Zygote] = {}
+        self._noticed: set[str] = set()
 
     def __iter__(self) -> Iterator[Zygote]:
         return iter(self._zygotes.values())
@@ -229,6 +231,7 @@ class Zygotes:
         if zygote is None or not zygote.alive:
             self._make_room()
             zygote = Zygote(self._config, python, seed)
+            self._notice(python)
         self._zygotes[key] = zygote  # the last one used is the last in the order
         return zygote
 
@@ -237,6 +240,13 @@ class Zygotes:
         for zygote in self._zygotes.values():
             zygote.kill()
         self._zygotes.clear()
+
+    def _notice(self, python: Interpreter) -> None:
+        """Say on stderr, once, that runners of this kind of interpreter are slow ones."""
+        line = "" if python.cache_tag in self._noticed else launch.pure_notice(python.cache_tag)
+        self._noticed.add(python.cache_tag)
+        if line:
+            print(line, file=sys.stderr, flush=True)
 
     def _make_room(self) -> None:
         self._zygotes = {key: zygote for key, zygote in self._zygotes.items() if zygote.alive}
