@@ -16,7 +16,7 @@ from bench import client
 from bench.client import Control
 from bench.place import PERDURE, Bench, end, pss_kib, start
 
-CAPACITY = 128  # sessions at once: enough for the fan-out
+CAPACITY = 128  # sessions at once: more than any figure has
 READY_S = 20.0
 
 

@@ -1,5 +1,6 @@
 """The handlers that the benchmark runs."""
 
+import asyncio
 import os
 import time
 
@@ -20,6 +21,11 @@ def one():
 @perdure.activity
 def pause(seconds):
     time.sleep(seconds)
+
+
+@perdure.activity
+async def pause_aside(seconds):
+    await asyncio.sleep(seconds)
 
 
 @perdure.activity
@@ -47,6 +53,13 @@ def first_line(_event):
 
 def pausing(event):
     pause(event["seconds"])
+
+
+async def gathering(event):
+    """Some activities at once. Gives the seconds from before the first to after the last."""
+    began = now()
+    await asyncio.gather(*(pause_aside(event["seconds"]) for _ in range(event["activities"])))
+    return now() - began
 
 
 def ticking(event):

@@ -59,15 +59,21 @@ class InPlaceChange(Error):
 
     __module__ = "perdure"
     code = "P0403"
-    help = "Let the function return the new value instead of changing its argument."
+    help = (
+        "Hand over a copy and let the function return the new value: this object keeps its state where only its "
+        "constructor can set it, or it holds what is no value now."
+    )
 
 
 class ConcurrencyError(Error):
-    """Threads or tasks were used in a way that cannot be recorded yet."""
+    """Threads, tasks, signals or finalizers were used in a way that cannot be recorded."""
 
     __module__ = "perdure"
     code = "P0404"
-    help = "Move the concurrent part into one function marked @perdure.activity."
+    help = (
+        "Run tasks with asyncio.run(), let threads wait with join, locks, events or queues, or move the concurrent "
+        "part into one function marked @perdure.activity."
+    )
 
 
 class PayloadCorrupt(Error):

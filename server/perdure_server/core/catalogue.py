@@ -225,9 +225,11 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     "P0404": Explanation(
         "concurrency that cannot be recorded yet",
         "User code ran external calls in several tasks on an event loop that is not perdure's (uvloop, a loop class "
-        "made by hand), waits for a thread without blocking, or all its threads and tasks wait for each other.",
+        "made by hand), waits for a thread without blocking, or all its threads and tasks wait for each other. Or a "
+        "signal handler or a finalizer ran at a moment that replay cannot find again.",
         "Use asyncio.run() or asyncio.new_event_loop(), wait with join, locks, events or queues, or put the concurrent "
-        "part into one @perdure.activity.",
+        "part into one @perdure.activity. Send signals with signal.raise_signal(), set alarms inside activities, and "
+        "call gc.collect() in code that makes very many objects without a call.",
     ),
     "P0405": Explanation(
         "a recorded value fails its check",
