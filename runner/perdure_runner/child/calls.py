@@ -54,7 +54,11 @@ _FIRST_ROW = {
 }
 
 
-_RACE = "P0407: threads or tasks came in another order than they did, because they race or wait for what is not recorded"
+_RACE = (
+    "P0407: threads or tasks came in another order than they did, because they race or wait for what is not recorded"
+)
+
+_NEW: Final = Run()
 
 Debug = Callable[[BaseException | None], None]
 """A debugger: called where a read-only replay stops, with the exception that stopped it, if one did."""
@@ -138,13 +142,13 @@ class Calls:
         return call, decision
 
     def _decide(self, call: Call) -> Decision:
+        if not len(self._history):  # nothing of the journal is left
+            self.replaying = False
+            return _NEW
         decision = self._history.next(call)
         if isinstance(decision, (Run, Wait, Interrupted)):
             if self._history.left(call.lane) or (len(self._history) and not self._may_lag(call, decision)):
                 return Diverged(None, "this call is not in the journal, but later ones are")
-        if not len(self._history):  # nothing of the journal is left
-            self.replaying = False
-            return _NEW
             self.replaying = len(self._history) > 0
         elif isinstance(decision, Replay) and call.form is not Form.ACTIVITY:
             self.played(decision.position)
@@ -178,12 +182,12 @@ class Calls:
 
     def _go_live(self, call: Call | None = None) -> None:
         """Something new is about to happen: `call`, if it is one."""
+        if self._live_said:
+            return
         if self._about.replay_only:
             self.leave("replayed", **(_beyond(call) if call else {}))
         if len(self._history):
             self._diverged(Diverged(None, "this call is not in the journal, but later ones are"), call)
-        if self._live_said:
-            return
         self._live_said = True
         self.replaying = False
         self.link.say("live")
