@@ -6,7 +6,7 @@ JOBS   ?= 2
 .PHONY: setup run test test-fast transparency test-all check matrix proto fmt lint bench bench-peers clean
 
 setup: .venv/installed          ## everything in .venv, .venv/bin/perdure included
-.venv/installed: pyproject.toml hatch_build.py build_sites.py $(wildcard runner/perdure_runner/child/_sites*.[ch])
+.venv/installed: pyproject.toml hatch_build.py build_sites.py $(wildcard runner/perdure_runner/child/patching/_sites*.[ch])
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip install -q --python $(BIN)/python --reinstall-package perdure -e . --group dev
@@ -23,7 +23,6 @@ test-fast: setup                ## without the tests that take long
 
 test-all: test                  ## the suite here, its fast part on every other CPython found
 	$(BIN)/python tests/everywhere.py
-	$(BIN)/python -m tests.transparency --here
 
 lint: setup                     ## style, types, layers, generated code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

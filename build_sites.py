@@ -1,4 +1,4 @@
-"""`python build_sites.py`: compiles `perdure_runner.child._sites` for the interpreter that runs it, unless it is there.
+"""`python build_sites.py`: compiles `perdure_runner.child.patching._sites` for the running interpreter, if it must.
 
 The standard library only, and the C compiler and flags that the interpreter itself was built with. Part of the
 package's build (`hatch_build.py`); without it, or where it fails, call sites are pure Python.
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-SOURCES: Final = Path(__file__).resolve().parent / "runner" / "perdure_runner" / "child"
+SOURCES: Final = Path(__file__).resolve().parent / "runner" / "perdure_runner" / "child" / "patching"
 PORTED: Final = ((3, 11), (3, 12), (3, 13))
 """Versions of CPython with a `_sites_py3NN.h`."""
 _FLAGS: Final = ("-std=c11", "-O3", "-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra")

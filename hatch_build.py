@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_TARGET = "perdure_runner/child"
+_TARGET = "perdure_runner/child/patching"
 
 
 class SitesBuildHook(BuildHookInterface[Any]):

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from perdure_runner.child import hook, sites
-from perdure_runner.child.policy import Policy, Verdict
-from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.patching import hook, sites
+from perdure_runner.child.patching.sites import SiteInfo
+from perdure_runner.child.policy.policy import Policy, Verdict
 
 from bench.place import KERNELS
 

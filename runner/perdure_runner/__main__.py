@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             from perdure_runner.child import zygote
 
             zygote.limit_compiler()
-            hook = importlib.import_module("perdure_runner.child.hook")
+            hook = importlib.import_module("perdure_runner.child.patching.hook")
             print(json.dumps(hook.compile_tree(options.root, options.cache), default=str))
             return 0
 

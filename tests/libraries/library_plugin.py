@@ -22,7 +22,7 @@ class RunEverything:
 
 
 if HOOKED:
-    from perdure_runner.child import hook
+    from perdure_runner.child.patching import hook
 
     hook.install(os.environ["LIBRARY_ROOT"], HOOKED, RunEverything())
 
@@ -48,7 +48,7 @@ def pytest_collectreport(report):
 
 def pytest_sessionfinish(session):
     """Write what there is to say."""
-    through = sum(type(m.__loader__).__module__ == "perdure_runner.child.hook" for m in _modules())
+    through = sum(type(m.__loader__).__module__ == "perdure_runner.child.patching.hook" for m in _modules())
     with open(os.environ["LIBRARY_OUT"], "w") as file:
         json.dump({"outcomes": outcomes, "details": details, "hooked": through}, file)
 

@@ -67,7 +67,7 @@ class Bench:
             shutil.copy(HERE / "collected.py", self._build)
 
     def _sites(self) -> str:
-        which = "from perdure_runner.child import sites; print(sites.twin.__name__.rpartition('_')[2])"
+        which = "from perdure_runner.child.patching import sites; print(sites.twin.__name__.rpartition('_')[2])"
         asked = subprocess.run(
             [self.python, "-c", which], env=_environment(), capture_output=True, check=True, text=True
         )

@@ -30,7 +30,7 @@ def through_hook(build, cache):
     """Make the modules of the build, and the examples in their docstrings, code with sites."""
     import doctest
 
-    from perdure_runner.child import hook, rewrite
+    from perdure_runner.child.patching import hook, rewrite
 
     installed = hook.install(build, cache, RunEverything())
 
@@ -44,7 +44,8 @@ def through_hook(build, cache):
 def recorded(build, cache, module):
     """What a durable session makes of the module."""
     import memory_host
-    from perdure_runner.child import process, values
+    from perdure_runner.child import process
+    from perdure_runner.child.values import pickles as values
 
     values.load_cloudpickle(os.environ.get("PERDURE_TEST_CLOUDPICKLE"))
     start = memory_host.start(build, cache, "collected.py:handler", {"module": module})

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import perdure
-from perdure_runner.child.codec import Codec, Encoded
 from perdure_runner.child.handles import Table
-from perdure_runner.child.policy import Policy
-from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.patching.sites import SiteInfo
+from perdure_runner.child.policy.policy import Policy
+from perdure_runner.child.values.codec import Codec, Encoded
 
 CODEC = Codec(b"key of the tests", 1 << 20)
 SITE = SiteInfo("handlers.py", 12, 5, None)

@@ -71,8 +71,6 @@ def test_the_error_of_a_session_has_its_users_frames() -> None:
     assert documents.error(samples.session("failed", error=error)) == {
         "type": "ValueError",
         "message": "no",
-        "code": None,
-        "help": None,
         "traceback": [{"file": "main.py", "line": 3, "name": "main"}],
     }
 

@@ -33,9 +33,9 @@ import perdure
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perdure_runner.child import plain
-from perdure_runner.child.codec import JSON, PICKLE, Codec, encode_json, load_cloudpickle
-from perdure_runner.child.values import CLOUDPICKLE
+from perdure_runner.child.values import plain
+from perdure_runner.child.values.codec import JSON, PICKLE, Codec, encode_json, load_cloudpickle
+from perdure_runner.child.values.pickles import CLOUDPICKLE
 
 LIMIT = 1 << 20
 codec = Codec(b"k" * 32, LIMIT)
@@ -298,7 +298,7 @@ class TestCloudpickle:
     def test_it_is_private_and_loaded_only_when_needed(self):
         code = (
             "import sys\n"
-            "from perdure_runner.child.codec import Codec\n"
+            "from perdure_runner.child.values.codec import Codec\n"
             "codec = Codec(b'k', 10000)\n"
             "codec.encode({1: (2, b'x')}); codec.encode_error(ValueError('x'))\n"
             "assert '_perdure_cloudpickle' not in sys.modules\n"
@@ -309,7 +309,7 @@ class TestCloudpickle:
         written = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         code = (
             "import sys\n"
-            "from perdure_runner.child.codec import Codec\n"
+            "from perdure_runner.child.values.codec import Codec\n"
             f"data, mac = map(bytes.fromhex, {written!r}.split())\n"
             "print(Codec(b'k', 10000).decode(2, data, mac)(21), 'cloudpickle' in sys.modules)\n"
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perdure_runner.child.codec import preview, preview_call
+from perdure_runner.child.values.codec import preview, preview_call
 
 
 def refuse(*_args, **_kwargs):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from perdure_runner.child import divergence
-from perdure_runner.child.preview import preview_call
+from perdure_runner.child.values.preview import preview_call
 from perdure_server.core.arguments import Change, Described, changes, leaves
 
 

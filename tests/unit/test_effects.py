@@ -9,9 +9,9 @@ import random
 
 import perdure
 import pytest
-from perdure_runner.child import effects
-from perdure_runner.child.codec import JSON, Codec, fingerprint_call
-from perdure_runner.child.effects import Given
+from perdure_runner.child.effects import given as effects
+from perdure_runner.child.effects.given import Given
+from perdure_runner.child.values.codec import JSON, Codec, fingerprint_call
 
 codec = Codec(b"k" * 32, 1 << 20)
 

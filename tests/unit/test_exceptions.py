@@ -13,8 +13,8 @@ from pathlib import Path
 import perdure
 import pytest
 from perdure_runner.child import restore
-from perdure_runner.child.codec import Codec, error_info
-from perdure_runner.child.errors_codec import take_over
+from perdure_runner.child.values.codec import Codec, error_info
+from perdure_runner.child.values.errors_codec import take_over
 
 LIMIT = 1 << 20
 codec = Codec(b"k" * 32, LIMIT)
@@ -310,7 +310,7 @@ class TestStandIns:
 
         encoded = codec.encode_error(raised(fail))
         code = (
-            "from perdure_runner.child.codec import Codec\n"
+            "from perdure_runner.child.values.codec import Codec\n"
             f"codec = Codec(b'k' * 32, {LIMIT})\n"
             f"one, two = (codec.decode(2, {encoded.data!r}, {encoded.mac!r}) for _ in range(2))\n"
             "print(one, type(one).__name__, type(one).__base__.__name__, type(one) is type(two))\n"
@@ -504,7 +504,7 @@ def test_another_process_restores_the_same():
     code = (
         "import sys, traceback\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from perdure_runner.child.codec import Codec\n"
+        "from perdure_runner.child.values.codec import Codec\n"
         f"error = Codec(b'k' * 32, {LIMIT}).decode(2, {encoded.data!r}, {encoded.mac!r})\n"
         "print(''.join(traceback.format_exception(error)), end='')\n"
     )

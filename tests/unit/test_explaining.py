@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from perdure_runner.child.explaining import Explainer
+from perdure_runner.child.policy.explaining import Explainer
 
 SHOP = """\
 import perdure

@@ -21,8 +21,8 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perdure_runner.child import fingerprint as module
-from perdure_runner.child.codec import fingerprint, fingerprint_call
+from perdure_runner.child.values import fingerprint as module
+from perdure_runner.child.values.codec import fingerprint, fingerprint_call
 
 
 class Thing:
@@ -370,7 +370,7 @@ EXPECTED = {
 def test_the_same_in_every_process_version_and_hash_seed():
     """Journals are kept: the golden ones may never change. The sets show that hash order does not count."""
     code = (
-        "from perdure_runner.child.codec import fingerprint_call as f\n"
+        "from perdure_runner.child.values.codec import fingerprint_call as f\n"
         "texts = set(map(str, range(100)))\n"
         "print(f((texts, {(text,) for text in texts}, [{'a': texts}, frozenset({frozenset(texts)})]), {}).hex())"
     )

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import perdure
 import pytest
-from perdure_runner.child import hook as hook_module
-from perdure_runner.child import sites
-from perdure_runner.child.hook import CodeCache, UserTree, compile_tree, install
-from perdure_runner.child.policy import Verdict
-from perdure_runner.child.rewrite import compile_source
+from perdure_runner.child.patching import hook as hook_module
+from perdure_runner.child.patching import sites
+from perdure_runner.child.patching.hook import CodeCache, UserTree, compile_tree, install
+from perdure_runner.child.patching.rewrite import compile_source
+from perdure_runner.child.policy.policy import Verdict
 
 
 class Notes(threading.local):

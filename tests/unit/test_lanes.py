@@ -6,12 +6,12 @@ import threading
 from typing import Any
 
 import pytest
-from perdure_runner.child.clock import LANE, Clock, time_us
-from perdure_runner.child.lanes import Lanes, Strand
-from perdure_runner.child.pending import Key, Pending, Waiting
+from perdure_runner.child.lanes.clock import LANE, Clock, time_us
+from perdure_runner.child.lanes.lanes import Lanes, Strand
+from perdure_runner.child.lanes.pending import Key, Pending, Waiting
+from perdure_runner.child.lanes.scheduler import Scheduler
+from perdure_runner.child.lanes.watch import Watch
 from perdure_runner.child.replay import Call, Form, History, How, Kind, Replay, Resolved, Row, Run, Wait
-from perdure_runner.child.scheduler import Scheduler
-from perdure_runner.child.watch import Watch
 
 HOUR_US = 3_600_000_000
 

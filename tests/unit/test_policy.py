@@ -45,7 +45,7 @@ import perdure
 import pytest
 import requests
 from perdure import _runtime
-from perdure_runner.child.policy import MARK, Policy, Verdict
+from perdure_runner.child.policy.policy import MARK, Policy, Verdict
 
 D, A, M, C = Verdict.DIRECT, Verdict.ACTIVITY, Verdict.MARKER, Verdict.CALLBACKS
 

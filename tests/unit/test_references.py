@@ -6,8 +6,8 @@ import threading
 
 import perdure
 import pytest
-from perdure_runner.child.codec import JSON, PICKLE, Codec
-from perdure_runner.child.references import Chain
+from perdure_runner.child.values.codec import JSON, PICKLE, Codec
+from perdure_runner.child.values.references import Chain
 
 LOCK = type(threading.Lock())
 codec = Codec(b"k" * 32, 1 << 20)

@@ -8,8 +8,8 @@ from types import CodeType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from perdure_runner.child import rewrite
-from perdure_runner.child.rewrite import Mark, bind, compile_source, mangle
+from perdure_runner.child.patching import rewrite
+from perdure_runner.child.patching.rewrite import Mark, bind, compile_source, mangle
 
 
 class Log:

@@ -14,8 +14,8 @@ import weakref
 import perdure
 import pytest
 from perdure import _runtime
-from perdure_runner.child import sites, sites_pure
-from perdure_runner.child.hook import install
+from perdure_runner.child.patching import sites, sites_pure
+from perdure_runner.child.patching.hook import install
 
 ACME = """
 def fetch(*args): return "fetched"
@@ -57,7 +57,7 @@ def twin(request, monkeypatch):
     if request.param == "pure":
         chosen = sites_pure
     else:
-        chosen = pytest.importorskip("perdure_runner.child.sites_compiled", exc_type=ImportError)
+        chosen = pytest.importorskip("perdure_runner.child.patching.sites_compiled", exc_type=ImportError)
     monkeypatch.setattr(sites, "twin", chosen)
     return chosen
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WHICH = "from perdure_runner.child import sites; print(sites.twin.__name__.rpartition('_')[2])"
+WHICH = "from perdure_runner.child.patching import sites; print(sites.twin.__name__.rpartition('_')[2])"
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ import types
 import cloudpickle
 import perdure
 import pytest
-from perdure_runner.child.policy import MARK
+from perdure_runner.child.policy.policy import MARK
 from test_sites import WARM, load, notes  # noqa: F401 - fixtures
 
-_sites = pytest.importorskip("perdure_runner.child._sites", exc_type=ImportError)
+_sites = pytest.importorskip("perdure_runner.child.patching._sites", exc_type=ImportError)
 
 
 @pytest.fixture(params=["compiled"], name="twin")
 def only_compiled(monkeypatch):
     """The sites of this file are the compiled ones, whatever the process would choose."""
-    from perdure_runner.child import sites, sites_compiled
+    from perdure_runner.child.patching import sites, sites_compiled
 
     monkeypatch.setattr(sites, "twin", sites_compiled)
     return sites_compiled

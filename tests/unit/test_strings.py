@@ -6,8 +6,8 @@ import linecache
 import sys
 
 import pytest
-from perdure_runner.child import strings
-from perdure_runner.child.hook import install
+from perdure_runner.child.patching import strings
+from perdure_runner.child.patching.hook import install
 
 OUTSIDE = "def get(x): return x\n"
 PROGRAM = """

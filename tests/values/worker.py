@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import perdure
-from perdure_runner.child.codec import Codec
+from perdure_runner.child.values.codec import Codec
 from table import ROWS, Row
 
 codec = Codec(b"k" * 32, 1 << 24)

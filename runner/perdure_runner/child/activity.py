@@ -9,12 +9,13 @@ from typing import Any
 import perdure
 from perdure import ActivityOptions
 
-from perdure_runner.child import attempts, codec, divergence
+from perdure_runner.child import attempts, divergence
 from perdure_runner.child.calls import Calls, time_ns
-from perdure_runner.child.effects import Given
+from perdure_runner.child.effects.given import Given
 from perdure_runner.child.outcomes import Outcomes
+from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.replay import Decision, Form, Interrupted, Kind, Replay, Resolved, Row, Run, Wait, WaitKind
-from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.values import codec
 
 _BOUND = frozenset({types.MethodType, types.BuiltinMethodType, types.MethodWrapperType})
 _NO_RECEIVERS = (type, types.ModuleType, type(None))

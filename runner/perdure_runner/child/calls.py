@@ -14,13 +14,15 @@ from typing import Any, Final, NoReturn
 
 import perdure
 
-from perdure_runner.child import codec, divergence, effects
-from perdure_runner.child.clock import Clock
+from perdure_runner.child import divergence
 from perdure_runner.child.collecting import Collector
-from perdure_runner.child.lanes import Lanes
+from perdure_runner.child.effects import given as effects
+from perdure_runner.child.lanes.clock import Clock
+from perdure_runner.child.lanes.lanes import Lanes
+from perdure_runner.child.lanes.pending import Key, Pending
+from perdure_runner.child.lanes.scheduler import Scheduler
 from perdure_runner.child.link import Link, standing_text
-from perdure_runner.child.pending import Key, Pending
-from perdure_runner.child.references import Handles, References
+from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.replay import (
     VERSIONS,
     Call,
@@ -39,9 +41,9 @@ from perdure_runner.child.replay import (
     WaitKind,
     standing_keys,
 )
-from perdure_runner.child.scheduler import Scheduler
-from perdure_runner.child.sites import SiteInfo
 from perdure_runner.child.stopping import Stop
+from perdure_runner.child.values import codec
+from perdure_runner.child.values.references import Handles, References
 
 time_ns = time.time_ns
 """The clock of journal rows: the real one, kept before the session's clock takes its place."""

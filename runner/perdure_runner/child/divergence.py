@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from perdure_runner.child import inert
-from perdure_runner.child.fingerprint import fingerprint
-from perdure_runner.child.preview import declared_state, preview
+from perdure_runner.child.values import inert
+from perdure_runner.child.values.fingerprint import fingerprint
+from perdure_runner.child.values.preview import declared_state, preview
 
 MAX_PARTS: Final = 48
 """Parts of all arguments together; a container that has too many for the rest is divided into ranges."""

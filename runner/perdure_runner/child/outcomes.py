@@ -7,14 +7,14 @@ from typing import Any
 
 import perdure
 
-from perdure_runner.child import effects
 from perdure_runner.child.calls import Calls, payload_keys
-from perdure_runner.child.codec import JSON, Encoded
-from perdure_runner.child.effects import Given
-from perdure_runner.child.errors_codec import take_over
-from perdure_runner.child.fingerprint import ATOMS
-from perdure_runner.child.references import References
+from perdure_runner.child.effects import given as effects
+from perdure_runner.child.effects.given import Given
 from perdure_runner.child.replay import Call, Kind, Row
+from perdure_runner.child.values.codec import JSON, Encoded
+from perdure_runner.child.values.errors_codec import take_over
+from perdure_runner.child.values.fingerprint import ATOMS
+from perdure_runner.child.values.references import References
 
 Called = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 

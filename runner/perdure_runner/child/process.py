@@ -21,19 +21,22 @@ from typing import Any, NoReturn
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, codec, ground, handles, hook, loading, ordered, output, restore, watch
+from perdure_runner.child import attempts, blame, ground, handles, loading, output, restore
 from perdure_runner.child.calls import About, Calls, Debug
-from perdure_runner.child.lanes import Lanes
+from perdure_runner.child.lanes import ordered, watch
+from perdure_runner.child.lanes.lanes import Lanes
+from perdure_runner.child.lanes.locks import Keeper
+from perdure_runner.child.lanes.threads import Threads
 from perdure_runner.child.link import Link
-from perdure_runner.child.locks import Keeper
+from perdure_runner.child.patching import hook
+from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.place import Place
-from perdure_runner.child.policy import Policy
+from perdure_runner.child.policy.policy import Policy
+from perdure_runner.child.policy.rules import Rules
 from perdure_runner.child.recorder import Recorder
 from perdure_runner.child.replay import History
-from perdure_runner.child.rules import Rules
 from perdure_runner.child.signals import Signals
-from perdure_runner.child.sites import SiteInfo
-from perdure_runner.child.threads import Threads
+from perdure_runner.child.values import codec
 
 FAULT = 70
 """Exit code of a runner with a fault of ours (EX_SOFTWARE of sysexits.h)."""

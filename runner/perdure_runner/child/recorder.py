@@ -17,17 +17,17 @@ from perdure_runner.child import attempts, turn
 from perdure_runner.child.activity import Activity
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.calls import Calls, time_ns
-from perdure_runner.child.effects import NOTHING, Given
-from perdure_runner.child.fingerprint import only_atoms
-from perdure_runner.child.lanes import MAIN
-from perdure_runner.child.loop import Loop
+from perdure_runner.child.effects.given import NOTHING, Given
+from perdure_runner.child.lanes.lanes import MAIN
+from perdure_runner.child.lanes.loop import Loop
 from perdure_runner.child.outcomes import Outcomes
+from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.place import AFTER, Place
-from perdure_runner.child.policy import Policy, Verdict
+from perdure_runner.child.policy.policy import Policy, Verdict
+from perdure_runner.child.policy.rules import Rules
 from perdure_runner.child.replay import Form, How, Kind, Replay, Run, WaitKind
-from perdure_runner.child.rules import Rules
-from perdure_runner.child.sites import SiteInfo
 from perdure_runner.child.turn import Patient
+from perdure_runner.child.values.fingerprint import only_atoms
 
 speaks_for_others(Calls.outcome)  # it raises what the journal says that the program got
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from perdure_runner.child import inert
+from perdure_runner.child.values import inert
 
 # (file, qualified name, module, first line, last line, first column, last column); lines from 1, columns are UTF-8
 # offsets from 0, None where unknown.

@@ -9,7 +9,7 @@ from typing import Final
 
 import perdure
 
-from perdure_runner.child.lanes import Lanes
+from perdure_runner.child.lanes.lanes import Lanes
 from perdure_runner.child.link import Link
 
 _NEVER: Final = nullcontext()

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from perdure_runner.child.activity import Activity
 from perdure_runner.child.calls import Calls, time_ns
-from perdure_runner.child.loop import Awaited, Loop
-from perdure_runner.child.outside import outside
-from perdure_runner.child.pending import Pending
+from perdure_runner.child.lanes.loop import Awaited, Loop
+from perdure_runner.child.lanes.outside import outside
+from perdure_runner.child.lanes.pending import Pending
 from perdure_runner.child.replay import Call, Decision, Interrupted, Replay, Resolved, Row
 
 _IMPORTING = frozenset({"_find_and_load", "_load_unlocked"})

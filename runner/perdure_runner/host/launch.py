@@ -9,7 +9,7 @@ from perdure_runner.host.config import HostConfig
 
 _SWITCHES = ("PERDURE_PURE",)
 """Of the host's own environment: what chooses between equal ways to run. Sessions do not see it."""
-_COMPILED_SITES = Path(__file__).resolve().parent.parent / "child"
+_COMPILED_SITES = Path(__file__).resolve().parent.parent / "child" / "patching"
 """The folder of the compiled call sites; runners that do not find them there use their pure twin."""
 _PROGRAM = str(Path(__file__).resolve().parent.parent / "__main__.py")
 

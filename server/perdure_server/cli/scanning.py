@@ -1,6 +1,6 @@
 """What every call in a project's source is, and why: asked of a process of its own, which runs none of that code.
 
-The answer is `perdure_runner.child.explaining`'s; here it is started, limited and read.
+The answer is `perdure_runner.child.policy.explaining`'s; here it is started, limited and read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from perdure_server.manifest.manifest import load_manifest
 
 TIMEOUT_S: Final = 30.0
 """Libraries are imported to be looked at, and some take long."""
-_MAIN: Final = "perdure_runner.child.explaining:main"
+_MAIN: Final = "perdure_runner.child.policy.explaining:main"
 
 
 @dataclass(frozen=True, slots=True)

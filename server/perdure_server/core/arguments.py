@@ -1,7 +1,7 @@
 """Where the arguments of two calls differ: paths into them, with both values where they are known. Pure.
 
-Two sources: the previews (`perdure_runner.child.preview`), which tell all about most calls and are taken apart here;
-and, where they do not, the digests of parts that the runner added (`perdure_runner.child.divergence`).
+Two sources: the previews (`perdure_runner.child.values.preview`), which tell all about most calls and are taken apart
+here; and, where they do not, the digests of parts that the runner added (`perdure_runner.child.divergence`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from perdure_runner.child.handles.registry import Kind
 from perdure_runner.child.handles.shape import Shape
-from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.patching.sites import SiteInfo
 
 if TYPE_CHECKING:
     from perdure_runner.child.handles.table import Table

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from perdure import _handle, _runtime
 
-from perdure_runner.child import inert
-from perdure_runner.child.fingerprint_parts import is_user_class
 from perdure_runner.child.handles import registry, shape
-from perdure_runner.child.known import Verdict
-from perdure_runner.child.preview import declared_state
+from perdure_runner.child.policy.known import Verdict
+from perdure_runner.child.values import inert
+from perdure_runner.child.values.fingerprint_parts import is_user_class
+from perdure_runner.child.values.preview import declared_state
 
 if TYPE_CHECKING:
-    from perdure_runner.child.policy import Policy
+    from perdure_runner.child.policy.policy import Policy
 
 NEVER: Final = (
     *(type, types.ModuleType, types.CodeType, types.FrameType, types.TracebackType, types.FunctionType),

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import perdure
 
-from perdure_runner.child import codec
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.handles import recreate
 from perdure_runner.child.handles.handle import GONE, Done, Handle
 from perdure_runner.child.handles.outcomes import Ended, Told
 from perdure_runner.child.handles.registry import ENDS, LOOKS, is_cheap, is_redone
+from perdure_runner.child.values import codec
 
 _ENTERS: Final = frozenset({"__enter__", "__aenter__"})
 COROUTINES: Final = frozenset({"__aenter__", "__aexit__"})

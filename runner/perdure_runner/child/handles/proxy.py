@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final
 
-from perdure_runner.child import inert
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.handles import operations
 from perdure_runner.child.handles.handle import Handle
 from perdure_runner.child.handles.shape import Shape
+from perdure_runner.child.values import inert
 
 
 class Method:

@@ -12,9 +12,9 @@ from typing import Any, Final, NoReturn
 
 import perdure
 
-from perdure_runner.child import codec
 from perdure_runner.child.handles.handle import GONE, STATE, Done, Handle, Recipe
 from perdure_runner.child.handles.registry import CLOSES, READING_GENERATORS, Remake
+from perdure_runner.child.values import codec
 
 _READS: Final = re.compile(r"\s*(select|values|explain|show|describe|pragma\s+\w+\s*(;|$|\())", re.IGNORECASE)
 

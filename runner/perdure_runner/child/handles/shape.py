@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from perdure_runner.child import inert
-from perdure_runner.child.known import canonical
+from perdure_runner.child.policy.known import canonical
+from perdure_runner.child.values import inert
 
 _NOT_PROXIED: Final = frozenset(
     [

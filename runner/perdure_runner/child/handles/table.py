@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 import perdure
 from perdure import _handle
 
-from perdure_runner.child.fingerprint import only_atoms
 from perdure_runner.child.handles import proxy as proxies
 from perdure_runner.child.handles import registry, shape
 from perdure_runner.child.handles.handle import GONE, STATE, Handle, Key, Recipe
 from perdure_runner.child.handles.judging import NEVER, is_data, is_live_class
 from perdure_runner.child.handles.operations import Run
 from perdure_runner.child.handles.recreate import live
-from perdure_runner.child.references import References, Token
-from perdure_runner.child.sites import SiteInfo
+from perdure_runner.child.patching.sites import SiteInfo
+from perdure_runner.child.values.fingerprint import only_atoms
+from perdure_runner.child.values.references import References, Token
 
 if TYPE_CHECKING:
     from perdure_runner.child.calls import Calls
-    from perdure_runner.child.policy import Policy
+    from perdure_runner.child.policy.policy import Policy
     from perdure_runner.child.recorder import Recorder
 
 _HANDLE: Final = "handle"

@@ -1,0 +1,1 @@
+"""Values and exceptions as the journal keeps them: encoding, digests, previews."""
