@@ -24,7 +24,7 @@ class Case:
     calls: one "kind function" a call, in order; the function's module may be left out.
     effects: requests to the counting server. `keys`: different idempotency keys it must see.
     in_flight: requests that one attempt of its largest activity makes: so many may come twice after a crash.
-    once: requests that may never come twice.
+    once: requests that may never come twice. `too_late`: requests with a time-out that may pass while nobody runs.
     check: an expression over `result` and `prints`, for programs whose values differ from run to run.
     plain: whether a plain run can do the same. `waits`: it sleeps or waits for signals. `heavy`: slow to run.
     signals: (when, name, payload); when is "start" or "waiting".
@@ -46,6 +46,7 @@ class Case:
     keys: int = 0
     in_flight: int = 1
     once: list[str] = field(default_factory=list)
+    too_late: list[str] = field(default_factory=list)
     check: str | None = None
     plain: bool = True
     waits: bool = False

@@ -58,8 +58,8 @@ def is_live_class(cls: type, policy: Policy) -> bool:
 
 def _is_live_class(cls: type, policy: Policy) -> bool:
     top = inert.module_of(cls).partition(".")[0]
-    if top == "builtins":
-        return False
+    if top == "builtins" or issubclass(cls, BaseException):
+        return False  # an HTTPError of urllib's is a response, too, but it is raised
     kind, always = registry.kind_of(shape.lineage_of(cls), len(_handle.registered))
     if kind is not None or top in sys.stdlib_module_names or top in _DATA_LIBRARIES or issubclass(cls, NEVER):
         return always

@@ -39,6 +39,7 @@ def main(event):
 
 CASE = {
     "result": ["meanwhile", "slept", "pair0", "pair1", 0.15, 0.1, "done"],
+    "alternative": ["slept", "meanwhile", "pair0", "pair1", 0.15, 0.1, "done"],  # its time passes while nobody runs
     "effects": 3,
     "waits": True,
 }

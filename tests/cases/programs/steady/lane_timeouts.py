@@ -26,4 +26,9 @@ async def main(event):
     return out
 
 
-CASE = {"result": ["quick", "late", "slept too long", "shield", "shielded"], "effects": 3, "waits": True}
+CASE = {
+    "result": ["quick", "late", "slept too long", "shield", "shielded"],
+    "effects": 3,
+    "too_late": ["GET /slow/20/late"],
+    "waits": True,
+}
