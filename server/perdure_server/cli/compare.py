@@ -1,13 +1,14 @@
 """Comparing two runs of one handler: calls, output, outcome. Pure.
 
 Two runs that were made apart may differ for a good reason: what the world answered differed (a random number, the
-time, a server). So a comparison has a horizon: the first call whose recorded outcome differs. What comes after it may
-follow from it and is not judged. A replay of a run's own journal has no horizon: it must agree in everything.
+time, a server), or came to lanes that waited side by side in another order. So a comparison has a horizon: the first
+answer that differs. Calls that begin after it may follow from it and are not judged. A replay of a run's own journal has
+no horizon: it must agree in everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -17,6 +18,9 @@ from perdure_server.cli import documents
 from perdure_server.cli.calls import Call, assemble
 from perdure_server.cli.fetch import Whole
 
+_Key = tuple[str, int]
+_Step = tuple[int, _Key, bool]
+_STEPS = frozenset({journal.ENTRY_KIND_ACTIVITY, journal.ENTRY_KIND_MARKER, journal.ENTRY_KIND_ORDER})
 _TEXT = 200  # characters of a value shown in a difference
 
 
@@ -31,6 +35,10 @@ class Run:
     divergence: journal.Divergence | None
     calls: list[Call]
     lines: list[journal.LogLine]
+    begun: dict[_Key, int]
+    """`seq` of the first row of each call."""
+    steps: list[_Step]
+    """`seq`, call and whether it is the order of lanes alone, of each row by which user code went on."""
 
     @classmethod
     def of(cls, whole: Whole) -> Run:
@@ -44,6 +52,8 @@ class Run:
             session.divergence if session.HasField("divergence") else None,
             assemble(whole.entries),
             whole.logs,
+            _begun(whole.entries),
+            _steps(whole.entries),
         )
 
     @property
@@ -54,6 +64,23 @@ class Run:
     def text(self, text: str) -> str:
         """`text` without this session's id."""
         return text.replace(self.session_id, "<session>")
+
+
+def _begun(entries: Iterable[journal.Entry]) -> dict[_Key, int]:
+    begun: dict[_Key, int] = {}
+    for entry in entries:
+        begun.setdefault((entry.lane, entry.ordinal), entry.seq)
+    return begun
+
+
+def _steps(entries: Sequence[journal.Entry]) -> list[_Step]:
+    several = any(entry.kind == journal.ENTRY_KIND_ORDER for entry in entries)
+    kinds = _STEPS if several else _STEPS | {journal.ENTRY_KIND_RESOLVED}  # ORDER says when a lane saw that one
+    return [
+        (entry.seq, (entry.lane, entry.ordinal), entry.kind == journal.ENTRY_KIND_ORDER)
+        for entry in entries
+        if entry.kind in kinds
+    ]
 
 
 def _outcome_text(whole: Whole) -> str:
@@ -102,21 +129,34 @@ def _diverged(divergence: journal.Divergence) -> Difference:
 
 
 def _calls(expected: Run, found: Run, same_journal: bool) -> tuple[Difference | None, int | None]:
-    """The first call that differs, if any; and the horizon: the ordinal of the first call with another outcome."""
-    pairs = dict.fromkeys(_keys(expected.calls) + _keys(found.calls))
+    """The first call that differs, if any; and the horizon: how many calls had begun when the answers parted."""
     ours, theirs = ({(call.lane, call.ordinal): call for call in run.calls} for run in (expected, found))
-    for key in pairs:
+    parted = None if same_journal else _parting(expected, found, ours, theirs)
+    for key in dict.fromkeys([*ours, *theirs]):
+        if parted and not (_before(expected, key, parted[0]) or _before(found, key, parted[1])):
+            continue
         a, b = ours.get(key), theirs.get(key)
         if a is None or b is None or _identity(a) != _identity(b):
             place = (a or b or expected.calls[0]).site
             return Difference(place.file, place.line, "another call", _name(a), _name(b)), None
-        if not same_journal and not _same_outcome(a, b, expected, found):
-            return None, a.ordinal
-    return None, None
+    return None, sum(_before(expected, key, parted[0]) for key in ours) if parted else None
 
 
-def _keys(calls: Sequence[Call]) -> list[tuple[str, int]]:
-    return [(call.lane, call.ordinal) for call in calls]
+def _parting(
+    expected: Run, found: Run, ours: Mapping[_Key, Call], theirs: Mapping[_Key, Call]
+) -> tuple[int, int] | None:
+    """`seq` in both runs of the first answer of the world that differs, or that another lane got first."""
+    for (seq, key, order), (other_seq, other_key, other_order) in zip(expected.steps, found.steps, strict=False):
+        same = (key, order) == (other_key, other_order)
+        if same and not order and key in ours and key in theirs:
+            same = _same_outcome(ours[key], theirs[key], expected, found)
+        if not same:
+            return seq, other_seq
+    return None
+
+
+def _before(run: Run, key: _Key, seq: int) -> bool:
+    return run.begun.get(key, seq) < seq
 
 
 def _identity(call: Call) -> tuple[object, ...]:
