@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
+OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
+"""The folder of the child half."""
 _speakers: Final[set[CodeType]] = set()
 
 
@@ -31,4 +32,4 @@ def is_ours(failure: BaseException) -> bool:
     if trace is None:
         return False
     code = trace.tb_frame.f_code
-    return code.co_filename.startswith(_OURS) and code not in _speakers
+    return code.co_filename.startswith(OURS) and code not in _speakers

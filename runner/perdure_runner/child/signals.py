@@ -8,7 +8,6 @@ which is recorded. Elsewhere, or if it returns, what it did would be missing aft
 from __future__ import annotations
 
 import functools
-import os
 import signal
 import threading
 import types
@@ -17,14 +16,13 @@ from typing import Any, Final, NoReturn
 
 import perdure
 
-from perdure_runner.child.blame import speaks_for_others
+from perdure_runner.child.blame import OURS, speaks_for_others
 from perdure_runner.child.link import Link
 
 STOP: Final = signal.SIGUSR1
 """By which the host says that it has sent a `stop`."""
 _END_PROCESS: Final = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM})
 """What people and machines send to be rid of a process: the session goes on in another one."""
-_OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _signal = signal.signal
 
 Handler = Callable[[int, types.FrameType | None], Any]
@@ -149,7 +147,7 @@ class Signals:
     def _in_user_code(self, frame: types.FrameType | None) -> bool:
         """Was user code interrupted, or a library that it calls, and nothing of ours that must be finished first?"""
         while frame is not None and not self._is_user_file(frame.f_code.co_filename):
-            if frame.f_code.co_filename.startswith(_OURS):
+            if frame.f_code.co_filename.startswith(OURS):
                 return False
             frame = frame.f_back
         return True

@@ -1,9 +1,9 @@
 """Comparing two runs of one handler: calls, output, outcome. Pure.
 
 Two runs that were made apart may differ for a good reason: what the world answered differed (a random number, the
-time, a server), or came to lanes that waited side by side in another order. So a comparison has a horizon: the first
-answer that differs. Calls that begin after it may follow from it and are not judged. A replay of a run's own journal has
-no horizon: it must agree in everything.
+time, a server), or came in another order to lanes that waited side by side. So a comparison has a horizon: the
+first answer that differs. Calls that begin after it may follow from it and are not judged. A replay of a run's own
+journal has no horizon: it must agree in everything.
 """
 
 from __future__ import annotations

@@ -126,11 +126,12 @@ def main(url):
     r = abroad.Resource(url)
     r.extra = [1]
     a = r.fetch("a")
-    r.extra.append(2)
+    r.extra = r.extra + [2]
     return [a, r.extra, r.fetch("b")]
 """,
         ["a", [1, 2], "b"],
-        "abroad.Resource abroad.Resource.fetch*2",
+        "abroad.Resource abroad.Resource.__setattr__ abroad.Resource.fetch ~abroad.Resource.extra"
+        " abroad.Resource.__setattr__ ~abroad.Resource.extra abroad.Resource.fetch",
     ),
     Probe(
         "set_order",

@@ -18,7 +18,7 @@ import types
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from perdure_runner.child.blame import speaks_for_others
+from perdure_runner.child.blame import OURS, speaks_for_others
 from perdure_runner.child.lanes.lanes import Strand
 from perdure_runner.child.lanes.locks import Keeper, LaneLock
 
@@ -28,7 +28,8 @@ _allocate_lock = threading.Lock
 _CRLock = threading.RLock
 _LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _PACKAGES: Final = _LIBRARY + "site-packages"
-_OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_RUNNER: Final = os.path.dirname(os.path.dirname(OURS)) + os.sep
+"""A task that a library made has no frame of user code below it, but the runner's first one."""
 _monotonic = time.monotonic
 
 
@@ -98,7 +99,7 @@ class Threads:
         frame: types.FrameType | None = sys._getframe(2)  # noqa: SLF001
         while frame is not None:
             path = frame.f_code.co_filename
-            if not (path.startswith(("<frozen", _OURS)) or (path.startswith(_LIBRARY) and _PACKAGES not in path)):
+            if not (path.startswith(("<frozen", _RUNNER)) or (path.startswith(_LIBRARY) and _PACKAGES not in path)):
                 return self._is_user_file(path)
             frame = frame.f_back
         return True

@@ -22,7 +22,7 @@ from perdure_runner.child.values.preview import preview
 MAX_FRAMES = 50  # of one traceback; of a longer one, the outermost and the innermost halves
 _TEXT_LIMIT = 2000  # characters of a stand-in
 
-_OWN_FOLDERS = (dirname(perdure.__file__) + sep, dirname(dirname(__file__)) + sep)
+_OWN_FOLDERS = (dirname(perdure.__file__) + sep, dirname(dirname(dirname(__file__))) + sep)
 # Not kept: `args` is kept apart, groups are made with theirs, and the object that lacked an attribute is often live
 # (CPython's own pickling of AttributeError leaves it out as well).
 _FIELDS_LEFT_OUT = frozenset({"args", "message", "exceptions", "obj"})
