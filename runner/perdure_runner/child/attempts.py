@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import perdure
 
+_getframe = sys._getframe  # noqa: SLF001 - kept: programs put others in its place
+
 real_sleep = time.sleep
 """`time.sleep` as it was before the session's clock took its place."""
 _random = random.SystemRandom()
@@ -112,7 +114,7 @@ def _timeout(name: str, timeout_s: float) -> perdure.ActivityTimeout:
 
 def user_frame(is_user_file: Callable[[str], bool]) -> types.FrameType | None:
     """The innermost frame of user code above the caller; None where there is none."""
-    frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.currentframe() is this, with a check
+    frame: types.FrameType | None = _getframe(1)  # inspect.currentframe() is this, with a check
     while frame is not None and not is_user_file(frame.f_code.co_filename):
         frame = frame.f_back
     return frame

@@ -20,6 +20,8 @@ from perdure_runner.child.lanes.outside import outside
 from perdure_runner.child.lanes.pending import Pending
 from perdure_runner.child.replay import Call, Decision, Interrupted, Replay, Resolved, Row
 
+_getframe = sys._getframe  # noqa: SLF001 - kept: programs put others in its place
+
 _IMPORTING = frozenset({"_find_and_load", "_load_unlocked"})
 
 
@@ -184,7 +186,7 @@ def _first(calls: Calls, kind: type[Any]) -> Any:
 
 def _importing() -> bool:
     """A module is being imported: its lock must not be left to other lanes."""
-    frame = sys._getframe(2)  # noqa: SLF001
+    frame = _getframe(2)
     while frame is not None:
         if frame.f_code.co_name in _IMPORTING and frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             return True

@@ -22,6 +22,8 @@ from perdure_runner.child.blame import OURS, speaks_for_others
 from perdure_runner.child.lanes.lanes import Strand
 from perdure_runner.child.lanes.locks import Keeper, LaneLock
 
+_getframe = sys._getframe  # noqa: SLF001 - kept: programs put others in its place
+
 _STRAND: Final = "_perdure_strand"
 _OVER: Final = "_perdure_over"
 _allocate_lock = threading.Lock
@@ -96,7 +98,7 @@ class Threads:
         """Does user code make this, if by way of the standard library?"""
         if self._direct():
             return False
-        frame: types.FrameType | None = sys._getframe(2)  # noqa: SLF001
+        frame: types.FrameType | None = _getframe(2)
         while frame is not None:
             path = frame.f_code.co_filename
             if not (path.startswith(("<frozen", _RUNNER)) or (path.startswith(_LIBRARY) and _PACKAGES not in path)):

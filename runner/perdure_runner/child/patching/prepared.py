@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from perdure_runner.child.blame import speaks_for_others
 
+_getframe = sys._getframe  # noqa: SLF001 - kept: programs put others in its place
+
 Instead = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 """What to call, its arguments, its keywords."""
 
@@ -45,6 +47,6 @@ Prepared: Final = _chosen()
 
 def caller() -> types.FrameType:
     """The frame that made the call which is being prepared: for functions that look at their caller."""
-    frame = sys._getframe(2)  # noqa: SLF001 - as they do themselves
+    frame = _getframe(2)  # as they do themselves
     of_twin = frame.f_code is PurePrepared.__call__.__code__ and frame.f_back is not None
     return frame.f_back if of_twin and frame.f_back is not None else frame
