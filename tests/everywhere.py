@@ -32,7 +32,11 @@ def main() -> int:
         if not environment.exists():
             subprocess.run([*uv, "venv", "-p", python, environment], check=True)
         target = ["--python", environment / "bin/python"]
-        subprocess.run([*uv, "pip", "install", *target, "-e", ROOT, "--group", "dev"], check=True, cwd=ROOT)
+        subprocess.run(
+            [*uv, "pip", "install", *target, "--reinstall-package", "perdure", "-e", ROOT, "--group", "dev"],
+            check=True,
+            cwd=ROOT,
+        )
         print(f"\n== Python {version}", flush=True)
         environ = {**os.environ, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}"}
         pytest = [environment / "bin/python", "-m", "pytest", "-n", "2", "-p", "no:cacheprovider"]

@@ -11,6 +11,7 @@ from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.app.engine import Engine
 from perdure_server.cli import documents
 from perdure_server.coordinator.settings import Settings
+from perdure_server.core import divergence
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Rules
 from support.embedded import AT_ONCE, Faults, Job, Runs
@@ -97,5 +98,5 @@ class _Modes:
         return told | {
             "state": rpb.DoneState.Name(done.state).removeprefix("DONE_STATE_").lower(),
             "result": documents.value(done.result) if done.HasField("result") else None,
-            "divergence": documents.divergence_sentence(done.divergence),
+            "divergence": divergence.sentence(done.divergence),
         }

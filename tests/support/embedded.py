@@ -19,6 +19,7 @@ from perdure_server.app.engine import Engine
 from perdure_server.cli import builds, documents, fetch
 from perdure_server.cli.calls import assemble
 from perdure_server.coordinator.settings import Fault, Settings
+from perdure_server.core import divergence
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Rules
 
@@ -152,7 +153,7 @@ def facts(whole: fetch.Whole) -> dict[str, Any]:
         "result": document["result"],
         "error": document["error"],
         "code": error.code,
-        "divergence": documents.divergence_sentence(whole.session.divergence),
+        "divergence": divergence.sentence(whole.session.divergence),
         "prints": document["prints"],
         "errors": [line.text for line in whole.logs if line.stream != jpb.STREAM_STDOUT],
         "calls": [f"{call.kind.value} {call.function}" for call in assemble(whole.entries)],

@@ -9,7 +9,7 @@ import cloudpickle
 import perdure
 import pytest
 from perdure_runner.child.policy.policy import MARK
-from test_sites import WARM, load, notes  # noqa: F401 - fixtures
+from sites_support import WARM, load_fixture, notes_fixture  # noqa: F401 - fixtures
 
 _sites = pytest.importorskip("perdure_runner.child.patching._sites", exc_type=ImportError)
 
@@ -56,7 +56,7 @@ def other(i): return lambda self: i
 
 
 @pytest.fixture
-def user(load):  # noqa: F811
+def user(load):
     return load(MODULE)
 
 
@@ -69,7 +69,7 @@ def test_the_mark_is_the_policys():
 
 @pytest.mark.parametrize("kind", ["Own", "Both", "Bag", "Row", "Answering", "Local", "Called"])
 @pytest.mark.parametrize("how", ["attribute", "dict", "odd dict", "late key"])
-def test_an_attribute_of_the_instance_hides_the_method(user, notes, kind, how):  # noqa: F811
+def test_an_attribute_of_the_instance_hides_the_method(user, notes, kind, how):
     cls = getattr(user, kind)
     cls.m = user.Own.m
     for _ in range(WARM):
@@ -94,7 +94,7 @@ def test_an_attribute_of_the_instance_hides_the_method(user, notes, kind, how): 
     assert notes.names == ["m"]
 
 
-def test_a_method_of_the_instances_own_is_compared_each_time(user, notes):  # noqa: F811
+def test_a_method_of_the_instances_own_is_compared_each_time(user, notes):
     o = user.Own()
     for _ in range(WARM):
         o.m = user.own
@@ -104,7 +104,7 @@ def test_a_method_of_the_instances_own_is_compared_each_time(user, notes):  # no
     assert notes.names == ["m"]
 
 
-def test_slots_that_hide_a_method(user, notes):  # noqa: F811
+def test_slots_that_hide_a_method(user, notes):
     for _ in range(WARM):
         assert user.method(user.Slotted()) == "m"
     user.Slotted.m = user.Slotted.x
@@ -114,7 +114,7 @@ def test_slots_that_hide_a_method(user, notes):  # noqa: F811
     assert notes.names == ["m"]
 
 
-def test_modules_with_odd_namespaces(load, notes):  # noqa: F811
+def test_modules_with_odd_namespaces(load, notes):
     user = load("import acme\ndef helped(): return helper.own()\ndef own(): return 'own'\n")
     helper = types.ModuleType("helper")
     helper.own = user.own
@@ -137,7 +137,7 @@ def test_modules_with_odd_namespaces(load, notes):  # noqa: F811
 # ---------------------------------------------------------------- callables that change
 
 
-def test_a_function_whose_attributes_are_replaced(user, notes):  # noqa: F811
+def test_a_function_whose_attributes_are_replaced(user, notes):
     marked = perdure.activity(lambda: None).__dict__
     for _ in range(WARM):
         user.call(user.own), user.method(user.Own())
@@ -147,7 +147,7 @@ def test_a_function_whose_attributes_are_replaced(user, notes):  # noqa: F811
     assert notes.names == ["own", "m"]
 
 
-def test_a_static_method_that_is_made_anew_in_place(load, notes):  # noqa: F811
+def test_a_static_method_that_is_made_anew_in_place(load, notes):
     user = load(
         "import acme\nclass Own:\n  @staticmethod\n  def s(): return 's'\ndef through(o): return o.s()\n"
         "def static(): return Own.s()\n"
@@ -159,7 +159,7 @@ def test_a_static_method_that_is_made_anew_in_place(load, notes):  # noqa: F811
     assert notes.names == ["s", "s"]
 
 
-def test_c_methods_and_bound_methods_as_callees(load, notes):  # noqa: F811
+def test_c_methods_and_bound_methods_as_callees(load, notes):
     user = load(MODULE)
     bag, items = user.Bag(), []
     for _ in range(WARM):
@@ -171,7 +171,7 @@ def test_c_methods_and_bound_methods_as_callees(load, notes):  # noqa: F811
     assert notes.names == ["fetch", "m"]
 
 
-def test_a_known_class_of_callable_objects(user, notes):  # noqa: F811
+def test_a_known_class_of_callable_objects(user, notes):
     for _ in range(WARM):
         assert user.call(user.Called()) == "called"
     user.Called.__call__ = user.acme.fetch
@@ -179,7 +179,7 @@ def test_a_known_class_of_callable_objects(user, notes):  # noqa: F811
     assert len(notes.names) == 1
 
 
-def test_calling_a_class_is_not_calling_its_instances(load, notes):  # noqa: F811
+def test_calling_a_class_is_not_calling_its_instances(load, notes):
     user = load(
         """
         import acme
@@ -197,7 +197,7 @@ def test_calling_a_class_is_not_calling_its_instances(load, notes):  # noqa: F81
     assert len(notes.names) == WARM
 
 
-def test_super_of_other_classes_at_one_site(load, notes):  # noqa: F811
+def test_super_of_other_classes_at_one_site(load, notes):
     user = load(
         """
         import acme
@@ -214,7 +214,7 @@ def test_super_of_other_classes_at_one_site(load, notes):  # noqa: F811
     assert notes.names == ["m"] * WARM
 
 
-def test_what_super_says_when_there_is_no_such_method(load):  # noqa: F811
+def test_what_super_says_when_there_is_no_such_method(load):
     user = load("class Own:\n  def m(self):\n    return super().missing(1 / 0)\n")
     with pytest.raises(AttributeError, match="'super' object has no attribute 'missing'") as caught:
         user.Own().m()
@@ -224,7 +224,7 @@ def test_what_super_says_when_there_is_no_such_method(load):  # noqa: F811
 # ---------------------------------------------------------------- versions
 
 
-def test_a_class_that_changes_without_end(user, notes):  # noqa: F811
+def test_a_class_that_changes_without_end(user, notes):
     """CPython gives a class so many versions, and then none (1,000 from 3.13 on)."""
     external = user.acme.fetch
     for i in range(1_500):
@@ -234,7 +234,7 @@ def test_a_class_that_changes_without_end(user, notes):  # noqa: F811
     assert notes.names == ["m"] * 60
 
 
-def test_classes_at_addresses_that_are_used_again(load, notes):  # noqa: F811
+def test_classes_at_addresses_that_are_used_again(load, notes):
     user = load(
         """
         import acme
@@ -260,7 +260,7 @@ def test_classes_at_addresses_that_are_used_again(load, notes):  # noqa: F811
 # ---------------------------------------------------------------- references, threads, tracing
 
 
-def test_nothing_leaks_in_two_million_calls(load):  # noqa: F811
+def test_nothing_leaks_in_two_million_calls(load):
     user = load(
         """
         class Own:
@@ -286,7 +286,7 @@ def test_nothing_leaks_in_two_million_calls(load):  # noqa: F811
     assert sys.getallocatedblocks() - blocks < 1_000
 
 
-def test_what_sites_learn_and_forget_does_not_grow(load):  # noqa: F811
+def test_what_sites_learn_and_forget_does_not_grow(load):
     user = load("def method(o): return o.m()\ndef call(f): return f()\n")
     space = {}
 
@@ -305,7 +305,7 @@ def test_what_sites_learn_and_forget_does_not_grow(load):  # noqa: F811
     assert sys.getallocatedblocks() - blocks < 3_000
 
 
-def test_a_site_is_visited_and_goes_with_what_it_holds(load):  # noqa: F811
+def test_a_site_is_visited_and_goes_with_what_it_holds(load):
     user = load("class Guard: pass\ndef call(f): return f()\ndef lasting(): return 1\nlasting.note = 1\n")
     for _ in range(WARM):
         user.call(user.lasting)
@@ -314,7 +314,7 @@ def test_a_site_is_visited_and_goes_with_what_it_holds(load):  # noqa: F811
     assert any(thing is user.lasting for thing in gc.get_referents(guard))
 
 
-def test_eight_threads_at_the_same_sites(load, notes):  # noqa: F811
+def test_eight_threads_at_the_same_sites(load, notes):
     user = load(MODULE)
     wrong = []
     start = threading.Barrier(8)
@@ -357,7 +357,7 @@ def test_no_tracer_sees_a_decision(user):
     assert {name.rpartition("/")[2] for name in seen} == {"attacked.py"}
 
 
-def test_properties_are_traced_and_run_once(load):  # noqa: F811
+def test_properties_are_traced_and_run_once(load):
     user = load(
         "log = []\nclass Own:\n  @property\n  def m(self):\n    log.append(1)\n    return lambda: 1\n"
         "def method(o): return o.m()\n"
@@ -372,7 +372,7 @@ def test_properties_are_traced_and_run_once(load):  # noqa: F811
     assert seen == ["method", "m", "<lambda>"]
 
 
-def test_code_by_value_carries_its_sites(load, notes):  # noqa: F811
+def test_code_by_value_carries_its_sites(load, notes):
     user = load("import acme\ndef made():\n  def f(o): return o.m(), acme.fetch()\n  return f\n")
     code = cloudpickle.loads(cloudpickle.dumps(user.made()))
     assert code(user.acme.Client()) == ("client", "fetched")

@@ -207,9 +207,6 @@ def replay(session_id: str, message: control.ReplaySessionResponse, sides: Sides
     return document | {name: found.get(name) for name in names}
 
 
-divergence_sentence = core.sentence
-
-
 def _call(message: journal.Entry) -> Document:
     return {
         "seq": message.seq or None,
