@@ -1,5 +1,6 @@
 """What the programs call the outside world with: functions marked as activities, on the standard library's client."""
 
+import encodings.idna  # noqa: F401  a finalizer that runs while a connection imports it would find it half made
 import http.client
 from urllib.parse import urlsplit
 
