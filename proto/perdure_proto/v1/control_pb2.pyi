@@ -155,9 +155,18 @@ class DeployResponse(google.protobuf.message.Message):
     DEPLOYMENT_ID_FIELD_NUMBER: builtins.int
     EXPORTS_FIELD_NUMBER: builtins.int
     TRIGGERS_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_FIELD_NUMBER: builtins.int
+    PACKAGES_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_REUSED_FIELD_NUMBER: builtins.int
     project: builtins.str
     build_id: builtins.str
     deployment_id: builtins.str
+    environment: builtins.str
+    """digest of the lock of its requirements; empty: it has none"""
+    packages: builtins.int
+    """in the environment"""
+    environment_reused: builtins.bool
+    """the same requirements were locked before"""
     @property
     def exports(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Export]: ...
     @property
@@ -170,8 +179,11 @@ class DeployResponse(google.protobuf.message.Message):
         deployment_id: builtins.str = ...,
         exports: collections.abc.Iterable[global___Export] | None = ...,
         triggers: collections.abc.Iterable[global___Trigger] | None = ...,
+        environment: builtins.str = ...,
+        packages: builtins.int = ...,
+        environment_reused: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "deployment_id", b"deployment_id", "exports", b"exports", "project", b"project", "triggers", b"triggers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "deployment_id", b"deployment_id", "environment", b"environment", "environment_reused", b"environment_reused", "exports", b"exports", "packages", b"packages", "project", b"project", "triggers", b"triggers"]) -> None: ...
 
 global___DeployResponse = DeployResponse
 
@@ -619,16 +631,57 @@ global___ListHostsRequest = ListHostsRequest
 class Host(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     HOST_ID_FIELD_NUMBER: builtins.int
     SESSIONS_FIELD_NUMBER: builtins.int
     CAPACITY_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     PID_FIELD_NUMBER: builtins.int
+    ISOLATION_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    PYTHONS_FIELD_NUMBER: builtins.int
+    HEALTH_FIELD_NUMBER: builtins.int
+    HEARD_US_FIELD_NUMBER: builtins.int
+    PEER_FIELD_NUMBER: builtins.int
+    CERTIFICATE_UNTIL_US_FIELD_NUMBER: builtins.int
     host_id: builtins.str
     sessions: builtins.int
     capacity: builtins.int
     version: builtins.str
     pid: builtins.int
+    isolation: builtins.str
+    state: builtins.str
+    """"ready", "draining" """
+    heard_us: builtins.int
+    """when it last said anything"""
+    peer: builtins.str
+    """where it dialled in from"""
+    certificate_until_us: builtins.int
+    """0: it needs none"""
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def pythons(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def health(self) -> perdure_proto.v1.runner_pb2.HostHealth:
+        """of its last heartbeat"""
+
     def __init__(
         self,
         *,
@@ -637,8 +690,17 @@ class Host(google.protobuf.message.Message):
         capacity: builtins.int = ...,
         version: builtins.str = ...,
         pid: builtins.int = ...,
+        isolation: builtins.str = ...,
+        state: builtins.str = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        pythons: collections.abc.Iterable[builtins.str] | None = ...,
+        health: perdure_proto.v1.runner_pb2.HostHealth | None = ...,
+        heard_us: builtins.int = ...,
+        peer: builtins.str = ...,
+        certificate_until_us: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "host_id", b"host_id", "pid", b"pid", "sessions", b"sessions", "version", b"version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["health", b"health"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["capacity", b"capacity", "certificate_until_us", b"certificate_until_us", "health", b"health", "heard_us", b"heard_us", "host_id", b"host_id", "isolation", b"isolation", "labels", b"labels", "peer", b"peer", "pid", b"pid", "pythons", b"pythons", "sessions", b"sessions", "state", b"state", "version", b"version"]) -> None: ...
 
 global___Host = Host
 
@@ -657,3 +719,343 @@ class ListHostsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["hosts", b"hosts"]) -> None: ...
 
 global___ListHostsResponse = ListHostsResponse
+
+@typing.final
+class InviteHostRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALID_S_FIELD_NUMBER: builtins.int
+    HOST_ID_FIELD_NUMBER: builtins.int
+    valid_s: builtins.float
+    host_id: builtins.str
+    def __init__(
+        self,
+        *,
+        valid_s: builtins.float = ...,
+        host_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["host_id", b"host_id", "valid_s", b"valid_s"]) -> None: ...
+
+global___InviteHostRequest = InviteHostRequest
+
+@typing.final
+class InviteHostResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    EXPIRES_AT_US_FIELD_NUMBER: builtins.int
+    ADDRESS_FIELD_NUMBER: builtins.int
+    token: builtins.str
+    expires_at_us: builtins.int
+    address: builtins.str
+    def __init__(
+        self,
+        *,
+        token: builtins.str = ...,
+        expires_at_us: builtins.int = ...,
+        address: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["address", b"address", "expires_at_us", b"expires_at_us", "token", b"token"]) -> None: ...
+
+global___InviteHostResponse = InviteHostResponse
+
+@typing.final
+class DrainHostRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: builtins.int
+    MOVE_FIELD_NUMBER: builtins.int
+    host_id: builtins.str
+    move: builtins.bool
+    def __init__(
+        self,
+        *,
+        host_id: builtins.str = ...,
+        move: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["host_id", b"host_id", "move", b"move"]) -> None: ...
+
+global___DrainHostRequest = DrainHostRequest
+
+@typing.final
+class DrainHostResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    sessions: builtins.int
+    def __init__(
+        self,
+        *,
+        sessions: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["sessions", b"sessions"]) -> None: ...
+
+global___DrainHostResponse = DrainHostResponse
+
+@typing.final
+class GetRunnerHealthRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["session_id", b"session_id"]) -> None: ...
+
+global___GetRunnerHealthRequest = GetRunnerHealthRequest
+
+@typing.final
+class Var(google.protobuf.message.Message):
+    """A value set here takes the place of the manifest's, from the next start of a runner on."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    SECRET_FIELD_NUMBER: builtins.int
+    SET_US_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    value: builtins.bytes
+    secret: builtins.bool
+    set_us: builtins.int
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        value: builtins.bytes = ...,
+        secret: builtins.bool = ...,
+        set_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "secret", b"secret", "set_us", b"set_us", "value", b"value"]) -> None: ...
+
+global___Var = Var
+
+@typing.final
+class SetVarRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    VAR_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    @property
+    def var(self) -> global___Var: ...
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        var: global___Var | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["var", b"var"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["project", b"project", "var", b"var"]) -> None: ...
+
+global___SetVarRequest = SetVarRequest
+
+@typing.final
+class SetVarResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___SetVarResponse = SetVarResponse
+
+@typing.final
+class UnsetVarRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    name: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "project", b"project"]) -> None: ...
+
+global___UnsetVarRequest = UnsetVarRequest
+
+@typing.final
+class UnsetVarResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXISTED_FIELD_NUMBER: builtins.int
+    existed: builtins.bool
+    def __init__(
+        self,
+        *,
+        existed: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["existed", b"existed"]) -> None: ...
+
+global___UnsetVarResponse = UnsetVarResponse
+
+@typing.final
+class ListVarsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["project", b"project"]) -> None: ...
+
+global___ListVarsRequest = ListVarsRequest
+
+@typing.final
+class ListVarsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VARS_FIELD_NUMBER: builtins.int
+    @property
+    def vars(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Var]: ...
+    def __init__(
+        self,
+        *,
+        vars: collections.abc.Iterable[global___Var] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["vars", b"vars"]) -> None: ...
+
+global___ListVarsResponse = ListVarsResponse
+
+@typing.final
+class Token(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_ID_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    CREATED_US_FIELD_NUMBER: builtins.int
+    EXPIRES_US_FIELD_NUMBER: builtins.int
+    USED_US_FIELD_NUMBER: builtins.int
+    token_id: builtins.str
+    name: builtins.str
+    scope: builtins.str
+    project: builtins.str
+    created_us: builtins.int
+    expires_us: builtins.int
+    used_us: builtins.int
+    def __init__(
+        self,
+        *,
+        token_id: builtins.str = ...,
+        name: builtins.str = ...,
+        scope: builtins.str = ...,
+        project: builtins.str = ...,
+        created_us: builtins.int = ...,
+        expires_us: builtins.int = ...,
+        used_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_us", b"created_us", "expires_us", b"expires_us", "name", b"name", "project", b"project", "scope", b"scope", "token_id", b"token_id", "used_us", b"used_us"]) -> None: ...
+
+global___Token = Token
+
+@typing.final
+class CreateTokenRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    VALID_S_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    scope: builtins.str
+    project: builtins.str
+    valid_s: builtins.float
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        scope: builtins.str = ...,
+        project: builtins.str = ...,
+        valid_s: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "project", b"project", "scope", b"scope", "valid_s", b"valid_s"]) -> None: ...
+
+global___CreateTokenRequest = CreateTokenRequest
+
+@typing.final
+class CreateTokenResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    SECRET_FIELD_NUMBER: builtins.int
+    secret: builtins.str
+    @property
+    def token(self) -> global___Token: ...
+    def __init__(
+        self,
+        *,
+        token: global___Token | None = ...,
+        secret: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["token", b"token"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["secret", b"secret", "token", b"token"]) -> None: ...
+
+global___CreateTokenResponse = CreateTokenResponse
+
+@typing.final
+class ListTokensRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ListTokensRequest = ListTokensRequest
+
+@typing.final
+class ListTokensResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: builtins.int
+    @property
+    def tokens(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Token]: ...
+    def __init__(
+        self,
+        *,
+        tokens: collections.abc.Iterable[global___Token] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["tokens", b"tokens"]) -> None: ...
+
+global___ListTokensResponse = ListTokensResponse
+
+@typing.final
+class RevokeTokenRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_ID_FIELD_NUMBER: builtins.int
+    token_id: builtins.str
+    def __init__(
+        self,
+        *,
+        token_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["token_id", b"token_id"]) -> None: ...
+
+global___RevokeTokenRequest = RevokeTokenRequest
+
+@typing.final
+class RevokeTokenResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXISTED_FIELD_NUMBER: builtins.int
+    existed: builtins.bool
+    def __init__(
+        self,
+        *,
+        existed: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["existed", b"existed"]) -> None: ...
+
+global___RevokeTokenResponse = RevokeTokenResponse

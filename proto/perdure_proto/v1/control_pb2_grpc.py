@@ -86,6 +86,51 @@ class ControlStub(object):
                 request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListHostsRequest.SerializeToString,
                 response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListHostsResponse.FromString,
                 )
+        self.InviteHost = channel.unary_unary(
+                '/perdure_proto.v1.Control/InviteHost',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.InviteHostRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.InviteHostResponse.FromString,
+                )
+        self.DrainHost = channel.unary_unary(
+                '/perdure_proto.v1.Control/DrainHost',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.DrainHostRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.DrainHostResponse.FromString,
+                )
+        self.GetRunnerHealth = channel.unary_unary(
+                '/perdure_proto.v1.Control/GetRunnerHealth',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.GetRunnerHealthRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_runner__pb2.RunnerHealth.FromString,
+                )
+        self.SetVar = channel.unary_unary(
+                '/perdure_proto.v1.Control/SetVar',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.SetVarRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.SetVarResponse.FromString,
+                )
+        self.UnsetVar = channel.unary_unary(
+                '/perdure_proto.v1.Control/UnsetVar',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.UnsetVarRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.UnsetVarResponse.FromString,
+                )
+        self.ListVars = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListVars',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListVarsRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListVarsResponse.FromString,
+                )
+        self.CreateToken = channel.unary_unary(
+                '/perdure_proto.v1.Control/CreateToken',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.CreateTokenRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.CreateTokenResponse.FromString,
+                )
+        self.ListTokens = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListTokens',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListTokensRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListTokensResponse.FromString,
+                )
+        self.RevokeToken = channel.unary_unary(
+                '/perdure_proto.v1.Control/RevokeToken',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenResponse.FromString,
+                )
 
 
 class ControlServicer(object):
@@ -176,6 +221,63 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InviteHost(self, request, context):
+        """A single-use token with which a host can join from another machine.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainHost(self, request, context):
+        """Places nothing on a host any more; `move`: its running sessions go on elsewhere, by replay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRunnerHealth(self, request, context):
+        """Start runner and stop runner are StartSession and StopSession.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetVar(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnsetVar(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVars(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokens(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -248,6 +350,51 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.ListHosts,
                     request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListHostsRequest.FromString,
                     response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListHostsResponse.SerializeToString,
+            ),
+            'InviteHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteHost,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.InviteHostRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.InviteHostResponse.SerializeToString,
+            ),
+            'DrainHost': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrainHost,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.DrainHostRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.DrainHostResponse.SerializeToString,
+            ),
+            'GetRunnerHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRunnerHealth,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.GetRunnerHealthRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_runner__pb2.RunnerHealth.SerializeToString,
+            ),
+            'SetVar': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetVar,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.SetVarRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.SetVarResponse.SerializeToString,
+            ),
+            'UnsetVar': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnsetVar,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.UnsetVarRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.UnsetVarResponse.SerializeToString,
+            ),
+            'ListVars': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVars,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListVarsRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListVarsResponse.SerializeToString,
+            ),
+            'CreateToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateToken,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.CreateTokenRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.CreateTokenResponse.SerializeToString,
+            ),
+            'ListTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokens,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListTokensRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListTokensResponse.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -494,5 +641,158 @@ class Control(object):
         return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListHosts',
             perdure__proto_dot_v1_dot_control__pb2.ListHostsRequest.SerializeToString,
             perdure__proto_dot_v1_dot_control__pb2.ListHostsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def InviteHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/InviteHost',
+            perdure__proto_dot_v1_dot_control__pb2.InviteHostRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.InviteHostResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DrainHost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/DrainHost',
+            perdure__proto_dot_v1_dot_control__pb2.DrainHostRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.DrainHostResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetRunnerHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/GetRunnerHealth',
+            perdure__proto_dot_v1_dot_control__pb2.GetRunnerHealthRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_runner__pb2.RunnerHealth.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SetVar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/SetVar',
+            perdure__proto_dot_v1_dot_control__pb2.SetVarRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.SetVarResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def UnsetVar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/UnsetVar',
+            perdure__proto_dot_v1_dot_control__pb2.UnsetVarRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.UnsetVarResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListVars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListVars',
+            perdure__proto_dot_v1_dot_control__pb2.ListVarsRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListVarsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def CreateToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/CreateToken',
+            perdure__proto_dot_v1_dot_control__pb2.CreateTokenRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.CreateTokenResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListTokens',
+            perdure__proto_dot_v1_dot_control__pb2.ListTokensRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListTokensResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/RevokeToken',
+            perdure__proto_dot_v1_dot_control__pb2.RevokeTokenRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.RevokeTokenResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

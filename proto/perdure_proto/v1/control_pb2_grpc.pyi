@@ -92,6 +92,54 @@ class ControlStub:
         perdure_proto.v1.control_pb2.ListHostsResponse,
     ]
 
+    InviteHost: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.InviteHostRequest,
+        perdure_proto.v1.control_pb2.InviteHostResponse,
+    ]
+    """A single-use token with which a host can join from another machine."""
+
+    DrainHost: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DrainHostRequest,
+        perdure_proto.v1.control_pb2.DrainHostResponse,
+    ]
+    """Places nothing on a host any more; `move`: its running sessions go on elsewhere, by replay."""
+
+    GetRunnerHealth: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetRunnerHealthRequest,
+        perdure_proto.v1.runner_pb2.RunnerHealth,
+    ]
+    """Start runner and stop runner are StartSession and StopSession."""
+
+    SetVar: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.SetVarRequest,
+        perdure_proto.v1.control_pb2.SetVarResponse,
+    ]
+
+    UnsetVar: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.UnsetVarRequest,
+        perdure_proto.v1.control_pb2.UnsetVarResponse,
+    ]
+
+    ListVars: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListVarsRequest,
+        perdure_proto.v1.control_pb2.ListVarsResponse,
+    ]
+
+    CreateToken: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.CreateTokenRequest,
+        perdure_proto.v1.control_pb2.CreateTokenResponse,
+    ]
+
+    ListTokens: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListTokensRequest,
+        perdure_proto.v1.control_pb2.ListTokensResponse,
+    ]
+
+    RevokeToken: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.RevokeTokenRequest,
+        perdure_proto.v1.control_pb2.RevokeTokenResponse,
+    ]
+
 class ControlAsyncStub:
     GetVersion: grpc.aio.UnaryUnaryMultiCallable[
         perdure_proto.v1.control_pb2.GetVersionRequest,
@@ -162,6 +210,54 @@ class ControlAsyncStub:
     ListHosts: grpc.aio.UnaryUnaryMultiCallable[
         perdure_proto.v1.control_pb2.ListHostsRequest,
         perdure_proto.v1.control_pb2.ListHostsResponse,
+    ]
+
+    InviteHost: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.InviteHostRequest,
+        perdure_proto.v1.control_pb2.InviteHostResponse,
+    ]
+    """A single-use token with which a host can join from another machine."""
+
+    DrainHost: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DrainHostRequest,
+        perdure_proto.v1.control_pb2.DrainHostResponse,
+    ]
+    """Places nothing on a host any more; `move`: its running sessions go on elsewhere, by replay."""
+
+    GetRunnerHealth: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetRunnerHealthRequest,
+        perdure_proto.v1.runner_pb2.RunnerHealth,
+    ]
+    """Start runner and stop runner are StartSession and StopSession."""
+
+    SetVar: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.SetVarRequest,
+        perdure_proto.v1.control_pb2.SetVarResponse,
+    ]
+
+    UnsetVar: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.UnsetVarRequest,
+        perdure_proto.v1.control_pb2.UnsetVarResponse,
+    ]
+
+    ListVars: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListVarsRequest,
+        perdure_proto.v1.control_pb2.ListVarsResponse,
+    ]
+
+    CreateToken: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.CreateTokenRequest,
+        perdure_proto.v1.control_pb2.CreateTokenResponse,
+    ]
+
+    ListTokens: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListTokensRequest,
+        perdure_proto.v1.control_pb2.ListTokensResponse,
+    ]
+
+    RevokeToken: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.RevokeTokenRequest,
+        perdure_proto.v1.control_pb2.RevokeTokenResponse,
     ]
 
 class ControlServicer(metaclass=abc.ABCMeta):
@@ -263,5 +359,71 @@ class ControlServicer(metaclass=abc.ABCMeta):
         request: perdure_proto.v1.control_pb2.ListHostsRequest,
         context: _ServicerContext,
     ) -> typing.Union[perdure_proto.v1.control_pb2.ListHostsResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListHostsResponse]]: ...
+
+    @abc.abstractmethod
+    def InviteHost(
+        self,
+        request: perdure_proto.v1.control_pb2.InviteHostRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.InviteHostResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.InviteHostResponse]]:
+        """A single-use token with which a host can join from another machine."""
+
+    @abc.abstractmethod
+    def DrainHost(
+        self,
+        request: perdure_proto.v1.control_pb2.DrainHostRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.DrainHostResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.DrainHostResponse]]:
+        """Places nothing on a host any more; `move`: its running sessions go on elsewhere, by replay."""
+
+    @abc.abstractmethod
+    def GetRunnerHealth(
+        self,
+        request: perdure_proto.v1.control_pb2.GetRunnerHealthRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.runner_pb2.RunnerHealth, collections.abc.Awaitable[perdure_proto.v1.runner_pb2.RunnerHealth]]:
+        """Start runner and stop runner are StartSession and StopSession."""
+
+    @abc.abstractmethod
+    def SetVar(
+        self,
+        request: perdure_proto.v1.control_pb2.SetVarRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.SetVarResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.SetVarResponse]]: ...
+
+    @abc.abstractmethod
+    def UnsetVar(
+        self,
+        request: perdure_proto.v1.control_pb2.UnsetVarRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.UnsetVarResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.UnsetVarResponse]]: ...
+
+    @abc.abstractmethod
+    def ListVars(
+        self,
+        request: perdure_proto.v1.control_pb2.ListVarsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListVarsResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListVarsResponse]]: ...
+
+    @abc.abstractmethod
+    def CreateToken(
+        self,
+        request: perdure_proto.v1.control_pb2.CreateTokenRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.CreateTokenResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.CreateTokenResponse]]: ...
+
+    @abc.abstractmethod
+    def ListTokens(
+        self,
+        request: perdure_proto.v1.control_pb2.ListTokensRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListTokensResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListTokensResponse]]: ...
+
+    @abc.abstractmethod
+    def RevokeToken(
+        self,
+        request: perdure_proto.v1.control_pb2.RevokeTokenRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.RevokeTokenResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.RevokeTokenResponse]]: ...
 
 def add_ControlServicer_to_server(servicer: ControlServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

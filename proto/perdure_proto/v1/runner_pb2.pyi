@@ -20,6 +20,28 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
+class _NetworkMode:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _NetworkModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_NetworkMode.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    NETWORK_MODE_UNSPECIFIED: _NetworkMode.ValueType  # 0
+    NETWORK_MODE_NONE: _NetworkMode.ValueType  # 1
+    NETWORK_MODE_ALL: _NetworkMode.ValueType  # 2
+    NETWORK_MODE_HOSTS: _NetworkMode.ValueType  # 3
+    """those listed, through the host's egress proxy"""
+
+class NetworkMode(_NetworkMode, metaclass=_NetworkModeEnumTypeWrapper):
+    """What a runner may reach. An unspecified mode is NONE."""
+
+NETWORK_MODE_UNSPECIFIED: NetworkMode.ValueType  # 0
+NETWORK_MODE_NONE: NetworkMode.ValueType  # 1
+NETWORK_MODE_ALL: NetworkMode.ValueType  # 2
+NETWORK_MODE_HOSTS: NetworkMode.ValueType  # 3
+"""those listed, through the host's egress proxy"""
+global___NetworkMode = NetworkMode
+
 class _StopKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -69,6 +91,70 @@ DONE_STATE_REPLAYED: DoneState.ValueType  # 5
 global___DoneState = DoneState
 
 @typing.final
+class JoinRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: builtins.int
+    HOST_ID_FIELD_NUMBER: builtins.int
+    CSR_FIELD_NUMBER: builtins.int
+    token: builtins.str
+    host_id: builtins.str
+    csr: builtins.bytes
+    """PKCS#10, PEM"""
+    def __init__(
+        self,
+        *,
+        token: builtins.str = ...,
+        host_id: builtins.str = ...,
+        csr: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["csr", b"csr", "host_id", b"host_id", "token", b"token"]) -> None: ...
+
+global___JoinRequest = JoinRequest
+
+@typing.final
+class RenewRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CSR_FIELD_NUMBER: builtins.int
+    csr: builtins.bytes
+    def __init__(
+        self,
+        *,
+        csr: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["csr", b"csr"]) -> None: ...
+
+global___RenewRequest = RenewRequest
+
+@typing.final
+class JoinResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: builtins.int
+    CA_FIELD_NUMBER: builtins.int
+    HOST_ID_FIELD_NUMBER: builtins.int
+    EXPIRES_AT_US_FIELD_NUMBER: builtins.int
+    certificate: builtins.bytes
+    """PEM"""
+    ca: builtins.bytes
+    """PEM"""
+    host_id: builtins.str
+    """that the certificate names"""
+    expires_at_us: builtins.int
+    def __init__(
+        self,
+        *,
+        certificate: builtins.bytes = ...,
+        ca: builtins.bytes = ...,
+        host_id: builtins.str = ...,
+        expires_at_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ca", b"ca", "certificate", b"certificate", "expires_at_us", b"expires_at_us", "host_id", b"host_id"]) -> None: ...
+
+global___JoinResponse = JoinResponse
+
+@typing.final
 class FetchBlobRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -111,6 +197,8 @@ class FromHost(google.protobuf.message.Message):
     LOST_FIELD_NUMBER: builtins.int
     SUSPENDED_FIELD_NUMBER: builtins.int
     LIVE_FIELD_NUMBER: builtins.int
+    LEAVING_FIELD_NUMBER: builtins.int
+    RUNNER_HEALTH_FIELD_NUMBER: builtins.int
     @property
     def hello(self) -> global___HostHello: ...
     @property
@@ -129,6 +217,10 @@ class FromHost(google.protobuf.message.Message):
     def suspended(self) -> global___Suspended: ...
     @property
     def live(self) -> global___Live: ...
+    @property
+    def leaving(self) -> global___Leaving: ...
+    @property
+    def runner_health(self) -> global___RunnerHealth: ...
     def __init__(
         self,
         *,
@@ -141,10 +233,12 @@ class FromHost(google.protobuf.message.Message):
         lost: global___Lost | None = ...,
         suspended: global___Suspended | None = ...,
         live: global___Live | None = ...,
+        leaving: global___Leaving | None = ...,
+        runner_health: global___RunnerHealth | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "suspended", b"suspended", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "suspended", b"suspended", "waiting", b"waiting"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["hello", "heartbeat", "attached", "records", "waiting", "done", "lost", "suspended", "live"] | None: ...
+    def HasField(self, field_name: typing.Literal["attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["hello", "heartbeat", "attached", "records", "waiting", "done", "lost", "suspended", "live", "leaving", "runner_health"] | None: ...
 
 global___FromHost = FromHost
 
@@ -159,6 +253,8 @@ class ToHost(google.protobuf.message.Message):
     COMMITTED_FIELD_NUMBER: builtins.int
     RESOLVED_FIELD_NUMBER: builtins.int
     STOP_FIELD_NUMBER: builtins.int
+    DRAIN_FIELD_NUMBER: builtins.int
+    ASK_RUNNER_HEALTH_FIELD_NUMBER: builtins.int
     @property
     def welcome(self) -> global___Welcome: ...
     @property
@@ -173,6 +269,10 @@ class ToHost(google.protobuf.message.Message):
     def resolved(self) -> global___Resolved: ...
     @property
     def stop(self) -> global___Stop: ...
+    @property
+    def drain(self) -> global___Drain: ...
+    @property
+    def ask_runner_health(self) -> global___AskRunnerHealth: ...
     def __init__(
         self,
         *,
@@ -183,10 +283,12 @@ class ToHost(google.protobuf.message.Message):
         committed: global___Committed | None = ...,
         resolved: global___Resolved | None = ...,
         stop: global___Stop | None = ...,
+        drain: global___Drain | None = ...,
+        ask_runner_health: global___AskRunnerHealth | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["committed", b"committed", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["committed", b"committed", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["welcome", "heartbeat", "start", "history", "committed", "resolved", "stop"] | None: ...
+    def HasField(self, field_name: typing.Literal["ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["welcome", "heartbeat", "start", "history", "committed", "resolved", "stop", "drain", "ask_runner_health"] | None: ...
 
 global___ToHost = ToHost
 
@@ -217,11 +319,17 @@ class HostHello(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     CAPABILITIES_FIELD_NUMBER: builtins.int
     PYTHONS_FIELD_NUMBER: builtins.int
+    ISOLATION_FIELD_NUMBER: builtins.int
+    PID_FIELD_NUMBER: builtins.int
+    ENVIRONMENTS_FIELD_NUMBER: builtins.int
     protocol_version: builtins.int
     host_id: builtins.str
     perdure_version: builtins.str
     capacity: builtins.int
     """sessions at once"""
+    isolation: builtins.str
+    """of its runners: "namespaces", "bubblewrap", "landlock", "plain", "docker" """
+    pid: builtins.int
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     @property
@@ -231,6 +339,10 @@ class HostHello(google.protobuf.message.Message):
     @property
     def pythons(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """"3.11", ..."""
+
+    @property
+    def environments(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """digests of the locks whose environments it has"""
 
     def __init__(
         self,
@@ -242,10 +354,99 @@ class HostHello(google.protobuf.message.Message):
         labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         capabilities: collections.abc.Iterable[builtins.str] | None = ...,
         pythons: collections.abc.Iterable[builtins.str] | None = ...,
+        isolation: builtins.str = ...,
+        pid: builtins.int = ...,
+        environments: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "capacity", b"capacity", "host_id", b"host_id", "labels", b"labels", "perdure_version", b"perdure_version", "protocol_version", b"protocol_version", "pythons", b"pythons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities", "capacity", b"capacity", "environments", b"environments", "host_id", b"host_id", "isolation", b"isolation", "labels", b"labels", "perdure_version", b"perdure_version", "pid", b"pid", "protocol_version", b"protocol_version", "pythons", b"pythons"]) -> None: ...
 
 global___HostHello = HostHello
+
+@typing.final
+class Drain(google.protobuf.message.Message):
+    """The host takes no more sessions, tells its process to end once it has none, and says so by closing the stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["reason", b"reason"]) -> None: ...
+
+global___Drain = Drain
+
+@typing.final
+class Leaving(google.protobuf.message.Message):
+    """The host wants to end: place nothing there, and move what it runs."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["reason", b"reason"]) -> None: ...
+
+global___Leaving = Leaving
+
+@typing.final
+class AskRunnerHealth(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    epoch: builtins.int
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        epoch: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["epoch", b"epoch", "session_id", b"session_id"]) -> None: ...
+
+global___AskRunnerHealth = AskRunnerHealth
+
+@typing.final
+class RunnerHealth(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    PID_FIELD_NUMBER: builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: builtins.int
+    PROCESSES_FIELD_NUMBER: builtins.int
+    CPU_S_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    epoch: builtins.int
+    state: builtins.str
+    """of the host's part of the session; empty: it has no such runner"""
+    pid: builtins.int
+    memory_bytes: builtins.int
+    processes: builtins.int
+    cpu_s: builtins.float
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        epoch: builtins.int = ...,
+        state: builtins.str = ...,
+        pid: builtins.int = ...,
+        memory_bytes: builtins.int = ...,
+        processes: builtins.int = ...,
+        cpu_s: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cpu_s", b"cpu_s", "epoch", b"epoch", "memory_bytes", b"memory_bytes", "pid", b"pid", "processes", b"processes", "session_id", b"session_id", "state", b"state"]) -> None: ...
+
+global___RunnerHealth = RunnerHealth
 
 @typing.final
 class Welcome(google.protobuf.message.Message):
@@ -273,15 +474,54 @@ class Heartbeat(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     AT_US_FIELD_NUMBER: builtins.int
+    HEALTH_FIELD_NUMBER: builtins.int
     at_us: builtins.int
+    @property
+    def health(self) -> global___HostHealth:
+        """a host's only"""
+
     def __init__(
         self,
         *,
         at_us: builtins.int = ...,
+        health: global___HostHealth | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["at_us", b"at_us"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["health", b"health"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["at_us", b"at_us", "health", b"health"]) -> None: ...
 
 global___Heartbeat = Heartbeat
+
+@typing.final
+class HostHealth(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    LOAD_FIELD_NUMBER: builtins.int
+    MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: builtins.int
+    DISK_FREE_BYTES_FIELD_NUMBER: builtins.int
+    ENVIRONMENTS_FIELD_NUMBER: builtins.int
+    sessions: builtins.int
+    load: builtins.float
+    """runnable processes over the last minute, for each processor"""
+    memory_available_bytes: builtins.int
+    disk_free_bytes: builtins.int
+    """where builds, environments and runners' files are"""
+    @property
+    def environments(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """as in HostHello"""
+
+    def __init__(
+        self,
+        *,
+        sessions: builtins.int = ...,
+        load: builtins.float = ...,
+        memory_available_bytes: builtins.int = ...,
+        disk_free_bytes: builtins.int = ...,
+        environments: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["disk_free_bytes", b"disk_free_bytes", "environments", b"environments", "load", b"load", "memory_available_bytes", b"memory_available_bytes", "sessions", b"sessions"]) -> None: ...
+
+global___HostHealth = HostHealth
 
 @typing.final
 class RetryPolicy(google.protobuf.message.Message):
@@ -359,11 +599,28 @@ class Limits(google.protobuf.message.Message):
     LOG_BYTES_FIELD_NUMBER: builtins.int
     LOG_LINE_BYTES_FIELD_NUMBER: builtins.int
     MEMORY_BYTES_FIELD_NUMBER: builtins.int
+    CPUS_FIELD_NUMBER: builtins.int
+    PROCESSES_FIELD_NUMBER: builtins.int
+    OPEN_FILES_FIELD_NUMBER: builtins.int
+    DISK_BYTES_FIELD_NUMBER: builtins.int
+    FILES_FIELD_NUMBER: builtins.int
+    RUN_S_FIELD_NUMBER: builtins.int
     payload_bytes: builtins.int
     journal_entries: builtins.int
     log_bytes: builtins.int
     log_line_bytes: builtins.int
     memory_bytes: builtins.int
+    cpus: builtins.float
+    """share of processors, 1.5: one and a half; 0: no limit (so for all below)"""
+    processes: builtins.int
+    """and threads"""
+    open_files: builtins.int
+    disk_bytes: builtins.int
+    """in /tmp and the working directory together"""
+    files: builtins.int
+    """there"""
+    run_s: builtins.float
+    """that one attach may run"""
     def __init__(
         self,
         *,
@@ -372,10 +629,37 @@ class Limits(google.protobuf.message.Message):
         log_bytes: builtins.int = ...,
         log_line_bytes: builtins.int = ...,
         memory_bytes: builtins.int = ...,
+        cpus: builtins.float = ...,
+        processes: builtins.int = ...,
+        open_files: builtins.int = ...,
+        disk_bytes: builtins.int = ...,
+        files: builtins.int = ...,
+        run_s: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["journal_entries", b"journal_entries", "log_bytes", b"log_bytes", "log_line_bytes", b"log_line_bytes", "memory_bytes", b"memory_bytes", "payload_bytes", b"payload_bytes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cpus", b"cpus", "disk_bytes", b"disk_bytes", "files", b"files", "journal_entries", b"journal_entries", "log_bytes", b"log_bytes", "log_line_bytes", b"log_line_bytes", "memory_bytes", b"memory_bytes", "open_files", b"open_files", "payload_bytes", b"payload_bytes", "processes", b"processes", "run_s", b"run_s"]) -> None: ...
 
 global___Limits = Limits
+
+@typing.final
+class Network(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: builtins.int
+    HOSTS_FIELD_NUMBER: builtins.int
+    mode: global___NetworkMode.ValueType
+    @property
+    def hosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """"api.example.com", "*.example.com", "example.com:8443"; without a port: 80 and 443"""
+
+    def __init__(
+        self,
+        *,
+        mode: global___NetworkMode.ValueType = ...,
+        hosts: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["hosts", b"hosts", "mode", b"mode"]) -> None: ...
+
+global___Network = Network
 
 @typing.final
 class Start(google.protobuf.message.Message):
@@ -417,6 +701,9 @@ class Start(google.protobuf.message.Message):
     REPLAY_ONLY_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     PROJECT_FIELD_NUMBER: builtins.int
+    NETWORK_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_FIELD_NUMBER: builtins.int
+    SECRETS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     epoch: builtins.int
     build: builtins.str
@@ -441,12 +728,20 @@ class Start(google.protobuf.message.Message):
     """stop where the history ends, run nothing outside"""
     created_at: builtins.str
     project: builtins.str
+    environment: builtins.str
+    """digest of the lock (a blob) of its requirements; empty: it has none"""
     @property
     def vars(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     @property
     def activities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ActivityRule]: ...
     @property
     def limits(self) -> global___Limits: ...
+    @property
+    def network(self) -> global___Network: ...
+    @property
+    def secrets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """names of `vars` whose values are masked in all output"""
+
     def __init__(
         self,
         *,
@@ -468,9 +763,12 @@ class Start(google.protobuf.message.Message):
         replay_only: builtins.bool = ...,
         created_at: builtins.str = ...,
         project: builtins.str = ...,
+        network: global___Network | None = ...,
+        environment: builtins.str = ...,
+        secrets: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activities", b"activities", "build", b"build", "created_at", b"created_at", "durable", b"durable", "entry_point", b"entry_point", "epoch", b"epoch", "event", b"event", "hash_seed", b"hash_seed", "history_entries", b"history_entries", "key", b"key", "limits", b"limits", "logged_index", b"logged_index", "logged_ordinal", b"logged_ordinal", "project", b"project", "python", b"python", "replay_only", b"replay_only", "session_id", b"session_id", "vars", b"vars"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["limits", b"limits", "network", b"network"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["activities", b"activities", "build", b"build", "created_at", b"created_at", "durable", b"durable", "entry_point", b"entry_point", "environment", b"environment", "epoch", b"epoch", "event", b"event", "hash_seed", b"hash_seed", "history_entries", b"history_entries", "key", b"key", "limits", b"limits", "logged_index", b"logged_index", "logged_ordinal", b"logged_ordinal", "network", b"network", "project", b"project", "python", b"python", "replay_only", b"replay_only", "secrets", b"secrets", "session_id", b"session_id", "vars", b"vars"]) -> None: ...
 
 global___Start = Start
 

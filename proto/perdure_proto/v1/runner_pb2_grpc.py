@@ -24,6 +24,16 @@ class HostsStub(object):
                 request_serializer=perdure__proto_dot_v1_dot_runner__pb2.FetchBlobRequest.SerializeToString,
                 response_deserializer=perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.FromString,
                 )
+        self.Join = channel.unary_unary(
+                '/perdure_proto.v1.Hosts/Join',
+                request_serializer=perdure__proto_dot_v1_dot_runner__pb2.JoinRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_runner__pb2.JoinResponse.FromString,
+                )
+        self.Renew = channel.unary_unary(
+                '/perdure_proto.v1.Hosts/Renew',
+                request_serializer=perdure__proto_dot_v1_dot_runner__pb2.RenewRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_runner__pb2.JoinResponse.FromString,
+                )
 
 
 class HostsServicer(object):
@@ -42,6 +52,20 @@ class HostsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Join(self, request, context):
+        """A certificate for a new host, for a single-use token; this call alone needs none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Renew(self, request, context):
+        """A new certificate for a host that still has a valid one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HostsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -54,6 +78,16 @@ def add_HostsServicer_to_server(servicer, server):
                     servicer.FetchBlob,
                     request_deserializer=perdure__proto_dot_v1_dot_runner__pb2.FetchBlobRequest.FromString,
                     response_serializer=perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.SerializeToString,
+            ),
+            'Join': grpc.unary_unary_rpc_method_handler(
+                    servicer.Join,
+                    request_deserializer=perdure__proto_dot_v1_dot_runner__pb2.JoinRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_runner__pb2.JoinResponse.SerializeToString,
+            ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=perdure__proto_dot_v1_dot_runner__pb2.RenewRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_runner__pb2.JoinResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -96,5 +130,39 @@ class Hosts(object):
         return grpc.experimental.unary_stream(request, target, '/perdure_proto.v1.Hosts/FetchBlob',
             perdure__proto_dot_v1_dot_runner__pb2.FetchBlobRequest.SerializeToString,
             perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Join(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Hosts/Join',
+            perdure__proto_dot_v1_dot_runner__pb2.JoinRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_runner__pb2.JoinResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Hosts/Renew',
+            perdure__proto_dot_v1_dot_runner__pb2.RenewRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_runner__pb2.JoinResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

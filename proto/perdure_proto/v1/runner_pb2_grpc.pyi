@@ -30,6 +30,18 @@ class HostsStub:
     ]
     """A build's tarball, or any other blob, by its sha256 (hex)."""
 
+    Join: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.runner_pb2.JoinRequest,
+        perdure_proto.v1.runner_pb2.JoinResponse,
+    ]
+    """A certificate for a new host, for a single-use token; this call alone needs none."""
+
+    Renew: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.runner_pb2.RenewRequest,
+        perdure_proto.v1.runner_pb2.JoinResponse,
+    ]
+    """A new certificate for a host that still has a valid one."""
+
 class HostsAsyncStub:
     Attach: grpc.aio.StreamStreamMultiCallable[
         perdure_proto.v1.runner_pb2.FromHost,
@@ -41,6 +53,18 @@ class HostsAsyncStub:
         perdure_proto.v1.runner_pb2.BlobChunk,
     ]
     """A build's tarball, or any other blob, by its sha256 (hex)."""
+
+    Join: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.runner_pb2.JoinRequest,
+        perdure_proto.v1.runner_pb2.JoinResponse,
+    ]
+    """A certificate for a new host, for a single-use token; this call alone needs none."""
+
+    Renew: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.runner_pb2.RenewRequest,
+        perdure_proto.v1.runner_pb2.JoinResponse,
+    ]
+    """A new certificate for a host that still has a valid one."""
 
 class HostsServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
@@ -57,5 +81,21 @@ class HostsServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[perdure_proto.v1.runner_pb2.BlobChunk], collections.abc.AsyncIterator[perdure_proto.v1.runner_pb2.BlobChunk]]:
         """A build's tarball, or any other blob, by its sha256 (hex)."""
+
+    @abc.abstractmethod
+    def Join(
+        self,
+        request: perdure_proto.v1.runner_pb2.JoinRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.runner_pb2.JoinResponse, collections.abc.Awaitable[perdure_proto.v1.runner_pb2.JoinResponse]]:
+        """A certificate for a new host, for a single-use token; this call alone needs none."""
+
+    @abc.abstractmethod
+    def Renew(
+        self,
+        request: perdure_proto.v1.runner_pb2.RenewRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.runner_pb2.JoinResponse, collections.abc.Awaitable[perdure_proto.v1.runner_pb2.JoinResponse]]:
+        """A new certificate for a host that still has a valid one."""
 
 def add_HostsServicer_to_server(servicer: HostsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
