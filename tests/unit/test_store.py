@@ -341,10 +341,23 @@ def test_an_older_schema_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert asked == [f"sqlite:///{tmp_path}/perdure.db"]
 
 
+def test_the_first_schema_is_migrated_with_what_it_holds(tmp_path: Path) -> None:
+    from perdure_server.store.schema.migrate import upgrade
+
+    upgrade(f"sqlite:///{tmp_path}/perdure.db", "0001")
+    with sqlite3.connect(tmp_path / "perdure.db") as connection:
+        connection.execute("INSERT INTO meta VALUES ('coordinator_id', 'the old one')")
+    store = Store.open(tmp_path)
+    assert store.coordinator_id == "the old one"
+    store.close()
+    with sqlite3.connect(tmp_path / "perdure.db") as connection:
+        assert connection.execute("SELECT count(*) FROM vars").fetchall() == [(0,)]
+
+
 def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     Store.open(tmp_path).close()
     with sqlite3.connect(tmp_path / "perdure.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
     for read_only in (False, True):
         with pytest.raises(PerdureError) as caught:
             Store.open(tmp_path, read_only=read_only)

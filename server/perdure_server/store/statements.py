@@ -3,7 +3,7 @@
 
 from typing import Final
 
-SCHEMA: Final = "0001"
+SCHEMA: Final = "0002"
 
 CREATE: Final = (
     "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num) )",
@@ -26,6 +26,10 @@ CREATE: Final = (
     "CREATE INDEX sessions_by_time ON sessions (created_us, session_id)",
     "CREATE INDEX sessions_of_deployment ON sessions (deployment_id) WHERE ended_us IS NULL",
     "CREATE INDEX sessions_to_wake ON sessions (wake_at_us) WHERE wake_at_us IS NOT NULL",
+    (
+        "CREATE TABLE vars ( project VARCHAR NOT NULL, name VARCHAR NOT NULL, value BLOB NOT NULL, secret BOOLEAN "
+        "NOT NULL, key_id VARCHAR NOT NULL, set_us BIGINT NOT NULL, PRIMARY KEY (project, name) ) WITHOUT ROWID"
+    ),
     (
         "CREATE TABLE deployments ( deployment_id VARCHAR NOT NULL, project VARCHAR NOT NULL, build_id VARCHAR "
         "NOT NULL, state VARCHAR NOT NULL, created_us BIGINT NOT NULL, vars TEXT NOT NULL, settings TEXT NOT "
@@ -254,6 +258,28 @@ DEPLOYMENTS: Final = (
     "SELECT deployments.deployment_id, deployments.project, deployments.build_id, deployments.state, "
     "deployments.created_us, deployments.vars, deployments.settings FROM deployments WHERE "
     "deployments.project = :project ORDER BY deployments.created_us DESC, deployments.deployment_id DESC"
+)
+
+# a variable, new or changed
+PUT_VAR: Final = (
+    "INSERT INTO vars (project, name, value, secret, key_id, set_us) VALUES (:project, :name, :value, "
+    ":secret, :key_id, :set_us) ON CONFLICT (project, name) DO UPDATE SET value = excluded.value, secret = "
+    "excluded.secret, key_id = excluded.key_id, set_us = excluded.set_us"
+)
+
+# a variable is unset
+DELETE_VAR: Final = "DELETE FROM vars WHERE vars.project = :project AND vars.name = :name"
+
+# a project's variables
+VARS: Final = (
+    "SELECT vars.project, vars.name, vars.value, vars.secret, vars.key_id, vars.set_us FROM vars WHERE "
+    "vars.project = :project ORDER BY vars.name"
+)
+
+# everything that a key has sealed
+SEALED_VARS: Final = (
+    "SELECT vars.project, vars.name, vars.value, vars.secret, vars.key_id, vars.set_us FROM vars WHERE "
+    "vars.key_id != '' ORDER BY vars.project, vars.name"
 )
 
 # the journal of a session

@@ -31,12 +31,14 @@ from perdure_server.store.schema.tables import (
     projects,
     sessions,
     signals,
+    variables,
 )
 
 # Constants are written into the text: a parameter with a value of its own would be one more to pass.
 # OFFSET 0 is there because SQLAlchemy would make it a parameter.
 _ZERO, _ONE = literal_column("0", Integer), literal_column("1", Integer)
 _ACTIVE, _DRAINING, _INACTIVE = (literal_column(f"'{state}'", String) for state in ("active", "draining", "inactive"))
+_EMPTY = literal_column("''", String)
 _OF: BindParameter[str] = bindparam("session_id")
 
 _entry_count = (
@@ -53,6 +55,7 @@ _page = and_(
     or_(bindparam("any_state") == _ONE, sessions.c.state.in_([bindparam(f"state{n}") for n in range(8)])),
 )
 _newest = (sessions.c.created_us.desc(), sessions.c.session_id.desc())
+_new_var = upsert(variables)
 
 STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     # -- the store itself
@@ -213,6 +216,26 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         select(deployments)
         .where(deployments.c.project == bindparam("project"))
         .order_by(deployments.c.created_us.desc(), deployments.c.deployment_id.desc()),
+    ),
+    # -- variables set outside the manifest
+    "PUT_VAR": (
+        "a variable, new or changed",
+        _new_var.on_conflict_do_update(
+            index_elements=["project", "name"],
+            set_={name: _new_var.excluded[name] for name in ("value", "secret", "key_id", "set_us")},
+        ),
+    ),
+    "DELETE_VAR": (
+        "a variable is unset",
+        delete(variables).where(variables.c.project == bindparam("project"), variables.c.name == bindparam("name")),
+    ),
+    "VARS": (
+        "a project's variables",
+        select(variables).where(variables.c.project == bindparam("project")).order_by(variables.c.name),
+    ),
+    "SEALED_VARS": (
+        "everything that a key has sealed",
+        select(variables).where(variables.c.key_id != _EMPTY).order_by(variables.c.project, variables.c.name),
     ),
     # -- removal
     "DELETE_ENTRIES": (

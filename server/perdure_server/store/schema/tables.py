@@ -114,3 +114,16 @@ signals = Table(
     Column("consumed_seq", BigInteger),  # the entry that gave it to user code; NULL: still waits
     sqlite_with_rowid=False,
 )
+
+# Set with `perdure vars set`; they take the place of a deployment's. A project need not exist yet.
+variables = Table(
+    "vars",
+    metadata,
+    Column("project", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),  # UTF-8; of a secret: sealed, see secrets/vault.py
+    Column("secret", Boolean(create_constraint=False), nullable=False),
+    Column("key_id", String, nullable=False),  # of the key that sealed it; "" in clear
+    Column("set_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
