@@ -27,7 +27,7 @@ async def test_a_killed_zygote_loses_its_sessions_and_is_started_again(tmp_path:
     async with running(tmp_path) as (host, coordinator):
         coordinator.start("stubborn")
         await coordinator.next("attached")
-        (zygote,) = host._zygotes
+        (zygote,) = host._backend.zygotes
         pid = host.sessions["s"]._process.pid
         os.kill(zygote.pid, signal.SIGKILL)
         lost = await coordinator.next("lost")
@@ -36,7 +36,7 @@ async def test_a_killed_zygote_loses_its_sessions_and_is_started_again(tmp_path:
         await _dead(pid)
         coordinator.start("echo:1", epoch=2)
         await coordinator.next("done")
-        (newer,) = host._zygotes
+        (newer,) = host._backend.zygotes
         assert newer.pid != zygote.pid
 
 
@@ -51,7 +51,7 @@ async def main():
     async with running(Path({str(tmp_path)!r})) as (host, coordinator):
         coordinator.start("stubborn")
         await coordinator.next("attached")
-        print(host.sessions["s"]._process.pid, *(zygote.pid for zygote in host._zygotes), flush=True)
+        print(host.sessions["s"]._process.pid, *(zygote.pid for zygote in host._backend.zygotes), flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -75,8 +75,8 @@ async def test_a_zygote_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 async def test_a_fork_on_a_dead_zygote_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as (host, _coordinator):
-        python = await host._pythons.resolve("")
-        zygote = await host._zygotes.get(python, 5)
+        python = await host._backend.pythons.resolve("")
+        zygote = await host._backend.zygotes.get(python, 5)
         zygote.kill()
         ends = os.pipe()
         with pytest.raises(ZygoteError):
@@ -85,19 +85,19 @@ async def test_a_fork_on_a_dead_zygote_is_refused(tmp_path: Path) -> None:
 
 async def test_idle_zygotes_beyond_the_limit_end(tmp_path: Path) -> None:
     async with running(tmp_path, zygotes=2) as (host, _coordinator):
-        python = await host._pythons.resolve("")
-        pids = [(await host._zygotes.get(python, seed)).pid for seed in (1, 2, 3)]
+        python = await host._backend.pythons.resolve("")
+        pids = [(await host._backend.zygotes.get(python, seed)).pid for seed in (1, 2, 3)]
         await _dead(pids[0])
-        assert [zygote.pid for zygote in host._zygotes] == pids[1:]
+        assert [zygote.pid for zygote in host._backend.zygotes] == pids[1:]
 
 
 async def test_zygotes_of_the_usual_seeds_start_with_the_host(tmp_path: Path) -> None:
     async with running(tmp_path, warm_seeds=(3,)) as (host, coordinator):
-        (zygote,) = host._zygotes
+        (zygote,) = host._backend.zygotes
         await zygote.ready
         coordinator.start("echo:1", hash_seed=3)
         await coordinator.next("done")
-        assert [other.pid for other in host._zygotes] == [zygote.pid]
+        assert [other.pid for other in host._backend.zygotes] == [zygote.pid]
 
 
 async def test_the_zygote_carries_none_of_our_dependencies_and_one_thread(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,28 +11,24 @@ from perdure_proto.v1.runner_pb2 import FromHost, Heartbeat, HostHello, Lost, St
 
 from perdure_runner.host import launch
 from perdure_runner.host.archive import ArchiveLimits
+from perdure_runner.host.backend import Backend, BackendError, Files, Place
 from perdure_runner.host.builds import BuildError, Builds
 from perdure_runner.host.config import HostConfig, HostLimits, HostPatience
 from perdure_runner.host.link import Coordinator
-from perdure_runner.host.output import Tail
-from perdure_runner.host.pythons import Interpreter, Interpreters
+from perdure_runner.host.processes import Processes
 from perdure_runner.host.session import Session
 from perdure_runner.host.version import PROTOCOL_VERSION
-from perdure_runner.host.zygotes import Zygote, ZygoteError, Zygotes
-
-CAPABILITIES = ("process",)
 
 
 class Host:
     """One host on one asyncio loop; the host's end of a `Link`."""
 
-    def __init__(self, config: HostConfig, coordinator: Coordinator) -> None:
+    def __init__(self, config: HostConfig, coordinator: Coordinator, backend: Backend | None = None) -> None:
+        """`backend` runs the sessions; None: processes of this machine."""
         self.config = config
         self._coordinator = coordinator
-        self._pythons = Interpreters(config.python)
-        self._default: Interpreter | None = None
+        self._backend = backend or Processes(config)
         self._builds = Builds(config, coordinator, ArchiveLimits())
-        self._zygotes = Zygotes(config)
         self._sessions: dict[str, Session] = {}
         self._leaving: set[Session] = set()  # replaced by newer ones, not dead yet
         self._preparing: set[asyncio.Task[None]] = set()
@@ -58,17 +52,16 @@ class Host:
         return self._sessions
 
     async def start(self) -> None:
-        """Prepare the state directory, begin to start the usual zygotes, and greet the coordinator.
+        """Prepare the state directory and the backend, and greet the coordinator.
 
         Raises:
             OSError: the state directory cannot be used.
+            BackendError: there is nothing that could run sessions.
             InterpreterNotFoundError: the configured interpreter is none.
         """
         launch.home(self.config).mkdir(parents=True, exist_ok=True)
         self._builds.prepare()
-        self._default = await self._pythons.resolve("")
-        for seed in self.config.warm_seeds:
-            self._zygotes.start(self._default, seed)
+        await self._backend.open()
         self.hello()
 
     def hello(self) -> None:
@@ -79,8 +72,9 @@ class Host:
             perdure_version=_version.__version__,
             capacity=self.config.capacity,
             labels=self.config.labels,
-            capabilities=CAPABILITIES,
-            pythons=self._pythons.versions(),
+            capabilities=[self._backend.capability],
+            pythons=self._backend.versions(),
+            isolation=self._backend.isolation,
         )
         self.send(FromHost(hello=hello))
 
@@ -96,7 +90,7 @@ class Host:
         await asyncio.gather(*self._preparing, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), 2 * self.patience.exit_s)
-        self._zygotes.kill()
+        await self._backend.close()
         self._beat_every(0)
 
     # The link.
@@ -176,23 +170,21 @@ class Host:
 
     def _launch_at_once(self, session: Session) -> bool:
         """Launch a session if nothing needs to be awaited for it: the usual case, and the fast one."""
-        python, start = self._default, session.start
-        if python is None or start.python:
+        start = session.start
+        place = None if start.environment else self._backend.at_hand(start)
+        if place is None or (build := self._builds.at_hand(start.build, place.python)) is None:
             return False
-        build, zygote = self._builds.at_hand(start.build, python), self._zygotes.at_hand(python, start.hash_seed)
-        if build is None or zygote is None:
-            return False
-        self._launch(session, zygote, str(build[0]), str(build[1]))
+        self._launch(session, place, Files(*build))
         return True
 
     async def _prepare(self, session: Session) -> None:
         start = session.start
-        python = await self._pythons.resolve(start.python)
-        (code, cache), zygote = await asyncio.gather(
-            self._builds.get(start.build, python), self._zygotes.get(python, start.hash_seed)
+        python = await self._backend.interpreter(start.python)
+        (code, cache), place = await asyncio.gather(
+            self._builds.get(start.build, python), self._backend.get(start, python, None)
         )
         if not session.over:
-            self._launch(session, zygote, str(code), str(cache))
+            self._launch(session, place, Files(code, cache))
 
     def _prepared(self, task: asyncio.Task[None], session: Session) -> None:
         """Report why there is no process. An error with a code of ours is final; others may pass."""
@@ -200,22 +192,16 @@ class Host:
         if not task.cancelled() and (fault := task.exception()) is not None:
             known = getattr(fault, "code", "")
             code = known if isinstance(known, str) else ""
-            ours = bool(code) or isinstance(fault, ZygoteError | BuildError | OSError)
+            ours = bool(code) or isinstance(fault, BackendError | BuildError | OSError)
             session.fail(str(fault) if ours else f"a fault of the host's own: {fault!r}", code, fatal=bool(code))
 
-    def _launch(self, session: Session, zygote: Zygote, code: str, cache: str) -> None:
-        loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        output, write_end = os.pipe2(os.O_CLOEXEC)
-        said = Tail(loop, output, self.limits.output_bytes)
+    def _launch(self, session: Session, place: Place, files: Files) -> None:
         try:
-            process = zygote.fork(theirs.detach(), write_end, session.start.limits.memory_bytes, session.exited)
-        except ZygoteError as error:
-            ours.close()
-            said.close()
+            launched = place.launch(session.start, files, session.exited)
+        except BackendError as error:
             session.fail(str(error))
             return
-        session.run(ours, said, process, code, cache)
+        session.run(launched)
 
 
 _COMMANDS: Mapping[str, Callable[[Session, Any], None]] = {

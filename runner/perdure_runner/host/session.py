@@ -5,7 +5,6 @@ The host's whole part in a session is here and in the table of `states.py`; what
 
 import asyncio
 import signal
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -13,13 +12,12 @@ from perdure_proto.v1 import runner_pb2 as runner
 
 from perdure_runner.frames import FrameError, Header, Parser, encode
 from perdure_runner.host import convert
+from perdure_runner.host.backend import Launched, Process, Said
 from perdure_runner.host.config import HostLimits, HostPatience
 from perdure_runner.host.connection import Connection
 from perdure_runner.host.fields import ProtocolError, integer
 from perdure_runner.host.outbox import Outbox
-from perdure_runner.host.output import Tail
 from perdure_runner.host.states import COMMANDS, FRAMES, Command, State
-from perdure_runner.host.zygotes import Forked
 
 FRAME_VERSION = 1
 _REASON_CHARS = 8192
@@ -49,8 +47,8 @@ class Session:
         self._parser = Parser(owner.limits.frame_bytes, owner.limits.header_bytes)
         self._outbox = Outbox(start.session_id, start.epoch, owner.limits, owner.send, self._loop.time)
         self._connection: Connection | None = None
-        self._process: Forked | None = None
-        self._said: Tail | None = None
+        self._process: Process | None = None
+        self._said: Said | None = None
         self._early: list[tuple[Callable[[Any], None], Any]] = []  # came before there was a process
         self._last_word: runner.FromHost | None = None  # to be said when the process is gone
         self._silent = False
@@ -64,13 +62,13 @@ class Session:
 
     # What the host does with it.
 
-    def run(self, sock: socket.socket, said: Tail, process: Forked, code: str, cache: str) -> None:
-        """Its process is being forked: send it what it needs, and what came for it meanwhile."""
-        self._process, self._said = process, said
-        self._connection = Connection(self._loop, sock, self._receive, self._no_more)
+    def run(self, launched: Launched) -> None:
+        """Its process is being made: send it what it needs, and what came for it meanwhile."""
+        self._process, self._said = launched.process, launched.said
+        self._connection = Connection(self._loop, launched.socket, self._receive, self._no_more)
         self._pace()
         try:
-            self._connection.write(convert.start_frame(self.start, code, cache))
+            self._connection.write(convert.start_frame(self.start, launched.code, launched.cache))
         except (FrameError, ProtocolError) as error:
             self.fail(str(error), "P0201", fatal=True)
         early, self._early = self._early, []
@@ -284,11 +282,17 @@ class Session:
 
     def _say_last_word(self) -> None:
         if self._last_word is None and self.state is not State.DONE:
-            self._last_word = runner.FromHost(lost=runner.Lost(reason=self._cause(), **self._identity))
+            self._last_word = runner.FromHost(lost=self._lost())
         if self._last_word is not None:
             if self._last_word.HasField("lost"):
                 self._last_word.lost.exit_code = self._status or 0
             self._owner.send(self._last_word)
+
+    def _lost(self) -> runner.Lost:
+        limit = self._process.limit if self._process is not None else None
+        if limit is None:
+            return runner.Lost(reason=self._cause(), **self._identity)
+        return runner.Lost(reason=limit.reason, code=limit.code, fatal=True, **self._identity)
 
     def _cause(self) -> str:
         """Say how the process ended, with the last it wrote past its frames."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from perdure_runner.host import launch
+from perdure_runner.host.backend import BackendError, LimitReached
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter
@@ -25,7 +26,7 @@ from perdure_runner.host.pythons import Interpreter
 _MAX_PACKET = 4096
 
 
-class ZygoteError(Exception):
+class ZygoteError(BackendError):
     """A zygote did not start, or is gone. The message has the last it said."""
 
 
@@ -42,6 +43,7 @@ class Forked:
         self.pid = 0  # 0: not reported yet
         self.exited = False
         self.failure = ""  # why no process was made
+        self.limit: LimitReached | None = None  # that ended it
 
     def signal(self, number: int, *, group: bool) -> None:
         """Send a signal to the process or to its group; nothing if it has exited."""

@@ -1,0 +1,76 @@
+"""The process backend: runners are forked from zygotes on this machine."""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from perdure_proto.v1.runner_pb2 import Start
+
+from perdure_runner.host.backend import Ended, Files, Launched
+from perdure_runner.host.config import HostConfig
+from perdure_runner.host.output import Tail
+from perdure_runner.host.pythons import Interpreter, Interpreters
+from perdure_runner.host.zygotes import Zygote, ZygoteError, Zygotes
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """A zygote that is ready; the place of any number of runners."""
+
+    python: Interpreter
+    zygote: Zygote
+    keep_bytes: int
+
+    def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
+        """Have the zygote fork; see `Place.launch`."""
+        ours, theirs = socket.socketpair()
+        output, write_end = os.pipe2(os.O_CLOEXEC)
+        said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
+        try:
+            process = self.zygote.fork(theirs.detach(), write_end, start.limits.memory_bytes, ended)
+        except ZygoteError:
+            ours.close()
+            said.close()
+            raise
+        return Launched(process, ours, said, str(files.code), str(files.cache))
+
+
+class Processes:
+    """Zygotes, and the interpreters they run on; a `Backend`."""
+
+    capability = "process"
+    isolation = "plain"
+
+    def __init__(self, config: HostConfig) -> None:
+        self._config = config
+        self.pythons = Interpreters(config.python)
+        self.zygotes = Zygotes(config)
+        self._default: Interpreter | None = None
+
+    def versions(self) -> list[str]:
+        return self.pythons.versions()
+
+    async def open(self) -> None:
+        self._default = await self.pythons.resolve("")
+        for seed in self._config.warm_seeds:
+            self.zygotes.start(self._default, seed)
+
+    async def interpreter(self, name: str) -> Interpreter:
+        return await self.pythons.resolve(name)
+
+    def at_hand(self, start: Start) -> Nest | None:
+        if self._default is None or start.python:
+            return None
+        zygote = self.zygotes.at_hand(self._default, start.hash_seed)
+        return None if zygote is None else self._nest(self._default, zygote)
+
+    async def get(self, start: Start, python: Interpreter, environment: Path | None) -> Nest:  # noqa: ARG002
+        return self._nest(python, await self.zygotes.get(python, start.hash_seed))
+
+    async def close(self) -> None:
+        self.zygotes.kill()
+
+    def _nest(self, python: Interpreter, zygote: Zygote) -> Nest:
+        return Nest(python, zygote, self._config.limits.output_bytes)
