@@ -1,5 +1,6 @@
 """The manifest: everything wrong is told at once, with its place; what is right becomes rules and limits."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perdure_proto.v1 import runner_pb2
 from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.manifest.limits import Limits
 from perdure_server.manifest.manifest import (
     ActivityPolicy,
-    Limits,
     Manifest,
     Retry,
     Variable,
     load_manifest,
     parse_manifest,
 )
+from perdure_server.manifest.needs import Requirements
+from perdure_server.manifest.network import Mode, Network
 
 FULL = """\
 name: shop
@@ -40,6 +43,20 @@ limits:
   log_line: 2000
   memory: 1.5GiB
   journal_entries: 500
+  cpus: 1.5
+  processes: 32
+  open_files: 256
+  disk: 100MB
+  files: 0
+  run_time: 10m
+  sessions: 20
+  queue: 1000
+network: [api.example.com, "*.Example.org:8443", 10.0.0.1, "[::1]:80"]
+runs_on: {zone: eu, gpu: "yes"}
+requirements:
+  file: requirements/main.txt
+  packages: [requests>=2.31, rich]
+  allow_sdists: true
 """
 
 
@@ -65,7 +82,10 @@ def test_a_full_manifest() -> None:
             ActivityPolicy("slow.*", Retry(0)),
             ActivityPolicy("math.*", record=False),
         ),
-        limits=Limits(1048576, 500, 10_000_000, 2000, 1610612736),
+        limits=Limits(1048576, 500, 10_000_000, 2000, 1610612736, 1.5, 32, 256, 100_000_000, 0, 600.0, 20, 1000),
+        network=Network("hosts", ("api.example.com", "*.example.org:8443", "10.0.0.1", "[::1]:80")),
+        runs_on={"zone": "eu", "gpu": "yes"},
+        requirements=Requirements("requirements/main.txt", ("requests>=2.31", "rich"), True),
     )
 
 
@@ -92,7 +112,44 @@ def test_rules_and_limits_for_the_runner() -> None:
         log_bytes=10_000_000,
         log_line_bytes=2000,
         memory_bytes=1610612736,
+        cpus=1.5,
+        processes=32,
+        open_files=256,
+        disk_bytes=100_000_000,
+        run_s=600,
     )
+    assert manifest.network.to_proto("none") == runner_pb2.Network(
+        mode=runner_pb2.NETWORK_MODE_HOSTS, hosts=["api.example.com", "*.example.org:8443", "10.0.0.1", "[::1]:80"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "default", "mode"),
+    [
+        ("", "none", runner_pb2.NETWORK_MODE_NONE),
+        ("", "all", runner_pb2.NETWORK_MODE_ALL),
+        ("network: none", "all", runner_pb2.NETWORK_MODE_NONE),
+        ("network: all", "none", runner_pb2.NETWORK_MODE_ALL),
+        ("network: []", "all", runner_pb2.NETWORK_MODE_HOSTS),
+    ],
+)
+def test_what_a_manifest_says_of_the_network_goes_before_the_default(text: str, default: Mode, mode: int) -> None:
+    network = parse_manifest(text, "p").network
+    assert Network.of_json(asdict(network)) == network
+    assert network.to_proto(default).mode == mode
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", Requirements()),
+        ("requirements: none", Requirements(none=True)),
+        ("requirements: deps.txt", Requirements("deps.txt")),
+        ("requirements: [a, b==1]", Requirements(packages=("a", "b==1"))),
+    ],
+)
+def test_forms_of_requirements(text: str, found: Requirements) -> None:
+    assert parse_manifest(text, "p").requirements == found
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "vars:\n", "{}"])
@@ -156,6 +213,39 @@ WRONG = {
     ],
     "limits: {journal_entries: 0}": ["P0103 1:27 journal_entries must be between 1 and 1e+09, not 0"],
     "limits: {memory: true}": ["P0103 1:18 memory must be a size such as 64KiB or 10MB, not true or false"],
+    "limits: {cpus: many}": ["P0103 1:16 cpus must be a number, not text"],
+    "limits: {processes: 1.5}": ["P0103 1:21 processes must be a whole number"],
+    "limits: {run_time: soon}": ["P0103 1:20 run_time must be a duration such as 500ms, 30s, 5m, 2h or 7d, not 'soon'"],
+    "network: some": ["P0103 1:10 network must be none, all or a list of hosts, not 'some'"],
+    "network:": ["P0103 1:9 network must be text, not nothing"],
+    "network: [1]": ["P0103 1:11 each of network must be text, not a number"],
+    **{
+        f"network: [{host!r}]": [f"P0103 1:11 {host!r} is no host"]
+        for host in (
+            "*",
+            "a.*.b",
+            "http://a",
+            "a/b",
+            "a b",
+            "a:0",
+            "a:65536",
+            "a:b",
+            "1.2.3",
+            "[::g]",
+            "",
+            ".a",
+            "-a.b",
+        )
+    },
+    "runs_on: [gpu]": ["P0103 1:10 runs_on must be a mapping, not a list"],
+    "runs_on: {a b: c, d: 1}": [
+        "P0103 1:11 'a b' is no name of a label",
+        "P0103 1:22 label d must be text, not a number",
+    ],
+    "requirements: ../x.txt": ["P0103 1:15 '../x.txt' is not in the project's folder"],
+    "requirements: {file: /x.txt}": ["P0103 1:22 '/x.txt' is not in the project's folder"],
+    "requirements: [--index-url x]": ["P0103 1:15 '--index-url x' is no requirement"],
+    "requirements: {allow_sdists: maybe}": ["P0103 1:30 allow_sdists must be true or false, not text"],
     "a: &x [b]\nvars: *x": [
         "P0102 1:1 unknown key 'a'",
         "P0101 2:7 anchors and aliases are not supported",

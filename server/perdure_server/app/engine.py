@@ -86,7 +86,8 @@ class Engine:
 
 
 def _embedded_settings(settings: Settings | None, faults: Faults | None) -> Settings:
-    settings = replace(settings or Settings(), isolate_scan=False, hosts_are_all=True)
+    # Who runs code without a server, runs code of their own.
+    settings = replace(settings or Settings(), isolate_scan=False, hosts_are_all=True, default_network="all")
     return settings if faults is None else replace(settings, faults=faults)
 
 

@@ -29,11 +29,16 @@ _IGNORED = frozenset({"__pycache__", ".git", ".venv", "node_modules", ".mypy_cac
 async def dev(folder: Path, home: str | None, grpc: str | None, project: str | None) -> None:
     """Serve a folder and deploy it again whenever it changes; show what its sessions print. Ctrl-C ends it."""
     from perdure_server.app.server import serving
+    from perdure_server.coordinator.settings import Settings as Policy
 
     settings = Settings.load()
     place = Path(settings.text("home", home))
     source = builds.folder(folder, settings.text("project", project))
-    async with serving(place, grpc=settings.text("grpc", grpc), runner=settings.text("runner")) as (remote, address):
+    policy = Policy(default_network="all")  # it is the developer's own code
+    async with serving(place, grpc=settings.text("grpc", grpc), runner=settings.text("runner"), settings=policy) as (
+        remote,
+        address,
+    ):
         if not await _deploy(remote, source):
             render.say("waiting for a change")
         render.say(f"ready grpc={address} journal={place / 'perdure.db'}")

@@ -10,6 +10,8 @@ from typing import Any, Final
 from perdure_proto.v1.runner_pb2 import ActivityRule, Limits, RetryPolicy
 
 from perdure_server.core.errors import PerdureError
+from perdure_server.manifest.limits import Limits as ManifestLimits
+from perdure_server.manifest.network import Network
 from perdure_server.store import Build, Deployment, Mutation, Store
 
 MAX_PAYLOAD_BYTES: Final = 64 * 1024 * 1024  # a message holds one, and more does not fit into 80 MiB
@@ -25,6 +27,9 @@ class BuildInfo:
     activities: tuple[ActivityRule, ...]
     limits: Limits
     python: str
+    network: Network
+    sessions: int  # of a deployment that have a runner at once; 0: no limit
+    queue: int  # of a deployment that wait for a runner; 0: no limit
 
 
 class Builds:
@@ -105,9 +110,17 @@ def _ignore(_result: object) -> None:
 def _info(row: Build) -> BuildInfo:
     """From the JSON of a build's row, which is that of `Manifest.to_json`."""
     manifest = row.manifest
-    limits = Limits(**manifest.get("limits", {}))
+    told = ManifestLimits(**manifest.get("limits", {}))
+    limits = told.to_proto()
     limits.payload_bytes = min(limits.payload_bytes or MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES)
-    return BuildInfo(tuple(map(_rule, manifest.get("activities", ()))), limits, str(manifest.get("python", "")))
+    return BuildInfo(
+        activities=tuple(map(_rule, manifest.get("activities", ()))),
+        limits=limits,
+        python=str(manifest.get("python", "")),
+        network=Network.of_json(manifest.get("network", {})),
+        sessions=told.sessions,
+        queue=told.queue,
+    )
 
 
 def _rule(policy: Mapping[str, Any]) -> ActivityRule:

@@ -38,6 +38,7 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         durable=record.durable,
         created_at=timestamp(record.created_us),
         project=record.project,
+        network=build.network.to_proto(c.settings.default_network),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +12,16 @@ from perdure_proto.v1 import runner_pb2
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.manifest.limits import Limits, read_limits
+from perdure_server.manifest.needs import Requirements, read_requirements, read_runs_on
+from perdure_server.manifest.network import Network, read_network
 from perdure_server.manifest.nodes import MAX_BYTES, Reader
 
 MANIFEST_FILE: Final = "perdure.yaml"
 
+_KEYS: Final = ("name", "python", "entry", "vars", "activities", "limits", "network", "runs_on", "requirements")
 _PROJECT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +60,16 @@ class ActivityPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Of one session. Sizes are in bytes."""
-
-    payload_bytes: int = 64 * _MIB
-    journal_entries: int = 100_000
-    log_bytes: int = 16 * _MIB
-    log_line_bytes: int = 16 * 1024
-    memory_bytes: int = 2048 * _MIB
-
-    def to_proto(self) -> runner_pb2.Limits:
-        return runner_pb2.Limits(**asdict(self))
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     name: str
     python: str = ""  # version or path of the runners' interpreter; empty: the host's own
     entry: str = ""  # "file.py:handler" when a command names none
     vars: tuple[Variable, ...] = ()
     activities: tuple[ActivityPolicy, ...] = ()
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
+    network: Network = field(default_factory=Network)
+    runs_on: Mapping[str, str] = field(default_factory=dict)  # labels that a host must have
+    requirements: Requirements = field(default_factory=Requirements)
 
     def to_rules(self) -> list[runner_pb2.ActivityRule]:
         return [_rule(policy) for policy in self.activities]
@@ -140,7 +132,7 @@ def load_manifest(root: Path) -> Manifest:
 def parse_manifest(text: str, default_name: str, file: str = MANIFEST_FILE) -> Manifest:
     """Raises `Problems` with everything that is wrong with the text."""
     reader = Reader(text, file)
-    keys = reader.mapping(reader.root(), "the manifest", ("name", "python", "entry", "vars", "activities", "limits"))
+    keys = reader.mapping(reader.root(), "the manifest", _KEYS)
     values = {key: value for key, (_, value) in keys.items()}
     manifest = Manifest(
         name=_matching(reader, values.get("name"), "name", _PROJECT_NAME) or default_name,
@@ -148,7 +140,10 @@ def parse_manifest(text: str, default_name: str, file: str = MANIFEST_FILE) -> M
         entry=_matching(reader, values.get("entry"), "entry", re.compile(r"[^:]+\.py:[A-Za-z_]\w*")) or "",
         vars=_variables(reader, values.get("vars")),
         activities=_activities(reader, values.get("activities")),
-        limits=_limits(reader, values.get("limits")),
+        limits=read_limits(reader, values.get("limits")),
+        network=read_network(reader, values.get("network")),
+        runs_on=read_runs_on(reader, values.get("runs_on")),
+        requirements=read_requirements(reader, values.get("requirements")),
     )
     reader.raise_problems()
     return manifest
@@ -229,17 +224,6 @@ def _retry(reader: Reader, node: Node) -> Retry | None:
             case _:
                 values[key] = reader.texts(value, key)
     return Retry(**{key: value for key, value in values.items() if value is not None})
-
-
-def _limits(reader: Reader, node: Node | None) -> Limits:
-    sizes = {"payload": "payload_bytes", "log": "log_bytes", "log_line": "log_line_bytes", "memory": "memory_bytes"}
-    values: dict[str, int | None] = {}
-    for key, (_, value) in reader.mapping(node, "limits", (*sizes, "journal_entries")).items():
-        if key in sizes:
-            values[sizes[key]] = reader.size(value, key)
-        else:
-            values[key] = reader.integer(value, key, low=1)
-    return Limits(**{key: value for key, value in values.items() if value is not None})
 
 
 def _rule(policy: ActivityPolicy) -> runner_pb2.ActivityRule:
