@@ -291,12 +291,14 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0602": Explanation(
         "too much output",
-        "The session printed or logged more than the project allows.",
+        "The session printed or logged more bytes than the project allows. It has failed; the lines up to there are "
+        "kept.",
         "Print less, or raise `limits: {log: ...}` in perdure.yaml.",
     ),
     "P0603": Explanation(
         "out of memory",
-        "The session's process used more memory than the project allows.",
+        "The session's processes used more memory than the project allows. What they wrote to /tmp and to the working "
+        "directory counts, because both are in memory.",
         "Process data in parts, or raise `limits: {memory: ...}` in perdure.yaml.",
     ),
     "P0604": Explanation(
@@ -309,6 +311,34 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "the stop's grace period is over",
         "The session was asked to stop, but its code did not end in time, and its process was killed.",
         "Let code between `try` and `finally` end sooner, or stop with a longer grace period.",
+    ),
+    "P0606": Explanation(
+        "too many processes",
+        "The session had more processes and threads at once than the project allows.",
+        "Start fewer at once, as with a pool, or raise `limits: {processes: ...}` in perdure.yaml.",
+    ),
+    "P0607": Explanation(
+        "too much on disk",
+        "The session wrote more bytes, or made more files, in /tmp and its working directory than the project allows.",
+        "Remove what is not needed any more, or raise `limits: {disk: ..., files: ...}` in perdure.yaml.",
+    ),
+    "P0608": Explanation(
+        "the run took too long",
+        "The session's process ran longer than the project allows, counted from its start to its end or to its next "
+        "suspension. The time of a session that is suspended does not count.",
+        "Split the work over several sessions, let it wait with `perdure.sleep` between its parts, or raise `limits: "
+        "{run_time: ...}` in perdure.yaml.",
+    ),
+    "P0609": Explanation(
+        "too much processor time",
+        "The session used more processor time than the project allows.",
+        "Do less at once, or raise `limits: {cpus: ...}` in perdure.yaml.",
+    ),
+    "P0610": Explanation(
+        "too many sessions wait",
+        "As many sessions of the deployment as the project allows, or of all projects as the coordinator allows, wait "
+        "for a runner. The new session was refused; nothing of it was kept.",
+        "Start it again later, add a host, or raise `limits: {queue: ..., sessions: ...}` in perdure.yaml.",
     ),
     "P0701": Explanation(
         "a bad message from a runner",
@@ -359,7 +389,8 @@ BORDER: Final[dict[str, Border]] = {
     "P0410": Border("ABORTED", Exit.FAILED),
     "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0407", "P0501", "P0502", "P0503"), _DIVERGED),
-    **dict.fromkeys(("P0601", "P0602", "P0603"), _LIMIT),
+    **dict.fromkeys(("P0601", "P0602", "P0603", "P0606", "P0607", "P0609", "P0610"), _LIMIT),
+    "P0608": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     "P0604": Border("ABORTED", Exit.FAILED),
     "P0605": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0701", "P0702"), Border("INVALID_ARGUMENT", Exit.FAILED)),
