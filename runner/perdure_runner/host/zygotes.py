@@ -14,8 +14,8 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 from perdure_runner.host import launch
 from perdure_runner.host.backend import BackendError, LimitReached
@@ -57,44 +57,33 @@ class Forked:
             self._ended(status)
 
 
-class Zygote:
-    """One zygote process."""
+class Body(Protocol):
+    """What a zygote lives in: a process of this machine, or a container."""
 
-    def __init__(self, config: HostConfig, python: Interpreter, seed: int) -> None:
+    @property
+    def pid(self) -> int: ...
+    def kill(self, runners: Iterable[int]) -> None: ...  # it and these, given as it reported their pids
+    def last_words(self) -> str: ...
+
+
+class Zygote:
+    """One zygote that serves at the other end of `control`, a SOCK_SEQPACKET socket."""
+
+    def __init__(self, control: socket.socket, body: Body) -> None:
         self._loop = asyncio.get_running_loop()
         self._children: dict[int, Forked] = {}
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
         self._count = 0
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.alive = True
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._body = body
+        self._control = control
         self._control.setblocking(False)
-        command = launch.command(config, python.path, "zygote", f"--control={theirs.fileno()}", f"--main={config.main}")
-        output, write_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
-                cwd=launch.home(config),
-                env=launch.environment(config, seed),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        except OSError:
-            self._control.close()
-            os.close(output)
-            raise
-        finally:
-            theirs.close()
-            os.close(write_end)
-        self._said = Tail(self._loop, output, config.limits.output_bytes)
         self._loop.add_reader(self._control.fileno(), self._read)
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._body.pid
 
     @property
     def busy(self) -> int:
@@ -181,18 +170,63 @@ class Zygote:
             for descriptor in descriptors:
                 os.close(descriptor)
         self._unsent.clear()
+        children, self._children = self._children, {}
+        self._body.kill([child.pid for child in children.values() if child.pid])
+        if not self.ready.done():
+            self.ready.set_exception(ZygoteError(f"a zygote did not start: {self._body.last_words()[-2000:]}"))
+            self.ready.exception()  # seen, even if nobody waits
+        for child in children.values():
+            child.finish(None)
+
+
+class _Process:
+    """A zygote's process on this machine."""
+
+    def __init__(self, process: subprocess.Popen[bytes], said: Tail) -> None:
+        self._process = process
+        self._said = said
+        self.pid = process.pid
+
+    def kill(self, runners: Iterable[int]) -> None:
         self._process.kill()
         self._process.wait()
         self._said.close()
-        if not self.ready.done():
-            self.ready.set_exception(ZygoteError(f"a zygote did not start: {self._said.text()[-2000:]}"))
-            self.ready.exception()  # seen, even if nobody waits
-        children, self._children = self._children, {}
-        for child in children.values():
-            if child.pid:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(child.pid, signal.SIGKILL)  # what the runner started dies with it
-            child.finish(None)
+        for pid in runners:  # dead by their parent-death signal; what they started dies with them
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def last_words(self) -> str:
+        return self._said.text()
+
+
+def _spawn(config: HostConfig, python: Interpreter, seed: int) -> Zygote:
+    """Start a zygote's process.
+
+    Raises:
+        OSError: this machine is out of something, or the interpreter is gone.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = launch.command(config, python.path, "zygote", f"--control={theirs.fileno()}", f"--main={config.main}")
+    output, write_end = os.pipe2(os.O_CLOEXEC)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end,
+            cwd=launch.home(config),
+            env=launch.environment(config, seed),
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+    except OSError:
+        ours.close()
+        os.close(output)
+        raise
+    finally:
+        theirs.close()
+        os.close(write_end)
+    return Zygote(ours, _Process(process, Tail(asyncio.get_running_loop(), output, config.limits.output_bytes)))
 
 
 class Zygotes:
@@ -232,7 +266,7 @@ class Zygotes:
         zygote = self._zygotes.pop(key, None)
         if zygote is None or not zygote.alive:
             self._make_room()
-            zygote = Zygote(self._config, python, seed)
+            zygote = _spawn(self._config, python, seed)
             self._notice(python)
         self._zygotes[key] = zygote  # the last one used is the last in the order
         return zygote
