@@ -11,7 +11,9 @@ from perdure_server.store.model import (
     Done,
     Failed,
     Fenced,
+    InviteRow,
     Item,
+    JoinedHost,
     Keep,
     LogPosition,
     LogRow,
@@ -20,6 +22,7 @@ from perdure_server.store.model import (
     SessionRecord,
     SessionUpdate,
     SignalRow,
+    TokenRow,
 )
 
 __all__ = [
@@ -33,7 +36,9 @@ __all__ = [
     "Failed",
     "Fenced",
     "HomeLock",
+    "InviteRow",
     "Item",
+    "JoinedHost",
     "Keep",
     "LogPosition",
     "LogRow",
@@ -45,6 +50,7 @@ __all__ = [
     "SessionUpdate",
     "SignalRow",
     "Store",
+    "TokenRow",
     "Transaction",
     "inline",
     "spill",

@@ -9,13 +9,16 @@ from typing import Protocol
 from perdure_server.store.model import (
     Build,
     Deployment,
+    InviteRow,
     Item,
+    JoinedHost,
     LogPosition,
     LogRow,
     Result,
     SessionRecord,
     SessionUpdate,
     SignalRow,
+    TokenRow,
 )
 
 
@@ -62,6 +65,14 @@ class Reads(Protocol):
 
     def deployments(self, project: str) -> list[Deployment]: ...
 
+    def tokens(self) -> list[TokenRow]: ...
+
+    def invites(self) -> list[InviteRow]:
+        """Those that nobody has taken up, in time or not."""
+        ...
+
+    def joined_hosts(self) -> list[JoinedHost]: ...
+
 
 class Transaction(Reads, Protocol):
     """What a Mutation may do."""
@@ -99,6 +110,28 @@ class Transaction(Reads, Protocol):
     def activate(self, deployment: Deployment) -> None:
         """Make it the project's active one. The one before drains, or is inactive when none of its sessions lives."""
         ...
+
+    def put_token(self, token: TokenRow) -> None: ...
+
+    def token_used(self, token_id: str, at_us: int) -> None: ...
+
+    def delete_token(self, token_id: str) -> bool:
+        """False when there was none; so for the other deletions."""
+        ...
+
+    def put_invite(self, invite: InviteRow) -> None: ...
+
+    def delete_invite(self, invite_id: str) -> bool: ...
+
+    def drop_invites(self, now_us: int) -> None:
+        """Forget those whose time is over."""
+        ...
+
+    def put_host(self, host: JoinedHost) -> None:
+        """A new one, or in place of the one of this name."""
+        ...
+
+    def delete_host(self, host_id: str) -> bool: ...
 
     def retire_deployments(self) -> int:
         """Make draining deployments inactive that have no living session any more; how many."""

@@ -121,6 +121,41 @@ class SignalRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A bearer token of a client; `digest` is the sha256 of its secret, `project` empty for all, times 0 for never."""
+
+    token_id: str
+    digest: bytes
+    name: str
+    scope: str
+    project: str
+    created_us: int
+    expires_us: int = 0
+    used_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRow:
+    """An open invitation of a host; `digest` is the sha256 of its secret, `host_id` empty for any free name."""
+
+    invite_id: str
+    digest: bytes
+    host_id: str
+    created_us: int
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedHost:
+    """A host that has joined; `key_digest` is the sha256 of its public key, `expires_us` the end of its certificate."""
+
+    host_id: str
+    key_digest: bytes
+    joined_us: int
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """Records of one attach of a session. Written only while the session's epoch is `epoch` and its journal ends at
     `first_seq` - 1, in the same transaction."""

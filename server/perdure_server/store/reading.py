@@ -10,7 +10,17 @@ from typing import Any, Final
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import statements as sql
-from perdure_server.store.model import Build, Deployment, LogPosition, LogRow, SessionRecord, SignalRow
+from perdure_server.store.model import (
+    Build,
+    Deployment,
+    InviteRow,
+    JoinedHost,
+    LogPosition,
+    LogRow,
+    SessionRecord,
+    SignalRow,
+    TokenRow,
+)
 
 _ALL: Final = -1  # LIMIT -1 is none
 _MAX_US: Final = 2**63 - 1
@@ -97,6 +107,15 @@ class SqliteReads:
 
     def deployments(self, project: str) -> list[Deployment]:
         return [_deployment(row) for row in self._rows(sql.DEPLOYMENTS, {"project": project})]
+
+    def tokens(self) -> list[TokenRow]:
+        return [TokenRow(**dict(row)) for row in self._rows(sql.BEARERS, {})]
+
+    def invites(self) -> list[InviteRow]:
+        return [InviteRow(**dict(row)) for row in self._rows(sql.INVITES, {})]
+
+    def joined_hosts(self) -> list[JoinedHost]:
+        return [JoinedHost(**dict(row)) for row in self._rows(sql.HOSTS, {})]
 
 
 def _session(row: sqlite3.Row) -> SessionRecord:

@@ -3,13 +3,21 @@
 
 from typing import Final
 
-SCHEMA: Final = "0002"
+SCHEMA: Final = "0003"
 
 CREATE: Final = (
     "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num) )",
     (
         "CREATE TABLE builds ( digest VARCHAR NOT NULL, size BIGINT NOT NULL, created_us BIGINT NOT NULL, exports "
         "TEXT NOT NULL, manifest TEXT NOT NULL, PRIMARY KEY (digest) )"
+    ),
+    (
+        "CREATE TABLE hosts ( host_id VARCHAR NOT NULL, key_digest BLOB NOT NULL, joined_us BIGINT NOT NULL, "
+        "expires_us BIGINT NOT NULL, PRIMARY KEY (host_id) )"
+    ),
+    (
+        "CREATE TABLE invites ( invite_id VARCHAR NOT NULL, digest BLOB NOT NULL, host_id VARCHAR NOT NULL, "
+        "created_us BIGINT NOT NULL, expires_us BIGINT NOT NULL, PRIMARY KEY (invite_id) )"
     ),
     "CREATE TABLE meta ( name VARCHAR NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name) )",
     "CREATE TABLE projects ( name VARCHAR NOT NULL, created_us BIGINT NOT NULL, PRIMARY KEY (name) )",
@@ -26,6 +34,11 @@ CREATE: Final = (
     "CREATE INDEX sessions_by_time ON sessions (created_us, session_id)",
     "CREATE INDEX sessions_of_deployment ON sessions (deployment_id) WHERE ended_us IS NULL",
     "CREATE INDEX sessions_to_wake ON sessions (wake_at_us) WHERE wake_at_us IS NOT NULL",
+    (
+        "CREATE TABLE tokens ( token_id VARCHAR NOT NULL, digest BLOB NOT NULL, name VARCHAR NOT NULL, scope "
+        "VARCHAR NOT NULL, project VARCHAR NOT NULL, created_us BIGINT NOT NULL, expires_us BIGINT NOT NULL, "
+        "used_us BIGINT NOT NULL, PRIMARY KEY (token_id) )"
+    ),
     (
         "CREATE TABLE vars ( project VARCHAR NOT NULL, name VARCHAR NOT NULL, value BLOB NOT NULL, secret BOOLEAN "
         "NOT NULL, key_id VARCHAR NOT NULL, set_us BIGINT NOT NULL, PRIMARY KEY (project, name) ) WITHOUT ROWID"
@@ -281,6 +294,58 @@ SEALED_VARS: Final = (
     "SELECT vars.project, vars.name, vars.value, vars.secret, vars.key_id, vars.set_us FROM vars WHERE "
     "vars.key_id != '' ORDER BY vars.project, vars.name"
 )
+
+# a token of a client
+PUT_BEARER: Final = (
+    "INSERT INTO tokens (token_id, digest, name, scope, project, created_us, expires_us, used_us) VALUES "
+    "(:token_id, :digest, :name, :scope, :project, :created_us, :expires_us, :used_us)"
+)
+
+# all tokens, oldest first
+BEARERS: Final = (
+    "SELECT tokens.token_id, tokens.digest, tokens.name, tokens.scope, tokens.project, tokens.created_us, "
+    "tokens.expires_us, tokens.used_us FROM tokens ORDER BY tokens.created_us, tokens.token_id"
+)
+
+# a token was used
+BEARER_USED: Final = "UPDATE tokens SET used_us=:at_us WHERE tokens.token_id = :of_token"
+
+# a token is revoked
+DELETE_BEARER: Final = "DELETE FROM tokens WHERE tokens.token_id = :token_id"
+
+# an invitation of a host
+PUT_INVITE: Final = (
+    "INSERT INTO invites (invite_id, digest, host_id, created_us, expires_us) VALUES (:invite_id, :digest, "
+    ":host_id, :created_us, :expires_us)"
+)
+
+# invitations that are open
+INVITES: Final = (
+    "SELECT invites.invite_id, invites.digest, invites.host_id, invites.created_us, invites.expires_us FROM "
+    "invites ORDER BY invites.created_us, invites.invite_id"
+)
+
+# an invitation is taken up, once, or withdrawn
+DELETE_INVITE: Final = "DELETE FROM invites WHERE invites.invite_id = :invite_id"
+
+# invitations that nobody took up in time
+DROP_INVITES: Final = "DELETE FROM invites WHERE invites.expires_us <= :now_us"
+
+# a host has joined (again), or has a new certificate
+PUT_HOST: Final = (
+    "INSERT INTO hosts (host_id, key_digest, joined_us, expires_us) VALUES (:host_id, :key_digest, "
+    ":joined_us, :expires_us) ON CONFLICT (host_id) DO UPDATE SET key_digest = excluded.key_digest, joined_us "
+    "= excluded.joined_us, expires_us = excluded.expires_us"
+)
+
+# hosts that have joined
+HOSTS: Final = (
+    "SELECT hosts.host_id, hosts.key_digest, hosts.joined_us, hosts.expires_us FROM hosts ORDER BY "
+    "hosts.joined_us, hosts.host_id"
+)
+
+# a host is revoked
+DELETE_HOST: Final = "DELETE FROM hosts WHERE hosts.host_id = :host_id"
 
 # the journal of a session
 DELETE_ENTRIES: Final = "DELETE FROM entries WHERE entries.session_id = :session_id"

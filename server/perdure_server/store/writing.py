@@ -16,11 +16,14 @@ from perdure_server.store.model import (
     Done,
     Failed,
     Fenced,
+    InviteRow,
     Item,
+    JoinedHost,
     Mutation,
     Result,
     SessionRecord,
     SessionUpdate,
+    TokenRow,
 )
 from perdure_server.store.reading import Parameters, SqliteReads
 
@@ -144,6 +147,30 @@ class SqliteTransaction(SqliteReads):
         self.retire_deployments()
         columns = asdict(deployment) | {"vars": _json(deployment.vars), "settings": _json(deployment.settings)}
         self._connection.execute(sql.INSERT_DEPLOYMENT, columns)
+
+    def put_token(self, token: TokenRow) -> None:
+        self._connection.execute(sql.PUT_BEARER, asdict(token))
+
+    def token_used(self, token_id: str, at_us: int) -> None:
+        self._connection.execute(sql.BEARER_USED, {"of_token": token_id, "at_us": at_us})
+
+    def delete_token(self, token_id: str) -> bool:
+        return self._connection.execute(sql.DELETE_BEARER, {"token_id": token_id}).rowcount == 1
+
+    def put_invite(self, invite: InviteRow) -> None:
+        self._connection.execute(sql.PUT_INVITE, asdict(invite))
+
+    def delete_invite(self, invite_id: str) -> bool:
+        return self._connection.execute(sql.DELETE_INVITE, {"invite_id": invite_id}).rowcount == 1
+
+    def drop_invites(self, now_us: int) -> None:
+        self._connection.execute(sql.DROP_INVITES, {"now_us": now_us})
+
+    def put_host(self, host: JoinedHost) -> None:
+        self._connection.execute(sql.PUT_HOST, asdict(host))
+
+    def delete_host(self, host_id: str) -> bool:
+        return self._connection.execute(sql.DELETE_HOST, {"host_id": host_id}).rowcount == 1
 
     def retire_deployments(self) -> int:
         return self._connection.execute(sql.RETIRE).rowcount

@@ -26,11 +26,14 @@ from perdure_server.store.schema.tables import (
     builds,
     deployments,
     entries,
+    invites,
+    joined,
     logs,
     meta,
     projects,
     sessions,
     signals,
+    tokens,
     variables,
 )
 
@@ -56,6 +59,7 @@ _page = and_(
 )
 _newest = (sessions.c.created_us.desc(), sessions.c.session_id.desc())
 _new_var = upsert(variables)
+_new_host = upsert(joined)
 
 STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     # -- the store itself
@@ -237,6 +241,33 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         "everything that a key has sealed",
         select(variables).where(variables.c.key_id != _EMPTY).order_by(variables.c.project, variables.c.name),
     ),
+    # -- who may ask
+    "PUT_BEARER": ("a token of a client", insert(tokens)),
+    "BEARERS": ("all tokens, oldest first", select(tokens).order_by(tokens.c.created_us, tokens.c.token_id)),
+    "BEARER_USED": (
+        "a token was used",
+        update(tokens).where(tokens.c.token_id == bindparam("of_token")).values(used_us=bindparam("at_us")),
+    ),
+    "DELETE_BEARER": ("a token is revoked", delete(tokens).where(tokens.c.token_id == bindparam("token_id"))),
+    "PUT_INVITE": ("an invitation of a host", insert(invites)),
+    "INVITES": ("invitations that are open", select(invites).order_by(invites.c.created_us, invites.c.invite_id)),
+    "DELETE_INVITE": (
+        "an invitation is taken up, once, or withdrawn",
+        delete(invites).where(invites.c.invite_id == bindparam("invite_id")),
+    ),
+    "DROP_INVITES": (
+        "invitations that nobody took up in time",
+        delete(invites).where(invites.c.expires_us <= bindparam("now_us")),
+    ),
+    "PUT_HOST": (
+        "a host has joined (again), or has a new certificate",
+        _new_host.on_conflict_do_update(
+            index_elements=["host_id"],
+            set_={name: _new_host.excluded[name] for name in ("key_digest", "joined_us", "expires_us")},
+        ),
+    ),
+    "HOSTS": ("hosts that have joined", select(joined).order_by(joined.c.joined_us, joined.c.host_id)),
+    "DELETE_HOST": ("a host is revoked", delete(joined).where(joined.c.host_id == bindparam("host_id"))),
     # -- removal
     "DELETE_ENTRIES": (
         "the journal of a session",

@@ -127,3 +127,38 @@ variables = Table(
     Column("set_us", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# Bearer tokens of clients. Only the digest of the secret is here, see security/tokens.py.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),  # sha256 of the secret
+    Column("name", String, nullable=False),
+    Column("scope", String, nullable=False),  # admin, deploy, read
+    Column("project", String, nullable=False),  # "": all
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),  # 0: never
+    Column("used_us", BigInteger, nullable=False),  # roughly; 0: never
+)
+
+# Invitations of hosts that nobody has taken up yet: taking one up deletes its row.
+invites = Table(
+    "invites",
+    metadata,
+    Column("invite_id", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),  # sha256 of the secret
+    Column("host_id", String, nullable=False),  # "": any name that is free
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+)
+
+# Hosts that have joined with an invitation. One whose row is gone is not let in, whatever its certificate says.
+joined = Table(
+    "hosts",
+    metadata,
+    Column("host_id", String, primary_key=True),
+    Column("key_digest", LargeBinary, nullable=False),  # sha256 of its public key
+    Column("joined_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),  # of its newest certificate
+)
