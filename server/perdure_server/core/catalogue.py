@@ -192,6 +192,36 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "call is in flight at that point.",
         "See the numbers with `perdure sessions history ID`.",
     ),
+    "P0215": Explanation(
+        "no permission",
+        "The coordinator does not know who asks, or the token does not allow it: it is missing, wrong, revoked or over, "
+        "its scope (read, deploy, admin) is too small, or it is for another project. A server on this machine is asked "
+        "without a token by whoever can read its home.",
+        "Make a token with `perdure tokens create` where the server runs, and pass it in PERDURE_TOKEN.",
+    ),
+    "P0216": Explanation(
+        "a host cannot join",
+        "The join token is no join token, was used before, or its time is over; or the name is taken by another host; or "
+        "what answers at the token's address is not the coordinator that made it.",
+        "Make a new one with `perdure hosts invite`; with --host NAME for a host that lost its key.",
+    ),
+    "P0217": Explanation(
+        "this address needs TLS",
+        "Whatever is not loopback can be reached, and listened to, by others. There the coordinator serves only "
+        "encrypted connections, with a certificate for the names that clients and hosts dial.",
+        "Name the server with --tls-name, or listen on 127.0.0.1 or a Unix socket.",
+    ),
+    "P0218": Explanation(
+        "unknown host",
+        "No host of this name has joined, or it was revoked, or it joined again with another key; or a host says that "
+        "its name is another than its certificate's.",
+        "See `perdure hosts list`. To let the host in (again): `perdure hosts invite`, then `perdure host --join`.",
+    ),
+    "P0221": Explanation(
+        "too much at once",
+        "The message is larger than this call may be, or the peer has more calls open than one may have.",
+        "Send less, or end calls that are not needed any more.",
+    ),
     "P0301": Explanation(
         "a module is missing",
         "User code imports a module that is neither in the project, nor in Python's standard library, nor in the "
@@ -381,6 +411,11 @@ BORDER: Final[dict[str, Border]] = {
     "P0212": _MISSING,
     "P0213": Border("UNAVAILABLE", Exit.FAILED),
     "P0214": Border("OUT_OF_RANGE", Exit.USAGE),
+    "P0215": Border("PERMISSION_DENIED", Exit.USAGE),
+    "P0216": Border("UNAUTHENTICATED", Exit.USAGE),
+    "P0217": _STATE,
+    "P0218": Border("UNAUTHENTICATED", Exit.USAGE),
+    "P0221": _LIMIT,
     **dict.fromkeys(("P0301", "P0302"), _FAILED),
     **dict.fromkeys(("P0401", "P0403", "P0404"), _FAILED),
     "P0402": _LIMIT,
