@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1.journal_pb2 import Entry, LogLine
-from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
+from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealth
 
 from perdure_server.cli.settings import BY_NAME, Settings
 from perdure_server.coordinator.settings import Faults
@@ -43,6 +43,8 @@ class Control(Protocol):
     async def replay_session(self, request: pb.ReplaySessionRequest, /) -> pb.ReplaySessionResponse: ...
     def fetch_build(self, request: FetchBlobRequest, /) -> AsyncIterator[BlobChunk]: ...
     async def list_hosts(self, request: pb.ListHostsRequest, /) -> pb.ListHostsResponse: ...
+    async def drain_host(self, request: pb.DrainHostRequest, /) -> pb.DrainHostResponse: ...
+    async def get_runner_health(self, request: pb.GetRunnerHealthRequest, /) -> RunnerHealth: ...
 
 
 def waits(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

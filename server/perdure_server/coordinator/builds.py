@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from perdure_proto.v1.runner_pb2 import ActivityRule, Limits, RetryPolicy
 
+from perdure_server.coordinator.choosing import Need
 from perdure_server.core.errors import PerdureError
 from perdure_server.manifest.limits import Limits as ManifestLimits
 from perdure_server.manifest.network import Network
@@ -27,6 +28,7 @@ class BuildInfo:
     activities: tuple[ActivityRule, ...]
     limits: Limits
     python: str
+    runs_on: frozenset[tuple[str, str]]  # labels that a host must have
     network: Network
     sessions: int  # of a deployment that have a runner at once; 0: no limit
     queue: int  # of a deployment that wait for a runner; 0: no limit
@@ -58,10 +60,10 @@ class Builds:
         known = self._builds.get(build_id)
         return known.limits if known else NO_LIMITS
 
-    def python(self, build_id: str) -> str:
-        """The interpreter that a build's runners need; empty: any."""
+    def need(self, build_id: str) -> Need:
+        """What runners of a build that was asked for before need of their host."""
         known = self._builds.get(build_id)
-        return known.python if known else ""
+        return Need(known.python, known.runs_on, build_id) if known else Need(build=build_id)
 
     async def vars_of(self, deployment_id: str) -> Mapping[str, str]:
         """The variables that were snapshotted with a deployment; none for sessions without one."""
@@ -117,6 +119,7 @@ def _info(row: Build) -> BuildInfo:
         activities=tuple(map(_rule, manifest.get("activities", ()))),
         limits=limits,
         python=str(manifest.get("python", "")),
+        runs_on=frozenset(manifest.get("runs_on", {}).items()),
         network=Network.of_json(manifest.get("network", {})),
         sessions=told.sessions,
         queue=told.queue,

@@ -10,7 +10,7 @@ from typing import Final
 from perdure._version import __version__
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
-from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
+from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealth
 
 from perdure_server.coordinator import deploying, following, signalling, starting
 from perdure_server.coordinator.engine import Coordinator
@@ -105,13 +105,10 @@ class Control:
             yield BlobChunk(data=chunk)
 
     async def list_hosts(self, _request: pb.ListHostsRequest) -> pb.ListHostsResponse:
-        hosts = [
-            pb.Host(
-                host_id=host.host_id,
-                sessions=len(host.sessions),
-                capacity=host.hello.capacity,
-                version=host.hello.perdure_version,
-            )
-            for host in self._c.hosts
-        ]
-        return pb.ListHostsResponse(hosts=hosts)
+        return self._c.pool.list()
+
+    async def drain_host(self, request: pb.DrainHostRequest) -> pb.DrainHostResponse:
+        return pb.DrainHostResponse(sessions=self._c.pool.drain(request.host_id, move=request.move))
+
+    async def get_runner_health(self, request: pb.GetRunnerHealthRequest) -> RunnerHealth:
+        return await self._c.pool.runner_health(known_session(self._c, request.session_id).session_id)

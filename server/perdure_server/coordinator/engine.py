@@ -24,6 +24,7 @@ from perdure_server.coordinator.hosts import Connection, Drain, HostEnd, Hosts, 
 from perdure_server.coordinator.loading import Loading
 from perdure_server.coordinator.messages import session_message
 from perdure_server.coordinator.placement import Placement
+from perdure_server.coordinator.pool import Pool
 from perdure_server.coordinator.recovery import Recovery
 from perdure_server.coordinator.replays import Replays
 from perdure_server.coordinator.settings import Fault, Settings
@@ -72,6 +73,7 @@ class Coordinator:
         self.builds = Builds(store)
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
+        self.pool = Pool(self)
         self.loading = Loading(self)
         self.recovery = Recovery(self)
         self.timers = Timers(
@@ -156,6 +158,7 @@ class Coordinator:
                 actor.handle(ev.HostGone(reason))
                 actor.settle()
         self.replays.host_gone(connection, reason)
+        self.pool.host_gone(connection)
 
     def receive(self, connection: Connection, message: rpb.FromHost) -> None:
         """Take a message of a host. Raises `PerdureError` when the host itself makes no sense (P0208, P0702)."""
@@ -168,7 +171,11 @@ class Coordinator:
         elif not connection.host_id:
             raise PerdureError("P0702", "a host's first message has to be its hello")
         elif kind == "heartbeat":
-            self.hosts.beat(connection)
+            self.hosts.beat(connection, message.heartbeat)
+        elif kind == "leaving":
+            self.pool.leaving(connection, message.leaving.reason)
+        elif kind == "runner_health":
+            self.pool.answered(connection, message.runner_health)
         elif kind is not None:
             self._of_session(connection, kind, getattr(message, kind))
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Protocol
 
-from perdure_proto.v1.runner_pb2 import STOP_KIND_KILL, FromHost, Heartbeat, HostHello, Stop, ToHost, Welcome
+from perdure_proto.v1.runner_pb2 import (
+    STOP_KIND_KILL,
+    FromHost,
+    Heartbeat,
+    HostHealth,
+    HostHello,
+    Stop,
+    ToHost,
+    Welcome,
+)
 
+from perdure_server.coordinator.choosing import Candidate, Need, choose, suits
 from perdure_server.coordinator.clock import Clock, Handle
 from perdure_server.coordinator.settings import PROTOCOL_VERSION, Settings
 from perdure_server.core.errors import PerdureError
@@ -15,6 +26,8 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
 Drain = Callable[[], Awaitable[None]]
+
+_BUILDS_KEPT: Final = 1_000
 
 
 class HostEnd(Protocol):
@@ -31,9 +44,16 @@ class Connection:
     def __init__(self, coordinator: Coordinator, end: HostEnd, drain: Drain | None) -> None:
         self.end = end
         self.hello = HostHello()
+        self.peer = ""  # where it dialled in from; empty: from this process
+        self.certificate_until_us = 0  # 0: it needs none
+        self.health: HostHealth | None = None  # of its last heartbeat
         self.sessions: set[tuple[str, int]] = set()  # (session, epoch) that it was given
+        self.moving: set[tuple[str, int]] = set()  # of these: killed, to go on elsewhere
         self.heard_us = 0
+        self.draining = False  # it gets no more sessions
+        self.leaving = False  # what is lost there is no fault of its session
         self.closed = False
+        self._builds: dict[str, None] = {}  # that it has run
         self._coordinator = coordinator
         self._drain = drain
 
@@ -43,7 +63,31 @@ class Connection:
 
     @property
     def room(self) -> int:
-        return 0 if self.closed else max(0, self.hello.capacity - len(self.sessions))
+        return 0 if self.closed or self.draining else max(0, self.hello.capacity - len(self.sessions))
+
+    def gave(self, session_id: str, epoch: int, build: str) -> None:
+        """It was given a session."""
+        self.sessions.add((session_id, epoch))
+        self._builds[build] = None
+        if len(self._builds) > _BUILDS_KEPT:
+            del self._builds[next(iter(self._builds))]
+
+    def candidate(self) -> Candidate:
+        """What a choice of hosts depends on."""
+        hello, health = self.hello, self.health
+        return Candidate(
+            self.host_id,
+            hello.capacity,
+            sessions=len(self.sessions),
+            draining=self.draining or self.closed,
+            labels=hello.labels,
+            pythons=hello.pythons,
+            builds=self._builds,
+            environments=health.environments if health else hello.environments,
+            load=health.load if health else 0.0,
+            memory_available_bytes=health.memory_available_bytes if health else None,
+            disk_free_bytes=health.disk_free_bytes if health else None,
+        )
 
     def receive(self, message: FromHost) -> None:
         """Take a message. Never blocks; raises `PerdureError` P0208 or P0702 only for what is no conversation."""
@@ -81,6 +125,9 @@ class Hosts:
     def __len__(self) -> int:
         return len(self._connections)
 
+    def get(self, host_id: str) -> Connection | None:
+        return self._connections.get(host_id)
+
     def greet(self, connection: Connection, hello: HostHello) -> None:
         """Join a host. One that comes again has lost its old link."""
         if hello.protocol_version != PROTOCOL_VERSION:
@@ -105,7 +152,9 @@ class Hosts:
         )
         self._watch(connection)
 
-    def beat(self, connection: Connection) -> None:
+    def beat(self, connection: Connection, heartbeat: Heartbeat) -> None:
+        if heartbeat.HasField("health"):
+            connection.health = heartbeat.health
         connection.send(ToHost(heartbeat=Heartbeat(at_us=self._clock.now_us())))
 
     def remove(self, connection: Connection) -> bool:
@@ -116,21 +165,24 @@ class Hosts:
         self._checks.pop(connection.host_id).cancel()
         return True
 
-    def choose(self, session_id: str, python: str = "") -> Connection | None:
-        """The least loaded host, by share of its capacity, that has room, the interpreter, and not the session.
+    def choose(self, session_id: str, need: Need) -> Connection | None:
+        """The host that should get the session, among those that do not have it already.
 
         A host tells sessions apart by their ids: a replay and the session itself cannot be on the same one.
         """
-        fitting = [
-            c
-            for c in self._connections.values()
-            if c.room and _has(c.hello, python) and all(taken != session_id for taken, _ in c.sessions)
-        ]
-        return min(fitting, key=lambda c: len(c.sessions) / c.hello.capacity, default=None)
+        free = [c for c in self._connections.values() if all(taken != session_id for taken, _ in c.sessions)]
+        chosen = choose(self._asked(need), [connection.candidate() for connection in free])
+        return self._connections[chosen] if chosen is not None else None
 
-    def can_ever_run(self, python: str) -> bool:
-        """Has any host the interpreter, or may one with it still join?"""
-        return not (self._settings.hosts_are_all and self._connections) or any(_has(c.hello, python) for c in self)
+    def can_ever_run(self, need: Need) -> bool:
+        """Does any host suit, or may one that does still join?"""
+        if not (self._settings.hosts_are_all and self._connections):
+            return True
+        return any(suits(self._asked(need), connection.candidate()) for connection in self)
+
+    def _asked(self, need: Need) -> Need:
+        """Labels choose between hosts: where there is but the one beside the coordinator, they mean nothing."""
+        return replace(need, runs_on=frozenset()) if self._settings.hosts_are_all else need
 
     def _watch(self, connection: Connection) -> None:
         """Close the link of a host that falls silent. Heartbeats come far more often than this looks."""
@@ -146,11 +198,6 @@ class Hosts:
                 self._checks[connection.host_id] = self._clock.call_at(later, check)
 
         self._checks[connection.host_id] = self._clock.call_at(connection.heard_us + timeout_us, check)
-
-
-def _has(hello: HostHello, python: str) -> bool:
-    """An empty `python` means the host's own; a path is the host's business."""
-    return not python or "/" in python or python in hello.pythons
 
 
 def kill_runner(connection: Connection, session_id: str, epoch: int, reason: str) -> None:

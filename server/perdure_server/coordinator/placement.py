@@ -51,11 +51,11 @@ class Placement:
             actor = self._queue.popleft()
             if actor.dropped or actor.state.runner is not Runner.WANTED:
                 continue
-            python = self._c.builds.python(actor.record.build_id)
-            if actor.unborn is None and not self._hosts.can_ever_run(python):
-                actor.handle(ev.Doomed("P0213", f"no host has Python {python}, which the project asks for"))
+            need = self._c.builds.need(actor.record.build_id)
+            if actor.unborn is None and not self._hosts.can_ever_run(need):
+                actor.handle(ev.Doomed("P0213", f"no host has Python {need.python}, which the project asks for"))
                 continue
-            host = self._hosts.choose(actor.session_id, python)
+            host = self._hosts.choose(actor.session_id, need)
             if host is None:
                 passed.append(actor)
                 continue
@@ -67,7 +67,7 @@ class Placement:
         """Fence off earlier runners durably, then send the session to its host."""
         connection = actor.connection
         assert connection is not None
-        connection.sessions.add((actor.session_id, epoch))
+        connection.gave(actor.session_id, epoch, actor.record.build_id)
         session_id = actor.session_id
         unborn, actor.unborn = actor.unborn, None
 
@@ -99,6 +99,7 @@ class Placement:
         """The host has room again."""
         if (session_id, epoch) in connection.sessions:
             connection.sessions.discard((session_id, epoch))
+            connection.moving.discard((session_id, epoch))
             if self._queue:
                 self._c.soon(self.pump)
 

@@ -17,6 +17,7 @@ from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_proto.v1.runner_pb2 import ToHost
 
 from perdure_server.coordinator import history
+from perdure_server.coordinator.choosing import Need
 from perdure_server.coordinator.hosts import Connection, kill_runner
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
@@ -48,12 +49,12 @@ class Replays:
 
     async def run(self, record: SessionRecord, build_id: str) -> pb.ReplaySessionResponse:
         """Replay all of the session's journal. Raises P0213 when no host has room, P0604 when the runner dies."""
-        build = await self._c.builds.of(build_id)
+        await self._c.builds.of(build_id)
         epoch = next(self._epochs)
         key = (f"{record.session_id}{ALIAS}{epoch - FIRST_EPOCH}", epoch)
-        connection = await self._room(key[0], build.python)
+        connection = await self._room(key[0], self._c.builds.need(build_id))
         run = self._runs[key] = _Run(connection, asyncio.get_running_loop().create_future())
-        connection.sessions.add(key)
+        connection.gave(*key, build_id)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._send(connection, replace(record, build_id=build_id), key)
@@ -70,10 +71,10 @@ class Replays:
             kill_runner(connection, *key, "the replay is over")
             self._c.placement.released(connection, *key)
 
-    async def _room(self, alias: str, python: str) -> Connection:
+    async def _room(self, alias: str, need: Need) -> Connection:
         """A host, as soon as one has room."""
         deadline = self._c.clock.now_us() + ROOM_TIMEOUT_S * 1e6
-        while (connection := self._c.hosts.choose(alias, python)) is None:
+        while (connection := self._c.hosts.choose(alias, need)) is None:
             if not len(self._c.hosts) or self._c.clock.now_us() > deadline:
                 raise PerdureError("P0213", "no host has room for the replay")
             await asyncio.sleep(_ROOM_POLL_S)

@@ -70,11 +70,12 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
 
 
 async def _check_interpreter(c: Coordinator, build_id: str) -> None:
-    python = (await c.builds.of(build_id)).python
-    if not c.hosts.can_ever_run(python):
+    await c.builds.of(build_id)
+    need = c.builds.need(build_id)
+    if not c.hosts.can_ever_run(need):
         raise PerdureError(
             "P0213",
-            f"no host has Python {python}, which the project asks for",
+            f"no host has Python {need.python}, which the project asks for",
             help="install it, or change `python` in perdure.yaml",
         )
 

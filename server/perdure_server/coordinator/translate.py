@@ -63,8 +63,18 @@ def _done(_c: Coordinator, _actor: Actor, body: pb.Done) -> ev.Event:
     return ev.DoneReceived(body.epoch, body.no, phase)
 
 
-def _lost(_c: Coordinator, _actor: Actor, body: pb.Lost) -> ev.Event:
+def _lost(_c: Coordinator, actor: Actor, body: pb.Lost) -> ev.Event:
+    if body.epoch == actor.state.epoch and _host_gives_up(actor, body):
+        return ev.HostGone(body.reason)
     return ev.RunnerLost(body.epoch, body.reason, body.exit_code, body.code, body.reason, body.fatal)
+
+
+def _host_gives_up(actor: Actor, body: pb.Lost) -> bool:
+    """Was the runner killed so that the session goes on elsewhere? Then nobody counts that."""
+    connection = actor.connection
+    if connection is None or body.code or body.fatal:
+        return False
+    return connection.leaving or (body.session_id, body.epoch) in connection.moving
 
 
 EVENTS: Final[dict[str, Callable[[Coordinator, Actor, Any], ev.Event | None]]] = {

@@ -11,7 +11,7 @@ from perdure._version import __version__
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import control_pb2_grpc
 from perdure_proto.v1.journal_pb2 import Entry, LogLine
-from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
+from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealth
 
 from perdure_server.coordinator.settings import PROTOCOL_VERSION
 from perdure_server.core.errors import PerdureError
@@ -92,6 +92,12 @@ class RemoteControl:
 
     async def list_hosts(self, request: pb.ListHostsRequest) -> pb.ListHostsResponse:
         return await self._unary(self._stub.ListHosts, request)
+
+    async def drain_host(self, request: pb.DrainHostRequest) -> pb.DrainHostResponse:
+        return await self._unary(self._stub.DrainHost, request)
+
+    async def get_runner_health(self, request: pb.GetRunnerHealthRequest) -> RunnerHealth:
+        return await self._unary(self._stub.GetRunnerHealth, request)
 
     async def _unary(self, method: Method[T], request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S) -> T:
         await self._connect()

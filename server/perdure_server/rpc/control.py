@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import control_pb2_grpc
 from perdure_proto.v1.journal_pb2 import Entry, LogLine
-from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest
+from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealth
 
 from perdure_server.coordinator.control import Control
 from perdure_server.core.errors import PerdureError
@@ -67,6 +67,12 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
 
     async def ListHosts(self, request: pb.ListHostsRequest, context: Any) -> pb.ListHostsResponse:
         return await _answer(context, self._control.list_hosts(request))
+
+    async def DrainHost(self, request: pb.DrainHostRequest, context: Any) -> pb.DrainHostResponse:
+        return await _answer(context, self._control.drain_host(request))
+
+    async def GetRunnerHealth(self, request: pb.GetRunnerHealthRequest, context: Any) -> RunnerHealth:
+        return await _answer(context, self._control.get_runner_health(request))
 
 
 async def _answer(context: Any, answer: Awaitable[T]) -> T:
