@@ -274,6 +274,7 @@ class World:
         self.program = program
         self.programs: dict[str, list[Step]] = {}
         self.effects: Counter[str] = Counter()
+        self.limits: dict[str, float] = {"log_bytes": 1000, "journal_entries": 50}
         self.coordinator = self._coordinator()
 
     def _coordinator(self) -> Coordinator:
@@ -283,8 +284,7 @@ class World:
         return coordinator
 
     async def begin(self) -> None:
-        manifest = {"limits": {"log_bytes": 1000, "journal_entries": 50}}
-        build = Build(BUILD, 1, 1, [], manifest)
+        build = Build(BUILD, 1, 1, [], {"limits": self.limits})
         await self.store.commit(Mutation(lambda transaction: transaction.put_build(build)))
         await self.coordinator.start()
 

@@ -46,13 +46,13 @@ def test_the_table_has_every_event_and_five_columns() -> None:
 
 def test_a_session_runs_waits_suspends_wakes_and_completes() -> None:
     session, did = run(SessionState(), ev.RunnerWanted(), ev.Placed(), ev.Attached(1), ev.RecordsReceived(1, 1, 1, 1))
-    assert did == ["Place", "SendHistory", "ArmStartTimeout", "Append"]
+    assert did == ["Place", "SendHistory", "ArmStartTimeout", "ArmRunTime", "Append"]
     assert (session.phase, session.next_no, session.next_seq) == (Phase.RUNNING, 2, 2)
     session, did = run(session, ev.WaitBegan(1, (TIMER,), 0), ev.SuspendDue(), ev.Suspended(1))
     assert did == ["ArmTimer", "ArmSuspend", "SendSuspend", "ArmLeaveTimeout", "Persist", "Rest"]
     assert (session.phase, session.runner) == (Phase.WAITING, Runner.NONE)
     session, did = run(session, ev.TimerDue(5_000_000), ev.Resolved(), ev.Placed(), ev.Attached(2))
-    assert did == ["Resolve", "Place", "SendHistory", "ArmStartTimeout"]
+    assert did == ["Resolve", "Place", "SendHistory", "ArmStartTimeout", "ArmRunTime"]
     session, did = run(session, ev.DoneReceived(2, 1, Phase.COMPLETED))
     assert (session.phase, did) == (Phase.COMPLETED, ["Finish"])
 
@@ -242,7 +242,13 @@ class Life(RuleBasedStateMachine):
 
     @rule(
         make=st.sampled_from(
-            [ev.Suspended, ev.LeaveTimeout, ev.StartTimeout, lambda epoch: ev.RunnerLost(epoch, "died", -9)]
+            [
+                ev.Suspended,
+                ev.LeaveTimeout,
+                ev.StartTimeout,
+                lambda epoch: ev.RunnerLost(epoch, "died", -9),
+                lambda epoch: ev.RunTimeOver(epoch, "too long"),
+            ]
         ),
         stale=st.booleans(),
     )

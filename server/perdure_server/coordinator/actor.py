@@ -44,7 +44,8 @@ class Actor:
         self.record = record
         self.session_id = record.session_id
         self.state = state
-        self.limits = coordinator.builds.limits(record.build_id)
+        self.build = coordinator.builds.at_hand(record.build_id)
+        self.limits = self.build.limits
         self.connection: Connection | None = None
         self.pid = 0
         self.waits = waits or OpenWaits()

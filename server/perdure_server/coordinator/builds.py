@@ -16,7 +16,6 @@ from perdure_server.manifest.network import Network
 from perdure_server.store import Build, Deployment, Mutation, Store
 
 MAX_PAYLOAD_BYTES: Final = 64 * 1024 * 1024  # a message holds one, and more does not fit into 80 MiB
-NO_LIMITS: Final = Limits(payload_bytes=MAX_PAYLOAD_BYTES)
 
 _KEPT: Final = 1_000
 
@@ -32,6 +31,17 @@ class BuildInfo:
     network: Network
     sessions: int  # of a deployment that have a runner at once; 0: no limit
     queue: int  # of a deployment that wait for a runner; 0: no limit
+
+
+UNKNOWN: Final = BuildInfo(
+    activities=(),
+    limits=Limits(payload_bytes=MAX_PAYLOAD_BYTES),
+    python="",
+    runs_on=frozenset(),
+    network=Network(),
+    sessions=0,
+    queue=0,
+)
 
 
 class Builds:
@@ -55,10 +65,9 @@ class Builds:
         info = self._builds[build_id] = _info(row)
         return info
 
-    def limits(self, build_id: str) -> Limits:
-        """What one session of a build that was asked for before may use; 0: no limit."""
-        known = self._builds.get(build_id)
-        return known.limits if known else NO_LIMITS
+    def at_hand(self, build_id: str) -> BuildInfo:
+        """What is known of a build that was asked for before; of any other, nothing that limits it."""
+        return self._builds.get(build_id, UNKNOWN)
 
     def need(self, build_id: str) -> Need:
         """What runners of a build that was asked for before need of their host."""

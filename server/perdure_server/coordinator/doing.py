@@ -15,6 +15,7 @@ from perdure_server.coordinator.waits import pack, resolution
 from perdure_server.core import divergence as divergences
 from perdure_server.core import effects as fx
 from perdure_server.core import events as ev
+from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Ending, Phase, Resolving, Stop
 from perdure_server.store import SPILL_BYTES, SessionUpdate, spill
@@ -35,8 +36,9 @@ def _send_history(actor: Actor, effect: fx.SendHistory, *_: object) -> None:
 def _append(actor: Actor, effect: fx.Append, message: Any, _origin: object) -> None:
     actor.writer.add(message, effect.first_seq)
     limit = actor.limits.journal_entries
-    if limit and actor.state.next_seq - 1 > limit:
-        actor.handle(ev.Doomed("P0601", f"the journal has more than {limit} entries"))
+    used = actor.state.next_seq - 1
+    if limit and used > limit:
+        actor.handle(ev.Doomed("P0601", limits.reached("journal_entries", str(limit), str(used))))
 
 
 def _acknowledge_records(actor: Actor, effect: fx.Acknowledge, *_: object) -> None:
@@ -124,6 +126,18 @@ def _arm_leave_timeout(actor: Actor, effect: fx.ArmLeaveTimeout, *_: object) -> 
     actor.arm_event("runner", effect.after_s, ev.LeaveTimeout(actor.state.epoch))
 
 
+def _arm_run_time(actor: Actor, *_: object) -> None:
+    limit_s, epoch, began_us = actor.limits.run_s, actor.state.epoch, actor.coordinator.clock.now_us()
+
+    def over() -> None:
+        used_s = (actor.coordinator.clock.now_us() - began_us) / 1e6
+        message = limits.reached("run_time", limits.seconds(limit_s), limits.seconds(round(used_s, 1)))
+        actor.handle(ev.RunTimeOver(epoch, message))
+
+    if limit_s:
+        actor.arm("run time", limit_s, over)
+
+
 def _arm_grace(actor: Actor, effect: fx.ArmGrace, *_: object) -> None:
     actor.arm_event("grace", effect.after_s, ev.GraceOver())
 
@@ -208,6 +222,7 @@ DO: Final[dict[type[fx.Effect], Callable[[Actor, Any, Any, Connection | None], N
     fx.ArmSuspend: _arm_suspend,
     fx.ArmStartTimeout: _arm_start_timeout,
     fx.ArmLeaveTimeout: _arm_leave_timeout,
+    fx.ArmRunTime: _arm_run_time,
     fx.ArmGrace: _arm_grace,
     fx.Finish: _finish,
     fx.Rest: _rest,

@@ -152,6 +152,7 @@ class Coordinator:
             log.info("host %s is gone: %s", connection.host_id, reason)
         sessions, connection.sessions = connection.sessions, set()
         for session_id, epoch in sessions:
+            self.placement.given_back(session_id, epoch)
             actor = self.actors.get(session_id)
             if actor is not None and actor.connection is connection and actor.state.epoch == epoch:
                 actor.connection, actor.pid = None, 0
@@ -204,11 +205,10 @@ class Coordinator:
         """Make a session and want a runner for it; False when there is one of this id already.
 
         `copy_from`: the session and the last `seq` of the history that it begins with. Returns when it is durable.
-        Raises P0213 when too many wait for a host.
+        Raises P0610 when too many wait for a host.
         """
-        if self.placement.full:
-            raise PerdureError("P0213", f"{len(self.placement)} sessions wait for a host already", help="add a host")
-        await self.builds.of(record.build_id)
+        build = await self.builds.of(record.build_id)
+        self.placement.admit(record, build.queue)
         await self.builds.vars_of(record.deployment_id)
         if record.session_id in self.actors:
             return False

@@ -10,10 +10,12 @@ from perdure_proto.v1.runner_pb2 import Start, ToHost
 
 from perdure_server.coordinator import history
 from perdure_server.coordinator.hosts import Connection, Hosts
+from perdure_server.coordinator.quotas import Quotas
 from perdure_server.core import events as ev
+from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase, Runner
-from perdure_server.store import Done, Failed, Mutation, Result, SessionUpdate, Transaction
+from perdure_server.store import Done, Failed, Mutation, Result, SessionRecord, SessionUpdate, Transaction
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.actor import Actor
@@ -27,6 +29,7 @@ class Placement:
         self._c = coordinator
         self._hosts = hosts
         self._queue: deque[Actor] = deque()
+        self.quotas = Quotas()
         self._sending = asyncio.Semaphore(coordinator.settings.placing_limit)
 
     def __len__(self) -> int:
@@ -36,12 +39,20 @@ class Placement:
     def full(self) -> bool:
         return len(self._queue) >= self._c.settings.queue_limit
 
+    def admit(self, record: SessionRecord, queue: int) -> None:
+        """Raises P0610 when too many wait: of all sessions, or of the deployment's, of which `queue` may (0: any)."""
+        if self.full:
+            reason = limits.reached("queue", f"{self._c.settings.queue_limit} of all projects", str(len(self)))
+            raise PerdureError("P0610", reason, help="add a host, or start it again later")
+        self.quotas.admit(record, queue)
+
     def want(self, actor: Actor, after_s: float) -> None:
         """Find a host for `actor`, at once or after `after_s` seconds."""
         if after_s:
             actor.arm("backoff", after_s, lambda: self.want(actor, 0))
             return
         self._queue.append(actor)
+        self.quotas.enqueued(actor)
         self.pump()
 
     def pump(self) -> None:
@@ -50,6 +61,9 @@ class Placement:
         while self._queue and any(host.room for host in self._hosts):
             actor = self._queue.popleft()
             if actor.dropped or actor.state.runner is not Runner.WANTED:
+                self.quotas.dequeued(actor)
+                continue
+            if self.quotas.park(actor):
                 continue
             need = self._c.builds.need(actor.record.build_id)
             if actor.unborn is None and not self._hosts.can_ever_run(need):
@@ -60,6 +74,7 @@ class Placement:
                 passed.append(actor)
                 continue
             actor.connection = host
+            self.quotas.dequeued(actor)
             actor.handle(ev.Placed())
         self._queue.extendleft(reversed(passed))
 
@@ -68,6 +83,7 @@ class Placement:
         connection = actor.connection
         assert connection is not None
         connection.gave(actor.session_id, epoch, actor.record.build_id)
+        self.quotas.take(actor, epoch)
         session_id = actor.session_id
         unborn, actor.unborn = actor.unborn, None
 
@@ -100,8 +116,14 @@ class Placement:
         if (session_id, epoch) in connection.sessions:
             connection.sessions.discard((session_id, epoch))
             connection.moving.discard((session_id, epoch))
+            self.given_back(session_id, epoch)
             if self._queue:
                 self._c.soon(self.pump)
+
+    def given_back(self, session_id: str, epoch: int) -> None:
+        """The session's deployment may have another one run."""
+        if (parked := self.quotas.give_back(session_id, epoch)) is not None:
+            self._queue.appendleft(parked)
 
     async def _send(self, actor: Actor, epoch: int, connection: Connection) -> None:
         """Start and history; given up as soon as the session or the host has gone elsewhere."""

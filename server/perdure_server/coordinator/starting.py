@@ -38,7 +38,7 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
     """Start a session, or find the one that was started under the same id.
 
     Raises P0114 bad entry point, P0201 event is no JSON, P0206 no active deployment, P0212 unknown build,
-    P0213 no such interpreter, or too many sessions wait, P0402 event too large.
+    P0213 no such interpreter, P0402 event too large, P0610 too many sessions wait.
     """
     session_id = request.session_id
     if session_id:

@@ -17,6 +17,7 @@ from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1.runner_pb2 import Records
 
 from perdure_server.core import events as ev
+from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import SPILL_BYTES, Append, Done, Failed, Fenced, Item, LogRow, Result, SessionUpdate, spill
 
@@ -237,12 +238,14 @@ class Writer:
             self._c.publish_lines(session_id, lines)
 
     def _add_line(self, batch: Batch, line: pb.LogLine) -> None:
-        """Keep a line of output as long as the session's limit allows; the first one beyond it becomes a notice."""
-        limit = self._actor.limits.log_bytes or sys.maxsize
-        if self._log_bytes > limit:
+        """Keep a line of output as long as the session's limit allows; the first one beyond it ends the session."""
+        most = self._actor.limits.log_bytes or sys.maxsize
+        if self._log_bytes > most:
             return
         self._log_bytes += len(line.text) + 32
-        if self._log_bytes > limit:
+        if self._log_bytes > most:
             line.stream = pb.STREAM_STDERR
-            line.text = f"perdure: P0602: the session has printed more than {limit} bytes; the rest is dropped"
+            reason = limits.reached("log", limits.size(most), limits.size(self._log_bytes))
+            line.text = f"perdure: P0602: {reason}"
+            self._actor.handle(ev.Doomed("P0602", reason))
         batch.lines.append(line)

@@ -93,6 +93,11 @@ class ArmStartTimeout(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class ArmRunTime(Effect):
+    """Let `RunTimeOver` happen once the runner has had the time that the project gives it, if that is limited."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArmLeaveTimeout(Effect):
     after_s: float
 

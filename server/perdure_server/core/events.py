@@ -98,6 +98,14 @@ class LeaveTimeout(OfRunner):
 
 
 @dataclass(frozen=True, slots=True)
+class RunTimeOver(OfRunner):
+    """The runner has had the time that the project gives it."""
+
+    message: str
+    lives: ClassVar[bool] = False  # an older runner's time is no sign of a stray one
+
+
+@dataclass(frozen=True, slots=True)
 class GraceOver(Event):
     """The time that a polite stop leaves to user code."""
 

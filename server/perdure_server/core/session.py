@@ -74,7 +74,10 @@ def _attached(session: SessionState, event: ev.Attached, rules: Rules) -> Result
     if session.runner is not Runner.PLACED:
         return _stray(session, event, rules)
     running = replace(session, phase=Phase.RUNNING, runner=Runner.ATTACHED)
-    return _tell_stop(running) if running.stop is Stop.ASKED else (running, ())
+    if running.stop is not Stop.ASKED:
+        return running, (fx.ArmRunTime(),)
+    running, effects = _tell_stop(running)
+    return running, (fx.ArmRunTime(), *effects)
 
 
 def _start_timeout(session: SessionState, event: ev.StartTimeout, rules: Rules) -> Result:
@@ -184,7 +187,7 @@ def _resolved(session: SessionState, _event: ev.Resolved, rules: Rules) -> Resul
 # Leaving.
 
 
-def _suspend_due(session: SessionState, _event: ev.SuspendDue, rules: Rules) -> Result:
+def _suspend_due(session: SessionState, _event: ev.SuspendDue | ev.RunTimeOver, rules: Rules) -> Result:
     if session.runner is not Runner.ATTACHED or session.resolving is not Resolving.NO:
         return session, ()
     leaving = replace(session, runner=Runner.LEAVING)
@@ -288,6 +291,15 @@ def _grace_over(session: SessionState, _event: ev.GraceOver, _rules: Rules) -> R
     return _finish(session, Phase.STOPPED, "P0605", "user code did not end within the grace period of the stop")
 
 
+def _run_time_over(session: SessionState, event: ev.RunTimeOver, rules: Rules) -> Result:
+    """One that only waits has nothing to be failed for: it leaves, and its next runner has the whole time again."""
+    if session.runner is not Runner.ATTACHED:
+        return session, ()
+    if session.durable and session.phase is Phase.WAITING and session.resolving is Resolving.NO:
+        return _suspend_due(session, event, rules)
+    return _finish(session, Phase.FAILED, "P0608", event.message)
+
+
 def _done(session: SessionState, event: ev.DoneReceived, rules: Rules) -> Result:
     if session.runner not in PRESENT:
         return session, ()
@@ -336,6 +348,7 @@ TABLE: Final[dict[type[ev.Event], tuple[Transition, ...]]] = {
     ev.DoneReceived:    (_ignore,       _done,          _done,          _done,          _ignore),
     ev.Doomed:    (_doomed,        _doomed,         _doomed,         _doomed,         _ignore),
     ev.StopRequested:   (_stop,         _stop,          _stop,          _stop,          _ended),
+    ev.RunTimeOver:     (_ignore,       _ignore,        _run_time_over, _run_time_over, _ignore),
     ev.GraceOver:       (_ignore,       _grace_over,    _grace_over,    _grace_over,    _ignore),
     ev.Fenced:          (_forget,       _forget,        _forget,        _forget,        _forget),
     ev.StorageFailed:   (_forget,       _forget,        _forget,        _forget,        _forget),

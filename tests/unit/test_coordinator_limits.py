@@ -1,0 +1,143 @@
+"""Limits that the coordinator holds: each ends the session, or refuses a new one, with its name and what was used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from coordinator_support import FakeHost, Step, World
+from perdure_proto.v1 import control_pb2 as cpb
+from perdure_server.coordinator.settings import Settings
+from perdure_server.core import limits
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import Rules
+
+Make = Callable[..., Awaitable[World]]
+WAITS: list[Step] = [("signal", "go")]
+
+
+@pytest.fixture(name="make")
+async def make_fixture(tmp_path: Path) -> AsyncIterator[Make]:
+    worlds: list[World] = []
+
+    async def make(program: list[Step], suspend_after_s: float = 1e6, **limits: float) -> World:
+        rules = Rules(suspend_after_s=suspend_after_s)
+        world = World(tmp_path, program, Settings(host_timeout_s=1e9, rules=rules))
+        world.limits = limits
+        worlds.append(world)
+        await world.begin()
+        return world
+
+    yield make
+    for world in worlds:
+        await world.coordinator.close()
+        world.store.close()
+
+
+def test_how_sizes_and_times_are_told() -> None:
+    assert [limits.size(n) for n in (0, 1000, 1536, 512 << 20, 3 << 50)] == [
+        "0 B",
+        "1000 B",
+        "1.5 KiB",
+        "512 MiB",
+        "3072 TiB",
+    ]
+    assert limits.seconds(90.5) == "90.5 s"
+
+
+async def test_too_many_entries(make: Make) -> None:
+    world = await make([("activity", f"a{n}") for n in range(30)], journal_entries=50)
+    FakeHost(world)
+    await world.start("s")
+    session = await world.completed("s")
+    assert (session.state, session.error.code) == ("failed", "P0601")
+    assert session.error.message.startswith("journal_entries: limit 50, used 5")
+
+
+async def test_too_much_output_keeps_what_came_before_and_says_so_in_the_log(make: Make) -> None:
+    world = await make([("log", "x" * 900), ("log", "y" * 900), ("log", "z"), ("hang",)], log_bytes=1000)
+    FakeHost(world)
+    await world.start("s")
+    session = await world.completed("s")
+    assert (session.state, session.error.code) == ("failed", "P0602")
+    assert session.error.message == "log: limit 1000 B, used 1.82 KiB"
+    lines = [line.text async for line in world.control.get_logs(cpb.GetLogsRequest(session_id="s"))]
+    assert lines == ["x" * 900, "perdure: P0602: log: limit 1000 B, used 1.82 KiB"]
+
+
+async def test_a_runner_that_takes_too_long(make: Make) -> None:
+    world = await make([("activity", "a"), ("hang",)], run_s=60)
+    host = FakeHost(world)
+    await world.start("s")
+    await world.until(lambda: world.kinds("s") == "SA")
+    world.clock.advance(59.9)
+    assert world.state("s") == "running"
+    world.clock.advance(0.1)
+    session = await world.completed("s")
+    assert (session.state, session.error.code) == ("failed", "P0608")
+    assert session.error.message == "run_time: limit 60 s, used 60 s"
+    assert not host.connection.sessions
+
+
+async def test_the_time_of_a_suspended_session_does_not_count(make: Make) -> None:
+    world = await make([("activity", "a"), ("sleep", 30.0), ("activity", "b")], suspend_after_s=1.0, run_s=10)
+    FakeHost(world)
+    await world.start("s")
+    await world.until(lambda: world.state("s") == "waiting")
+    world.clock.advance(1.0)
+    await world.until(lambda: world.suspended("s"))
+    world.clock.advance(29.0)
+    assert (await world.completed("s")).state == "completed"
+
+
+async def test_one_that_only_waits_leaves_when_its_time_is_over(make: Make) -> None:
+    world = await make(WAITS, run_s=60)
+    FakeHost(world)
+    await world.start("s")
+    await world.until(lambda: world.state("s") == "waiting")
+    world.clock.advance(60.0)
+    await world.until(lambda: world.suspended("s"))
+
+
+async def test_sessions_at_once_of_a_deployment(make: Make) -> None:
+    world = await make(WAITS, sessions=2)
+    host = FakeHost(world, capacity=10)
+    for name in "stuv":
+        await world.start(name)
+    await world.until(lambda: [world.state(name) for name in "st"] == ["waiting", "waiting"])
+    assert [world.state(name) for name in "uv"] == ["created", "created"]
+    assert len(host.connection.sessions) == 2
+    await world.control.stop_session(cpb.StopSessionRequest(session_id="u", force=True))
+    await world.control.stop_session(cpb.StopSessionRequest(session_id="s", force=True))
+    await world.until(lambda: world.state("v") == "waiting")
+    assert len(host.connection.sessions) == 2
+
+
+async def test_places_are_free_again_when_a_host_is_gone(make: Make) -> None:
+    world = await make(WAITS, sessions=1)
+    first = FakeHost(world)
+    for name in "st":
+        await world.start(name)
+    await world.until(lambda: world.state("s") == "waiting")
+    first.connection.close("cut")
+    second = FakeHost(world, "second")
+    await world.until(lambda: world.state("t") == "waiting")
+    assert [session_id for session_id, _ in second.connection.sessions] == ["t"]
+    assert world.suspended("s")
+
+
+async def test_the_queue_of_a_deployment(make: Make) -> None:
+    world = await make(WAITS, sessions=1, queue=2)
+    FakeHost(world, capacity=10)
+    for name in "stu":
+        await world.start(name)
+    with pytest.raises(PerdureError) as caught:
+        await world.start("v")
+    assert (caught.value.code, caught.value.message) == ("P0610", "queue: limit 2, used 2")
+    assert world.state("v") == "unknown"
+    await world.control.stop_session(cpb.StopSessionRequest(session_id="t", force=True))
+    await world.start("v")
+    await world.control.stop_session(cpb.StopSessionRequest(session_id="s", force=True))
+    await world.until(lambda: world.state("u") == "waiting")
+    await world.start("w")
