@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from perdure_runner.host.archive import extract
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.link import Coordinator
 from perdure_runner.host.pythons import Interpreter
+from perdure_runner.host.trees import clear_away, into_place, read_only, remove
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -46,9 +46,7 @@ class Builds:
     def prepare(self) -> None:
         """Make the directory, and clear away what hosts that are dead now left unfinished."""
         self._root.mkdir(parents=True, exist_ok=True)
-        for left in self._root.glob("tmp-*"):
-            if not _alive(left.name.split("-")[1]):
-                _remove(left)
+        clear_away(self._root)
 
     def at_hand(self, digest: str, python: Interpreter) -> tuple[Path, Path] | None:
         """Give the folders of code and cache if they are there already."""
@@ -86,8 +84,8 @@ class Builds:
             with tarball.open("rb") as data:
                 await asyncio.to_thread(extract, data, work / "build" / "code", self._limits)
             (work / "build" / "cache").mkdir()
-            await asyncio.to_thread(_read_only, work / "build" / "code")
-            _into_place(work / "build", build)
+            await asyncio.to_thread(read_only, work / "build" / "code")
+            into_place(work / "build", build)
 
     async def _download(self, digest: str, path: Path) -> None:
         hashed, size = hashlib.sha256(), 0
@@ -121,8 +119,8 @@ class Builds:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-            await asyncio.to_thread(_read_only, made)
-            _into_place(made, cache)
+            await asyncio.to_thread(read_only, made)
+            into_place(made, cache)
 
     @contextlib.contextmanager
     def _workspace(self) -> Iterator[Path]:
@@ -130,32 +128,4 @@ class Builds:
         try:
             yield work
         finally:
-            _remove(work)
-
-
-def _into_place(made: Path, final: Path) -> None:
-    """Move a complete directory to its name; if another process was faster, its result is as good."""
-    try:
-        made.rename(final)
-    except OSError:
-        if not final.is_dir():
-            raise
-
-
-def _read_only(root: Path) -> None:
-    """Take the write permission from everything below `root`; its own stays, or it could not be moved."""
-    for folder, folders, files in os.walk(root):
-        for name in files:
-            os.chmod(os.path.join(folder, name), 0o444)
-        for name in folders:
-            os.chmod(os.path.join(folder, name), 0o555)  # noqa: S103 (readable by the runner's user)
-
-
-def _remove(root: Path) -> None:
-    for folder, _, _ in os.walk(root):
-        os.chmod(folder, 0o700)
-    shutil.rmtree(root, ignore_errors=True)
-
-
-def _alive(pid: str) -> bool:
-    return pid.isdigit() and Path(f"/proc/{pid}").exists()
+            remove(work)

@@ -25,6 +25,8 @@ class HostLimits:
     log_bytes_total: int = 256 * MIB  # of one attach
     output_bytes: int = 64 << 10  # kept of what comes out at C level, for diagnosis
     build_bytes: int = 256 * MIB  # of a build's tarball
+    environment_bytes: int = 4096 * MIB  # of the installed requirements of one project
+    environments_bytes: int = 16384 * MIB  # of all of them; beyond it those go that were not used for longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class HostPatience:
     suspend_s: float = 2.0  # for `suspended`, after the request
     exit_s: float = 2.0  # for the exit, after the end of its frames (and the other way round)
     start_s: float = 30.0  # for a zygote to be ready
-    compile_s: float = 120.0  # for the code cache of a build
+    compile_s: float = 120.0  # for the code cache of a build, or of an environment
+    install_s: float = 600.0  # for the packages of an environment
     linger_s: float = 0.005  # for records that nobody waits for: most travel with the next that somebody does
 
 

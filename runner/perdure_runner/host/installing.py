@@ -1,0 +1,138 @@
+"""Installs a lock's packages into a folder that nobody will write to any more.
+
+Wheels only, unless the lock says otherwise: installing a wheel copies files and runs nothing of it. uv checks each
+file's hash against the lock, and then every file that a wheel lists is checked once more where it lies, since uv's
+cache may hold unpacked wheels from long ago. Files are copied, never linked: two environments share none, nor does
+the cache with them.
+"""
+
+import base64
+import csv
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from perdure_runner.host import uv
+from perdure_runner.host.indexes import Indexes
+from perdure_runner.host.locks import Lock
+from perdure_runner.host.pythons import Interpreter
+
+_UNCHECKED = (".dist-info/RECORD", ".pyc")
+
+
+class InstallError(Exception):
+    """The packages cannot be installed. `code` is perdure's, or empty when trying again may help."""
+
+    def __init__(self, message: str, code: str = "P0304") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+async def install(
+    lock: Lock,
+    python: Interpreter,
+    indexes: Indexes,
+    site: Path,
+    notes: Path,
+    limit_s: float,
+    *,
+    before: Sequence[str] = (),
+) -> None:
+    """Install into the new folder `site`; the folder `notes` is for what uv reads and says. `before` runs uv.
+
+    Raises:
+        InstallError, UvMissingError, OSError
+    """
+    requirements = notes / "requirements.txt"
+    requirements.write_text(lock.requirements(), encoding="utf-8")
+    wheels_only = [] if lock.sdists else ["--only-binary=:all:"]
+    arguments = ["pip", "install", f"--target={site}", f"--python={python.path}", f"--requirement={requirements}"]
+    arguments += ["--require-hashes", "--no-deps", "--link-mode=copy", *wheels_only]
+    finished = await uv.run(arguments, indexes, notes, limit_s, before=before)
+    if finished.status == 0:
+        return
+    said = finished.said or "it said nothing"
+    why = f"uv needed more than {limit_s:.0f} s" if finished.status is None else said
+    raise InstallError(f"the requirements cannot be installed: {why}", "" if finished.may_pass else "P0304")
+
+
+def check(site: Path, most_bytes: int) -> int:
+    """Check what was installed, and take away what would run by itself; the size of it all in bytes.
+
+    Raises:
+        InstallError: files differ from what their package lists, lead elsewhere, or are too many.
+    """
+    _take_away(site)
+    size = sum(_size(path) for path in _files(site))
+    if size > most_bytes:
+        raise InstallError(f"the requirements take {size >> 20} MiB, more than {most_bytes >> 20}")
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        with record.open(encoding="utf-8", newline="") as file:
+            for path, digest, *_ in csv.reader(file):
+                _check_file(site, path, digest)
+    return size
+
+
+def compile_all(site: Path, final: Path, python: Interpreter, limit_s: float) -> None:
+    """Compile what can be compiled. That a file cannot is no error: nobody may ever import it."""
+    arguments = ["-q", "-j0", "--invalidation-mode=unchecked-hash", f"-s{site}", f"-p{final}", str(site)]
+    subprocess.run(
+        [python.path, "-I", "-S", "-m", "compileall", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd=site,
+        timeout=limit_s,
+        check=False,
+        start_new_session=True,
+    )
+
+
+def seal(root: Path) -> None:
+    """Take the write permission from everything below `root`; programs that packages bring stay programs."""
+    for folder, folders, files in os.walk(root):
+        for name in files:
+            path = os.path.join(folder, name)
+            os.chmod(path, 0o555 if os.stat(path).st_mode & 0o100 else 0o444)
+        for name in folders:
+            os.chmod(os.path.join(folder, name), 0o555)  # noqa: S103 (the same)
+
+
+def _take_away(site: Path) -> None:
+    """Path files run code when an interpreter starts; the other one is uv's."""
+    for path in [*site.glob("*.pth"), site / ".lock"]:
+        path.unlink(missing_ok=True)
+
+
+def _files(site: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(site):
+        yield from (Path(folder, name) for name in names)
+
+
+def _size(path: Path) -> int:
+    found = path.lstat()
+    if path.is_symlink() or found.st_nlink > 1:
+        raise InstallError(f"{path.name} is a link")
+    return found.st_size
+
+
+def _check_file(site: Path, name: str, digest: str) -> None:
+    if name.endswith(".pth") and "/" not in name:
+        return  # taken away
+    if os.path.isabs(name) or ".." in name.split("/"):
+        raise InstallError(f"a package has the file {name!r:.200}, outside of its folder")
+    kind, _, expected = digest.partition("=")
+    if not digest and name.endswith(_UNCHECKED):
+        return
+    if kind not in {"sha256", "sha384", "sha512"}:
+        raise InstallError(f"a package lists {name!r:.200} without a hash")
+    try:
+        with (site / name).open("rb") as file:
+            found = hashlib.file_digest(file, kind).digest()
+    except OSError as error:
+        raise InstallError(f"a package lists {name!r:.200}, which is not there: {error.strerror}") from None
+    if base64.urlsafe_b64encode(found).rstrip(b"=").decode() != expected:
+        raise InstallError(f"{name!r:.200} is not the file that its package lists: the cache of uv may be damaged")

@@ -1,0 +1,97 @@
+"""Runs uv: in a process group of its own, with a time limit, a clean environment and the operator's indexes."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from perdure_runner.host.indexes import Indexes
+
+_KEPT_BYTES = 64 << 10  # of what it says
+_COMMON = ("--no-progress", "--color=never", "--no-python-downloads")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_TROUBLE = re.compile(
+    r"error sending request|timed out|Connect\b|Connection (refused|reset)|dns error|[Nn]etwork|HTTP status server"
+    r"|No space left"
+)
+
+
+class UvMissingError(Exception):
+    """uv is not where its package says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How uv ended: its exit status, None when it ran out of time, and the last of what it said, without passwords."""
+
+    status: int | None
+    said: str
+
+    @property
+    def may_pass(self) -> bool:
+        """Is it trouble that trying again may get past: the network, the disk, time?"""
+        return self.status is None or bool(_TROUBLE.search(self.said))
+
+
+def executable() -> str:
+    """The path of uv.
+
+    Raises:
+        UvMissingError
+    """
+    import uv
+
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise UvMissingError(f"uv is not installed where its package says: {error}") from None
+
+
+async def run(
+    arguments: Sequence[str], indexes: Indexes, folder: Path, limit_s: float, *, before: Sequence[str] = ()
+) -> Finished:
+    """Run `uv arguments` in a folder, which also takes what it says. `before` is a command that runs it.
+
+    Raises:
+        UvMissingError, OSError: it cannot be started.
+    """
+    talk = folder / "uv.log"
+    with talk.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *before,
+            executable(),
+            *arguments,
+            *_COMMON,
+            *indexes.arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            cwd=folder,
+            env=dict(indexes.environment),
+            start_new_session=True,
+        )
+    status: int | None = None
+    try:
+        with contextlib.suppress(TimeoutError):
+            status = await asyncio.wait_for(process.wait(), limit_s)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.shield(process.wait())
+    return Finished(status, without_credentials(_tail(talk)))
+
+
+def without_credentials(text: str) -> str:
+    """The text without the user part of addresses."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _KEPT_BYTES))
+        return file.read().decode("utf-8", "replace").strip()
