@@ -194,15 +194,15 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0215": Explanation(
         "no permission",
-        "The coordinator does not know who asks, or the token does not allow it: it is missing, wrong, revoked or over, "
-        "its scope (read, deploy, admin) is too small, or it is for another project. A server on this machine is asked "
-        "without a token by whoever can read its home.",
+        "The coordinator does not know who asks, or the token does not allow it: it is missing, wrong, revoked or "
+        "over; its scope (read, deploy, admin) is too small, or it is for another project. A server on this machine is "
+        "asked without a token by whoever can read its home.",
         "Make a token with `perdure tokens create` where the server runs, and pass it in PERDURE_TOKEN.",
     ),
     "P0216": Explanation(
         "a host cannot join",
-        "The join token is no join token, was used before, or its time is over; or the name is taken by another host; or "
-        "what answers at the token's address is not the coordinator that made it.",
+        "The join token is no join token, was used before, or its time is over; or the name is taken by another host; "
+        "or what answers at the token's address is not the coordinator that made it.",
         "Make a new one with `perdure hosts invite`; with --host NAME for a host that lost its key.",
     ),
     "P0217": Explanation(
