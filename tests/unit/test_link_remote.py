@@ -148,7 +148,7 @@ async def test_a_coordinator_that_falls_silent_is_given_up(address: str, host: a
         second = await servicer.streams.get()
         assert second is not first
         lines = [host.get_nowait() for _ in range(host.qsize())]
-        assert any("said nothing for 0.1 s" in line for line in lines)
+        assert any("answered no heartbeat for 0.1 s" in line for line in lines)
 
 
 async def test_another_protocol_version_is_named(address: str, host: asyncio.Queue[str]) -> None:
@@ -170,13 +170,54 @@ async def test_a_host_process_leaves_on_sigterm(address: str, tmp_path: Path) ->
     )
     async with Serving(address, Servicer()) as servicer:
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
-        await servicer.streams.get()
+        stream = await servicer.streams.get()
         assert process.stderr is not None
         assert (await process.stderr.readline()).decode() == f"connected to {address} (coordinator fake)\n"
         process.send_signal(signal.SIGTERM)
+        assert (await _read_until(stream, "leaving")).reason
+        servicer.hangs_up.set()
         _, stderr = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
     assert stderr == b""
+
+
+async def test_a_drained_host_ends_when_its_last_session_has_gone(address: str, tmp_path: Path) -> None:
+    async with Serving(address, Servicer()) as servicer:
+        running = asyncio.create_task(run_remote(address, config(tmp_path / "state"), say=lambda _line: None))
+        stream = await servicer.streams.get()
+        for message in _start("echo:1"):
+            await stream.write(message)
+        records = await _read_until(stream, "records")
+        await stream.write(runner.ToHost(drain=runner.Drain(reason="drained")))
+        health = runner.AskRunnerHealth(session_id="s", epoch=1)
+        await stream.write(runner.ToHost(ask_runner_health=health))
+        health = await _read_until(stream, "runner_health")
+        assert (health.state, health.processes) == ("running", 1), "it goes on"
+        assert health.pid > 0
+        assert health.memory_bytes > 1_000_000
+        for number in (records.records[-1].no, records.records[-1].no + 1):
+            await stream.write(runner.ToHost(committed=runner.Committed(session_id="s", epoch=1, no=number)))
+        done = await _read_until(stream, "done")
+        assert done.session_id == "s"
+        assert (await asyncio.wait_for(stream.read(), 20)) is grpc.aio.EOF, "the stream ends after the last word"
+        servicer.hangs_up.set()
+        await asyncio.wait_for(running, 20)
+
+
+async def test_a_host_without_sessions_ends_when_it_is_drained(address: str, tmp_path: Path) -> None:
+    async with Serving(address, Servicer()) as servicer:
+        running = asyncio.create_task(run_remote(address, config(tmp_path / "state"), say=lambda _line: None))
+        stream = await servicer.streams.get()
+        health = (await _read_until(stream, "heartbeat")).health
+        assert (health.sessions, health.load >= 0) == (0, True)
+        assert min(health.memory_available_bytes, health.disk_free_bytes) > 0
+        asked = runner.AskRunnerHealth(session_id="nobody", epoch=1)
+        await stream.write(runner.ToHost(ask_runner_health=asked))
+        assert (await _read_until(stream, "runner_health")) == runner.RunnerHealth(session_id="nobody", epoch=1)
+        await stream.write(runner.ToHost(drain=runner.Drain(reason="drained")))
+        assert (await asyncio.wait_for(stream.read(), 20)) is grpc.aio.EOF
+        servicer.hangs_up.set()
+        await asyncio.wait_for(running, 20)
 
 
 async def test_main_can_be_cancelled(address: str, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class HostPatience:
     """How long a host waits for a runner before it uses force, or before it passes on what is not urgent. Seconds."""
 
     suspend_s: float = 2.0  # for `suspended`, after the request
+    leave_s: float = 10.0  # for its sessions to be moved elsewhere, or to end, when the host is to end
     exit_s: float = 2.0  # for the exit, after the end of its frames (and the other way round)
     start_s: float = 30.0  # for a zygote to be ready
     compile_s: float = 120.0  # for the code cache of a build, or of an environment

@@ -2,14 +2,27 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from perdure import _version
-from perdure_proto.v1.runner_pb2 import FromHost, Heartbeat, HostHello, Lost, Start, ToHost, Welcome
+from perdure_proto.v1.runner_pb2 import (
+    AskRunnerHealth,
+    FromHost,
+    Heartbeat,
+    HostHealth,
+    HostHello,
+    Leaving,
+    Lost,
+    RunnerHealth,
+    Start,
+    ToHost,
+    Welcome,
+)
 
-from perdure_runner.host import launch
+from perdure_runner.host import health, launch
 from perdure_runner.host.archive import ArchiveLimits
 from perdure_runner.host.backend import Backend, BackendError, Files, Place
 from perdure_runner.host.builds import BuildError, Builds
@@ -35,6 +48,8 @@ class Host:
         self._heartbeat: asyncio.TimerHandle | None = None
         self._held = False
         self._stopping = False
+        self.draining = False
+        self.drained = asyncio.Event()  # it was told to drain, and the last session has gone
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -75,8 +90,19 @@ class Host:
             capabilities=[self._backend.capability],
             pythons=self._backend.versions(),
             isolation=self._backend.isolation,
+            pid=os.getpid(),
         )
         self.send(FromHost(hello=hello))
+
+    def drain(self) -> None:
+        """Be `drained` as soon as no session is here. The coordinator places no more of them, which is up to it."""
+        self.draining = True
+        self._see_whether_drained()
+
+    def leave(self, reason: str) -> None:
+        """Drain, and have the coordinator move the sessions that are here."""
+        self.send(FromHost(leaving=Leaving(reason=reason)))
+        self.drain()
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Take no more sessions, let those that are here end by themselves for `grace_s` seconds, kill the rest."""
@@ -105,6 +131,10 @@ class Host:
                 self._welcome(message.welcome)
             case "start":
                 self._begin(message.start)
+            case "drain":
+                self.drain()
+            case "ask_runner_health":
+                self._tell_health(message.ask_runner_health)
             case _:
                 content = getattr(message, kind)
                 session = self._sessions.get(content.session_id)
@@ -135,8 +165,26 @@ class Host:
             self._heartbeat.cancel()
             self._heartbeat = None
         if seconds:
-            self.send(FromHost(heartbeat=Heartbeat(at_us=time.time_ns() // 1000)))
+            self.send(FromHost(heartbeat=Heartbeat(at_us=time.time_ns() // 1000, health=self._health())))
             self._heartbeat = asyncio.get_running_loop().call_later(seconds, self._beat_every, seconds)
+
+    def _health(self) -> HostHealth:
+        machine = health.of_machine(self.config.state_dir)
+        return HostHealth(
+            sessions=len(self._sessions),
+            load=machine.load,
+            memory_available_bytes=machine.memory_available_bytes,
+            disk_free_bytes=machine.disk_free_bytes,
+        )
+
+    def _tell_health(self, asked: AskRunnerHealth) -> None:
+        answer = RunnerHealth(session_id=asked.session_id, epoch=asked.epoch)
+        session = self._sessions.get(asked.session_id)
+        if session is not None and session.start.epoch == asked.epoch:
+            usage = health.of_process(session.pid) if session.pid else health.Usage()
+            answer.state, answer.pid = session.state.value, session.pid
+            answer.memory_bytes, answer.processes, answer.cpu_s = usage.memory_bytes, usage.processes, usage.cpu_s
+        self.send(FromHost(runner_health=answer))
 
     # Sessions.
 
@@ -147,6 +195,11 @@ class Host:
             del self._sessions[session.start.session_id]
         if not self._sessions and not self._leaving:
             self._empty.set()
+            self._see_whether_drained()
+
+    def _see_whether_drained(self) -> None:
+        if self.draining and self._empty.is_set():
+            self.drained.set()
 
     def _begin(self, start: Start) -> None:
         old = self._sessions.get(start.session_id)

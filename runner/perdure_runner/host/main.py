@@ -20,26 +20,32 @@ async def main(
     labels: Mapping[str, str] | None = None,
     host_id: str = "",
 ) -> int:
-    """Serve the coordinator at `address` until SIGTERM or SIGINT; then kill the runners and leave. Gives the exit code.
+    """Serve the coordinator at `address` until it drains this host, or until SIGTERM or SIGINT. Gives the exit code.
+
+    The first signal has the sessions moved elsewhere, by replay; a second one kills the runners at once.
 
     Raises:
         OSError, InterpreterNotFoundError: this machine or the configuration will not do.
     """
     config = HostConfig(state_dir=state_dir, capacity=capacity, labels=dict(labels or {}), host_id=host_id)
-    serving = asyncio.create_task(run_remote(address, config))
-    told = asyncio.Event()
-    telling = asyncio.create_task(told.wait())
+    leaving = asyncio.Event()
+    serving = asyncio.create_task(run_remote(address, config, leaving=leaving))
+
+    def told() -> None:
+        if leaving.is_set():
+            serving.cancel()
+        leaving.set()
+
     loop = asyncio.get_running_loop()
     for number in _ENOUGH:
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, told)
     try:
-        await asyncio.wait((serving, telling), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((serving,))
     finally:
         for number in _ENOUGH:
             loop.remove_signal_handler(number)
-        telling.cancel()
         serving.cancel()
         await asyncio.wait((serving,))
     if not serving.cancelled():
-        serving.result()  # it never ends by itself but by an error
+        serving.result()
     return 0

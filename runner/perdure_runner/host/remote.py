@@ -1,6 +1,7 @@
 """The link over gRPC: a host keeps one stream to its coordinator, for ever.
 
-A broken stream ends every runner, because their sessions go on elsewhere by replay; then the host dials again.
+A broken stream ends every runner, because their sessions go on elsewhere by replay; then the host dials again. So
+does a lease that has ended (`lease.py`).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from perdure_proto.v1.runner_pb2_grpc import HostsStub
 
 from perdure_runner.host.config import MIB, HostConfig
 from perdure_runner.host.host import Host
+from perdure_runner.host.lease import Lease
 from perdure_runner.host.link import BlobNotFoundError
 from perdure_runner.host.version import PROTOCOL_VERSION
 
@@ -34,11 +36,11 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 _QUEUE_BYTES = 32 * MIB  # waiting for the stream; beyond it the runners are not read
 _MERGE_BYTES = MIB  # records of one session that wait together become one message, up to this size
-_HEARTBEATS_MISSED = 3
 _CALL_IS_OVER = (grpc.RpcError, asyncio.InvalidStateError)  # what writing to such a call raises
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
-_WELCOME_S = 10.0
 _BACKOFF_S = (0.05, 1.0)  # first and longest pause between two attempts
+_ANSWERED = frozenset({"hello", "heartbeat"})  # by a welcome, by a heartbeat
+_GOODBYE_S = 5.0  # for the coordinator to take what is left, once the host is to end
 
 
 class LinkBrokenError(ConnectionError):
@@ -50,6 +52,7 @@ class Outgoing:
 
     def __init__(self, hold: Callable[[bool], None]) -> None:
         self._messages: deque[tuple[FromHost, int]] = deque()
+        self._last = False
         self._records: dict[str, FromHost] = {}  # by session: the last message, if it is Records that may grow
         self._bytes = 0
         self._hold = hold
@@ -59,15 +62,27 @@ class Outgoing:
     def put(self, message: FromHost) -> None:
         """Queue a message."""
         size = message.ByteSize()
-        if not self._merge(message, size):
+        if message.HasField("heartbeat"):
+            self._messages.appendleft((message, size))  # it tells of no session, and the host's lease hangs on it
+        elif not self._merge(message, size):
             self._messages.append((message, size))
         self._count(size)
+        self._wake()
+
+    def finish(self) -> None:
+        """What is there now is the last."""
+        self._last = True
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    async def get(self) -> FromHost:
-        """Take the next message, waiting for one. For one task only."""
+    async def get(self) -> FromHost | None:
+        """Take the next message, waiting for one; None after the last. For one task only."""
         while not self._messages:
+            if self._last:
+                return None
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
         message, _ = self._messages.popleft()
@@ -108,7 +123,7 @@ class RemoteCoordinator:
     """The coordinator at the other end of a gRPC stream, as its host sees it. Messages between two streams are lost."""
 
     def __init__(self, address: str, say: Callable[[str], None]) -> None:
-        self._address = address
+        self.address = address
         self._say = say
         self._outgoing: Outgoing | None = None
         self._stub: Any = None  # HostsStub; its annotations are those of the blocking client
@@ -130,57 +145,75 @@ class RemoteCoordinator:
                 raise BlobNotFoundError(error.details() or digest, code) from None
             raise LinkBrokenError(f"{error.code().name}: {error.details()}") from None
 
+    def finish(self) -> None:
+        """Say what is left to be said, then end the stream."""
+        if self._outgoing is not None:
+            self._outgoing.finish()
+
     async def serve(self, host: Host) -> None:
-        """Open a stream and relay between it and the host until it breaks.
+        """Open a stream and relay between it and the host until it breaks, or until what `finish` left is said.
 
         Raises:
-            LinkBrokenError: the only way this ends, but for cancellation.
+            LinkBrokenError: it broke.
         """
-        async with grpc.aio.insecure_channel(self._address, options=CHANNEL_OPTIONS) as channel:
+        async with grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS) as channel:
             self._stub = HostsStub(channel)
-            self._outgoing = Outgoing(host.hold)
+            self._outgoing, lease = Outgoing(host.hold), Lease()
             call: Any = self._stub.Attach()
             host.hello()
-            tasks = asyncio.create_task(_write(call, self._outgoing)), asyncio.create_task(self._read(call, host))
+            writing = asyncio.create_task(_write(call, self._outgoing, lease))
+            reading = asyncio.create_task(self._read(call, host, lease))
             try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
+                if writing.done() and not writing.exception():
+                    await asyncio.wait((reading,))  # until the coordinator has taken all of it
+                    return
                 reason = await call.details() if call.done() else ""
             finally:
                 self._outgoing = self._stub = None
                 call.cancel()
-                for task in tasks:
-                    task.cancel()
-                ended = await asyncio.gather(*tasks, return_exceptions=True)
+                writing.cancel()
+                reading.cancel()
+                ended = await asyncio.gather(writing, reading, return_exceptions=True)
             raise _why(ended, reason)
 
-    async def _read(self, call: Any, host: Host) -> None:
-        """Give the host what comes, and give up when nothing does for three heartbeats."""
-        loop, patience_s = asyncio.get_running_loop(), _WELCOME_S
+    async def _read(self, call: Any, host: Host, lease: Lease) -> None:
+        """Give the host what comes, as long as it has its lease."""
         try:
-            async with asyncio.timeout(patience_s) as deadline:
+            async with asyncio.timeout(lease.left_s) as deadline:
                 while (message := await call.read()) is not _EOF:
                     if message.HasField("welcome"):
-                        patience_s = self._greet(message.welcome)
+                        self._greet(message.welcome, lease)
+                    elif message.HasField("heartbeat"):
+                        lease.answered()
+                    lease.check()  # if this process was stopped, what it reads now is old
                     host.receive(message)
-                    deadline.reschedule(loop.time() + patience_s)
+                    deadline.reschedule(asyncio.get_running_loop().time() + lease.left_s)
         except TimeoutError:
-            raise LinkBrokenError(f"the coordinator said nothing for {patience_s:.1f} s") from None
+            raise LinkBrokenError(f"the coordinator has answered no heartbeat for {lease.length_s:.1f} s") from None
         raise LinkBrokenError(await call.details() or "the coordinator has closed the stream")
 
-    def _greet(self, welcome: Welcome) -> float:
-        """Check the coordinator's version; give how many seconds of silence mean that it is gone."""
+    def _greet(self, welcome: Welcome, lease: Lease) -> None:
+        """Check the coordinator's version; it also says how long a lease lasts."""
         if welcome.protocol_version != PROTOCOL_VERSION:
             theirs = welcome.protocol_version
             raise LinkBrokenError(f"P0208: the coordinator speaks protocol {theirs}, this host {PROTOCOL_VERSION}")
-        self._say(f"connected to {self._address} (coordinator {welcome.coordinator_id})")
+        self._say(f"connected to {self.address} (coordinator {welcome.coordinator_id})")
         self.greeted = True
-        return _HEARTBEATS_MISSED * welcome.heartbeat_ms / 1000 or _WELCOME_S
+        lease.granted(welcome.heartbeat_ms / 1000)
 
 
-async def run_remote(address: str, config: HostConfig, *, say: Callable[[str], None] | None = None) -> None:
-    """Be a host of the coordinator at `address` ("127.0.0.1:7233", "unix:/path") until cancelled.
+async def run_remote(
+    address: str,
+    config: HostConfig,
+    *,
+    say: Callable[[str], None] | None = None,
+    leaving: asyncio.Event | None = None,
+) -> None:
+    """Be a host of the coordinator at `address` ("127.0.0.1:7233", "unix:/path") until drained, or cancelled.
 
-    `say` gets one line whenever the link comes or goes; the default prints it on stderr.
+    `say` gets one line whenever the link comes or goes; the default prints it on stderr. Once `leaving` is set, the
+    host has its sessions moved elsewhere, and ends when they are gone.
 
     Raises:
         OSError, InterpreterNotFoundError: this machine or the configuration will not do.
@@ -189,27 +222,62 @@ async def run_remote(address: str, config: HostConfig, *, say: Callable[[str], N
     link = RemoteCoordinator(address, say)
     host = Host(config, link)
     await host.start()
-    pause, last = _BACKOFF_S[0], ""
+    dialling = asyncio.create_task(_keep_dialling(link, host, say))
+    ending = asyncio.create_task(_time_to_end(host, leaving or asyncio.Event()))
     try:
-        while True:
-            link.greeted = False
-            reason = ""
-            try:
-                await link.serve(host)
-            except LinkBrokenError as error:
-                reason = str(error)
-            host.closed(reason)
-            if link.greeted or reason != last:
-                say(f"no coordinator at {address}: {reason}; trying again")
-            pause, last = (_BACKOFF_S[0] if link.greeted else min(_BACKOFF_S[1], 2 * pause)), reason
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (spreads hosts, hides nothing)
+        await asyncio.wait((dialling, ending), return_when=asyncio.FIRST_COMPLETED)
+        if not dialling.done():
+            link.finish()
+            await asyncio.wait((dialling,), timeout=_GOODBYE_S)
     finally:
+        dialling.cancel()
+        ending.cancel()
+        failures = await asyncio.gather(dialling, ending, return_exceptions=True)
         await host.stop()
+    for failure in failures:
+        if isinstance(failure, Exception):
+            raise failure
 
 
-async def _write(call: Any, outgoing: Outgoing) -> None:
+async def _keep_dialling(link: RemoteCoordinator, host: Host, say: Callable[[str], None]) -> None:
+    """Dial whenever there is no stream, until the host is drained."""
+    pause, last = _BACKOFF_S[0], ""
     while True:
-        await call.write(await outgoing.get())
+        link.greeted = False
+        reason = "the host has ended its stream"
+        try:
+            await link.serve(host)
+        except LinkBrokenError as error:
+            reason = str(error)
+        host.closed(reason)
+        if host.draining:
+            return
+        if link.greeted or reason != last:
+            say(f"no coordinator at {link.address}: {reason}; trying again")
+        pause, last = (_BACKOFF_S[0] if link.greeted else min(_BACKOFF_S[1], 2 * pause)), reason
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (spreads hosts, hides nothing)
+
+
+async def _time_to_end(host: Host, leaving: asyncio.Event) -> None:
+    """Wait until the host is drained; or until it is to leave, and for its sessions to be moved, within limits."""
+    told = asyncio.create_task(leaving.wait())
+    drained = asyncio.create_task(host.drained.wait())
+    try:
+        await asyncio.wait((told, drained), return_when=asyncio.FIRST_COMPLETED)
+        if not drained.done():
+            host.leave("the host was told to end")
+            await asyncio.wait((drained,), timeout=host.patience.leave_s)
+    finally:
+        told.cancel()
+        drained.cancel()
+
+
+async def _write(call: Any, outgoing: Outgoing, lease: Lease) -> None:
+    while (message := await outgoing.get()) is not None:
+        if message.WhichOneof("message") in _ANSWERED:
+            lease.asked()
+        await call.write(message)
+    await call.done_writing()
 
 
 def _why(ended: Iterable[BaseException | None], reason: str) -> BaseException:

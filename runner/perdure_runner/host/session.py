@@ -60,6 +60,11 @@ class Session:
         self._timer: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
 
+    @property
+    def pid(self) -> int:
+        """Its process, on this machine; 0 while there is none. The runner's own word may come before its launcher's."""
+        return (self._process and self._process.pid) or self._told_pid
+
     # What the host does with it.
 
     def run(self, launched: Launched) -> None:
@@ -209,9 +214,7 @@ class Session:
         self._told_pid = integer(0, (1 << 31) - 1)(header.get("pid"))
 
     def _attached(self, _header: Header, _payload: bytes) -> None:
-        # The zygote's word on the pid may come after the runner's own.
-        pid = (self._process and self._process.pid) or self._told_pid
-        self._owner.send(runner.FromHost(attached=runner.Attached(pid=pid, **self._identity)))
+        self._owner.send(runner.FromHost(attached=runner.Attached(pid=self.pid, **self._identity)))
 
     def _live(self, _header: Header, _payload: bytes) -> None:
         self._outbox.flush()

@@ -31,7 +31,7 @@ class Settings:
     timer_window_s: float = 60.0  # timers nearer than this are in memory
     timer_batch: int = 1_000  # of them at most, read at once
     heartbeat_s: float = 2.0
-    host_timeout_s: float = 10.0  # without a message
+    host_timeout_s: float = 8.0  # without a message; longer than the lease of a host: three heartbeats
     watch_updates: int = 10_000  # that one watcher may be behind
     event_bytes: int = 4 * MIB
     signal_bytes: int = MIB
