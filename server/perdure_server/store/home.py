@@ -69,7 +69,7 @@ class SessionKeys:
         """From HOME/key, which is made when it is not there. P0209 when it is damaged."""
         path = home / "key"
         if not path.exists():
-            _create(path, secrets.token_bytes(_KEY_BYTES))
+            create_private(path, secrets.token_bytes(_KEY_BYTES))
         key = path.read_bytes()
         if len(key) != _KEY_BYTES:
             raise PerdureError("P0209", f"{path} is damaged: it has {len(key)} bytes, not {_KEY_BYTES}")
@@ -84,7 +84,7 @@ class SessionKeys:
         return hmac.digest(self._key, session_id.encode(), hashlib.sha256)
 
 
-def _create(path: Path, content: bytes) -> None:
+def create_private(path: Path, content: bytes) -> None:
     """Make the file whole or not at all, readable by its owner only. Of two that try, the first one's content stays."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

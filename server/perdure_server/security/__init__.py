@@ -1,0 +1,1 @@
+"""Who may ask what: tokens of clients, certificates of hosts, and the authority that signs them."""
