@@ -87,7 +87,18 @@ class Place(Protocol):
         """
 
 
-class Backend(Protocol):
+class Compiling(Protocol):
+    """What compiles the code of builds as the runners of a backend need it."""
+
+    async def compile(self, python: Interpreter, code: Path, cache: Path) -> None:
+        """Fill the folder `cache`. That code cannot be compiled is no error: the runner says what is wrong with it.
+
+        Raises:
+            BackendError, OSError: nothing could be tried.
+        """
+
+
+class Backend(Compiling, Protocol):
     """What runs a host's sessions. Lives on the host's asyncio loop."""
 
     @property
@@ -111,10 +122,10 @@ class Backend(Protocol):
         """
 
     def at_hand(self, start: Start) -> Place | None:
-        """Give a place if there is one now: the usual case, and the fast one."""
+        """Give a place if there is one now, good until the caller awaits: the usual case, and the fast one."""
 
     async def get(self, start: Start, python: Interpreter, environment: Path | None) -> Place:
-        """Give a place, making it if need be.
+        """Give a place, making it if need be. It is good until the caller awaits something else.
 
         Raises:
             BackendError, OSError: there is none.

@@ -15,8 +15,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from perdure_runner.host import launch
 from perdure_runner.host.archive import extract
+from perdure_runner.host.backend import Compiling
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.link import Coordinator
 from perdure_runner.host.pythons import Interpreter
@@ -36,8 +36,9 @@ class BuildError(Exception):
 class Builds:
     """The builds under `state_dir`."""
 
-    def __init__(self, config: HostConfig, coordinator: Coordinator, limits: Any) -> None:
+    def __init__(self, config: HostConfig, coordinator: Coordinator, backend: Compiling, limits: Any) -> None:
         self._config = config
+        self._backend = backend
         self._coordinator = coordinator
         self._limits = limits
         self._root = config.state_dir / "builds"
@@ -104,21 +105,7 @@ class Builds:
         with self._workspace() as work:
             made = work / "cache"
             made.mkdir()
-            arguments = launch.command(self._config, python.path, "compile", f"--root={code}", f"--cache={made}")
-            process = await asyncio.create_subprocess_exec(
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                cwd=launch.home(self._config),
-                env=launch.environment(self._config, 0),
-                start_new_session=True,
-            )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), self._config.patience.compile_s)
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            await self._backend.compile(python, code, made)
             await asyncio.to_thread(read_only, made)
             into_place(made, cache)
 

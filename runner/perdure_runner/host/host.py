@@ -41,7 +41,7 @@ class Host:
         self.config = config
         self._coordinator = coordinator
         self._backend = backend or Processes(config)
-        self._builds = Builds(config, coordinator, ArchiveLimits())
+        self._builds = Builds(config, coordinator, self._backend, ArchiveLimits())
         self._sessions: dict[str, Session] = {}
         self._leaving: set[Session] = set()  # replaced by newer ones, not dead yet
         self._preparing: set[asyncio.Task[None]] = set()
@@ -233,9 +233,8 @@ class Host:
     async def _prepare(self, session: Session) -> None:
         start = session.start
         python = await self._backend.interpreter(start.python)
-        (code, cache), place = await asyncio.gather(
-            self._builds.get(start.build, python), self._backend.get(start, python, None)
-        )
+        code, cache = await self._builds.get(start.build, python)
+        place = await self._backend.get(start, python, None)
         if not session.over:
             self._launch(session, place, Files(code, cache))
 

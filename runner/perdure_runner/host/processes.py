@@ -1,6 +1,7 @@
 """The process backend: runners are forked from zygotes on this machine."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from perdure_proto.v1.runner_pb2 import Start
 
+from perdure_runner.host import launch
 from perdure_runner.host.backend import Ended, Files, Launched
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.output import Tail
@@ -71,6 +73,23 @@ class Processes:
 
     async def close(self) -> None:
         self.zygotes.kill()
+
+    async def compile(self, python: Interpreter, code: Path, cache: Path) -> None:
+        arguments = launch.command(self._config, python.path, "compile", f"--root={code}", f"--cache={cache}")
+        process = await asyncio.create_subprocess_exec(
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd=launch.home(self._config),
+            env=launch.environment(self._config, 0),
+            start_new_session=True,
+        )
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), self._config.patience.compile_s)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
     def _nest(self, python: Interpreter, zygote: Zygote) -> Nest:
         return Nest(python, zygote, self._config.limits.output_bytes)
