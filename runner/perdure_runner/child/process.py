@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, ground, handles, loading, output, restore
+from perdure_runner.child import attempts, blame, environment, ground, handles, loading, output, restore
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import ordered, watch
 from perdure_runner.child.lanes.lanes import Lanes
@@ -98,7 +98,7 @@ class _Session:
         os.environ.clear()
         os.environ.update(base_environment(self._root), **start.get("vars", {}))
         os.chdir(self._root)
-        sys.path.insert(0, self._root)
+        environment.enter(self._root, start.get("environment") or "")
         sys.argv = [start["entry"].partition(":")[0]]
         sys.dont_write_bytecode = True
         self._calls: Calls | None = None

@@ -245,7 +245,7 @@ def resolved_frame(entry: journal.Entry) -> bytes:
     return encode({"t": "res", "e": fields}, payload)
 
 
-def start_frame(start: runner.Start, code: str, cache: str) -> bytes:
+def start_frame(start: runner.Start, code: str, cache: str, environment: str = "") -> bytes:
     """Give the `start` frame. Rules and limits have the names and units of `ActivityRule`, `RetryPolicy` and `Limits`.
 
     Raises:
@@ -262,6 +262,7 @@ def start_frame(start: runner.Start, code: str, cache: str) -> bytes:
             "session": start.session_id.partition("~")[0],  # what follows tells a replay from the session itself
             "code": code,
             "cache": cache,
+            "environment": environment,
             "entry": start.entry_point,
             "event": event,
             "vars": dict(start.vars),

@@ -27,6 +27,8 @@ from perdure_runner.host.archive import ArchiveLimits
 from perdure_runner.host.backend import Backend, BackendError, Files, Place
 from perdure_runner.host.builds import BuildError, Builds
 from perdure_runner.host.config import HostConfig, HostLimits, HostPatience
+from perdure_runner.host.environments import EnvironmentStore
+from perdure_runner.host.installing import InstallError
 from perdure_runner.host.link import Coordinator
 from perdure_runner.host.processes import Processes
 from perdure_runner.host.session import Session
@@ -42,6 +44,7 @@ class Host:
         self._coordinator = coordinator
         self._backend = backend or Processes(config)
         self._builds = Builds(config, coordinator, self._backend, ArchiveLimits())
+        self._environments = EnvironmentStore(config, coordinator, self._environments_in_use)
         self._sessions: dict[str, Session] = {}
         self._leaving: set[Session] = set()  # replaced by newer ones, not dead yet
         self._preparing: set[asyncio.Task[None]] = set()
@@ -76,6 +79,7 @@ class Host:
         """
         launch.home(self.config).mkdir(parents=True, exist_ok=True)
         self._builds.prepare()
+        self._environments.prepare()
         await self._backend.open()
         self.hello()
 
@@ -90,6 +94,7 @@ class Host:
             capabilities=[self._backend.capability],
             pythons=self._backend.versions(),
             isolation=self._backend.isolation,
+            environments=self._environments.digests(),
             pid=os.getpid(),
         )
         self.send(FromHost(hello=hello))
@@ -117,6 +122,7 @@ class Host:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), 2 * self.patience.exit_s)
         await self._backend.close()
+        self._environments.close()
         self._beat_every(0)
 
     # The link.
@@ -175,6 +181,7 @@ class Host:
             load=machine.load,
             memory_available_bytes=machine.memory_available_bytes,
             disk_free_bytes=machine.disk_free_bytes,
+            environments=self._environments.digests(),
         )
 
     def _tell_health(self, asked: AskRunnerHealth) -> None:
@@ -224,19 +231,26 @@ class Host:
     def _launch_at_once(self, session: Session) -> bool:
         """Launch a session if nothing needs to be awaited for it: the usual case, and the fast one."""
         start = session.start
-        place = None if start.environment else self._backend.at_hand(start)
+        place = self._backend.at_hand(start)
         if place is None or (build := self._builds.at_hand(start.build, place.python)) is None:
             return False
-        self._launch(session, place, Files(*build))
+        environment = self._environments.at_hand(start.environment, place.python) if start.environment else None
+        if start.environment and environment is None:
+            return False
+        self._launch(session, place, Files(*build, environment))
         return True
 
     async def _prepare(self, session: Session) -> None:
         start = session.start
         python = await self._backend.interpreter(start.python)
+        environment = await self._environments.get(start.environment, python) if start.environment else None
         code, cache = await self._builds.get(start.build, python)
-        place = await self._backend.get(start, python, None)
+        place = await self._backend.get(start, python, environment)
         if not session.over:
-            self._launch(session, place, Files(code, cache))
+            self._launch(session, place, Files(code, cache, environment))
+
+    def _environments_in_use(self) -> set[str]:
+        return {session.start.environment for session in (*self._sessions.values(), *self._leaving)}
 
     def _prepared(self, task: asyncio.Task[None], session: Session) -> None:
         """Report why there is no process. An error with a code of ours is final; others may pass."""
@@ -244,7 +258,7 @@ class Host:
         if not task.cancelled() and (fault := task.exception()) is not None:
             known = getattr(fault, "code", "")
             code = known if isinstance(known, str) else ""
-            ours = bool(code) or isinstance(fault, BackendError | BuildError | OSError)
+            ours = bool(code) or isinstance(fault, BackendError | BuildError | InstallError | OSError)
             session.fail(str(fault) if ours else f"a fault of the host's own: {fault!r}", code, fatal=bool(code))
 
     def _launch(self, session: Session, place: Place, files: Files) -> None:

@@ -36,7 +36,7 @@ class Nest:
             ours.close()
             said.close()
             raise
-        return Launched(process, ours, said, str(files.code), str(files.cache))
+        return Launched(process, ours, said, str(files.code), str(files.cache), str(files.environment or ""))
 
 
 class Processes:
@@ -63,7 +63,7 @@ class Processes:
         return await self.pythons.resolve(name)
 
     def at_hand(self, start: Start) -> Nest | None:
-        if self._default is None or start.python:
+        if self._default is None or not self.pythons.means(start.python, self._default):
             return None
         zygote = self.zygotes.at_hand(self._default, start.hash_seed)
         return None if zygote is None else self._nest(self._default, zygote)

@@ -59,6 +59,10 @@ class Interpreters:
         looked = f"; tried {', '.join(tried)}" if tried else ""
         raise InterpreterNotFoundError(f"no Python {name or self._default!r} here (3.11 or newer is needed){looked}")
 
+    def means(self, name: str, python: Interpreter) -> bool:
+        """Is the default interpreter, `python`, what a project means by this name? Nothing is started."""
+        return not name or name == python.path or (bool(_VERSION.fullmatch(name)) and _suits(python, name))
+
     def versions(self) -> list[str]:
         """Give the minor versions that this machine seems to have, "3.11" first. Nothing is started."""
         found = {path.parent.parent.name.rpartition(".")[0] for path in _pyenv("3")}

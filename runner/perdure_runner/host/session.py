@@ -16,6 +16,7 @@ from perdure_runner.host.backend import Launched, Process, Said
 from perdure_runner.host.config import HostLimits, HostPatience
 from perdure_runner.host.connection import Connection
 from perdure_runner.host.fields import ProtocolError, integer
+from perdure_runner.host.masking import Masker
 from perdure_runner.host.outbox import Outbox
 from perdure_runner.host.states import COMMANDS, FRAMES, Command, State
 
@@ -44,6 +45,7 @@ class Session:
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._identity: dict[str, Any] = {"session_id": start.session_id, "epoch": start.epoch}
+        self._masker = Masker.of(start)
         self._parser = Parser(owner.limits.frame_bytes, owner.limits.header_bytes)
         self._outbox = Outbox(start.session_id, start.epoch, owner.limits, owner.send, self._loop.time)
         self._connection: Connection | None = None
@@ -73,7 +75,7 @@ class Session:
         self._connection = Connection(self._loop, launched.socket, self._receive, self._no_more)
         self._pace()
         try:
-            self._connection.write(convert.start_frame(self.start, launched.code, launched.cache))
+            self._connection.write(convert.start_frame(self.start, launched.code, launched.cache, launched.environment))
         except (FrameError, ProtocolError) as error:
             self.fail(str(error), "P0201", fatal=True)
         early, self._early = self._early, []
@@ -206,6 +208,8 @@ class Session:
         if following is None:
             raise ProtocolError(f"frame {kind!r:.40} of a session that is {self.state.value}")
         self.state = following
+        if self._masker is not None:
+            header = self._masker.header(header)
         self._HANDLERS[kind](self, header, payload)
 
     def _hello(self, header: Header, _payload: bytes) -> None:
@@ -238,6 +242,8 @@ class Session:
         """It is said to the coordinator when the process is gone."""
 
     def _done(self, header: Header, payload: bytes) -> None:
+        if self._masker is not None:
+            header, payload = self._masker.done(header, payload)
         done = convert.done(header, payload)
         done.no = self._outbox.number(header)
         done.session_id, done.epoch = self.start.session_id, self.start.epoch
@@ -289,6 +295,8 @@ class Session:
         if self._last_word is not None:
             if self._last_word.HasField("lost"):
                 self._last_word.lost.exit_code = self._status or 0
+                if self._masker is not None:
+                    self._last_word.lost.reason = self._masker.text(self._last_word.lost.reason)
             self._owner.send(self._last_word)
 
     def _lost(self) -> runner.Lost:

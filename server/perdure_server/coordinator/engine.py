@@ -35,6 +35,7 @@ from perdure_server.coordinator.writer import Writer
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import SessionState
+from perdure_server.environments.locks import Locks
 from perdure_server.store import (
     BlobStore,
     Done,
@@ -71,6 +72,7 @@ class Coordinator:
         self.hosts = Hosts(store.coordinator_id, self.settings, self.clock)
         self.watchers = Watchers(self.settings.watch_updates)
         self.builds = Builds(store)
+        self.locks = Locks(blobs, blobs.root.parent / "locks")
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
         self.pool = Pool(self)

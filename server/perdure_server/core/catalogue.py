@@ -233,6 +233,26 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "The top level of a file of the project raised an exception, so the handler never began.",
         "See the traceback. Work that can fail belongs into functions.",
     ),
+    "P0303": Explanation(
+        "requirements cannot be resolved",
+        "A project's requirements.txt, pyproject.toml or manifest asks for packages that the index does not have, that "
+        "exclude each other, or in a way that is not supported: only names of packages with versions, extras and "
+        "markers are, since a build must mean the same on every machine.",
+        "See the place named. `perdure deploy` resolves again what could not be resolved before.",
+    ),
+    "P0304": Explanation(
+        "an environment cannot be made",
+        "A host could not install the locked requirements of a project: a file is missing from the index or is not the "
+        "one that was locked, or they take more room than the host gives them.",
+        "See the message. `perdure deploy --upgrade` locks anew; the index settings of the host are in its docs.",
+    ),
+    "P0305": Explanation(
+        "a package has no wheel",
+        "A requirement is only published as source, or has no wheel for this interpreter and machine. Installing it "
+        "means to run its own build code, which is not done unless the project says so.",
+        "Choose a version with wheels, build a wheel of it and put it where UV_FIND_LINKS points, or say "
+        "`requirements: {allow_sdists: true}` in perdure.yaml.",
+    ),
     "P0401": Explanation(
         "a value cannot be recorded",
         "What an external call returned or raised can be written neither as JSON nor as a pickle, so it could not "
@@ -416,7 +436,8 @@ BORDER: Final[dict[str, Border]] = {
     "P0217": _STATE,
     "P0218": Border("UNAUTHENTICATED", Exit.USAGE),
     "P0221": _LIMIT,
-    **dict.fromkeys(("P0301", "P0302"), _FAILED),
+    **dict.fromkeys(("P0301", "P0302", "P0304"), _FAILED),
+    **dict.fromkeys(("P0303", "P0305"), _USAGE),
     **dict.fromkeys(("P0401", "P0403", "P0404"), _FAILED),
     "P0402": _LIMIT,
     "P0405": _DAMAGED,

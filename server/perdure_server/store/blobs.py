@@ -39,6 +39,11 @@ class BlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    @property
+    def root(self) -> Path:
+        """The folder of all blobs, in the home."""
+        return self._root
+
     def put(self, data: bytes | Iterable[bytes]) -> str:
         """Store the data and return its digest in hex. Stored before: nothing happens. P0211 when the disk is full."""
         chunks = (data,) if isinstance(data, bytes) else data

@@ -1,0 +1,89 @@
+"""Resolves requirements with uv: names become versions with the hashes of their files."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from perdure_runner.host import uv
+from perdure_runner.host.indexes import Indexes, indexes
+from perdure_runner.host.locks import Lock, LockError, Package
+
+from perdure_server.core.errors import PerdureError
+from perdure_server.environments.lines import Place
+from perdure_server.environments.reading import OURS, Wanted
+
+LIMIT_S: Final = 180.0
+
+_NO_WHEELS: Final = re.compile(r"Wheels are required for `(?P<name>[^`]+)`")
+_NO_WHEEL_FITS: Final = re.compile(r"(?P<name>[a-z0-9-]+)(?:==(?P<version>\S+))? has no (?:usable )?wheels")
+_SAID: Final = 2_000  # characters of uv's explanation
+
+
+async def resolve(wanted: Wanted, sources: Indexes | None = None) -> Lock:
+    """The newest versions that fit, wheels only unless it says otherwise.
+
+    Raises `PerdureError`: P0303 nothing fits, or the index cannot be reached; P0305 there is no wheel.
+    """
+    with tempfile.TemporaryDirectory(prefix="perdure-lock-") as scratch:
+        folder = Path(scratch)
+        arguments = _arguments(wanted, folder)
+        try:
+            finished = await uv.run(arguments, sources or indexes(), folder, LIMIT_S)
+        except uv.UvMissingError as error:
+            raise PerdureError("P0303", str(error), help="pip install uv") from None
+        if finished.status != 0:
+            raise _refusal(wanted, finished)
+        text = (folder / "lock.txt").read_text(encoding="utf-8")
+    try:
+        lock = Lock.compiled(text, wanted.python, sdists=wanted.sdists)
+    except LockError as error:
+        raise PerdureError("P0303", f"the resolution makes no sense: {error}") from None
+    return Lock(lock.python, tuple(_as_allowed(package, wanted) for package in lock.packages), lock.sdists)
+
+
+def _arguments(wanted: Wanted, folder: Path) -> list[str]:
+    files = {"in.txt": wanted.requirements, "bounds.txt": wanted.constraints}
+    for name, requirements in files.items():
+        folder.joinpath(name).write_text("".join(f"{r.text}\n" for r in requirements), encoding="utf-8")
+    folder.joinpath("ours.txt").write_text(f"{OURS}\n", encoding="utf-8")
+    arguments = ["pip", "compile", "--quiet", "in.txt", "--constraints=bounds.txt", "--excludes=ours.txt"]
+    arguments += ["--output-file=lock.txt", "--generate-hashes", "--no-header", "--no-annotate", "--no-sources"]
+    arguments += [f"--python={sys.executable}", f"--python-version={wanted.python}"]
+    # Even the facts of a source distribution may only be known to code of its own, which is never run here.
+    return arguments if wanted.sdists else [*arguments, "--no-build"]
+
+
+def _as_allowed(package: Package, wanted: Wanted) -> Package:
+    """The package with those hashes only that the project's own file allows, where it says any."""
+    allowed = {each for r in wanted.requirements if r.name == package.name for each in r.hashes}
+    if not allowed:
+        return package
+    both = tuple(each for each in package.hashes if each in allowed)
+    if not both:
+        place = next(r.place for r in wanted.requirements if r.name == package.name)
+        raise place.fault(f"the index has no file of {package} with one of the hashes", "--hash")
+    return Package(package.name, package.version, both)
+
+
+def _refusal(wanted: Wanted, finished: uv.Finished) -> PerdureError:
+    said = finished.said[-_SAID:]
+    if finished.status is None:
+        return PerdureError("P0303", f"no resolution within {LIMIT_S:.0f} s", help="pin versions, or try again")
+    if not wanted.sdists and (found := _NO_WHEELS.search(said) or _NO_WHEEL_FITS.search(said)):
+        message = f"{found['name']} has no wheel for Python {wanted.python} on this machine, only a source distribution"
+        remedy = "choose another version, or say `requirements: {allow_sdists: true}` in perdure.yaml"
+        return _blamed(wanted, found["name"]).fault(message, "", remedy, "P0305")
+    remedy = "see whether the index can be reached" if finished.may_pass else "loosen what excludes each other"
+    return _blamed(wanted, said).fault(f"the requirements cannot be resolved: {said}", "", remedy)
+
+
+def _blamed(wanted: Wanted, said: str) -> Place:
+    """Where the first requirement stands that uv speaks of."""
+    for requirement in wanted.requirements:
+        if re.search(rf"(?<![\w-]){re.escape(requirement.name)}(?![\w-])", said):
+            return requirement.place
+    return wanted.requirements[0].place
