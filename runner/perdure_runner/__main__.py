@@ -45,6 +45,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     zygote = modes.add_parser("zygote", help="fork a runner for each request on a socket")
     zygote.add_argument("--control", type=int, required=True, metavar="FD")
     zygote.add_argument("--main", default=MAIN, metavar="MODULE:FUNCTION")
+    zygote.add_argument("--isolation", default="plain", help="how runners are held (child/sandbox/cell.py)")
+    zygote.add_argument("--state", default="", metavar="DIR", help="the host's folder: sessions see their own files only")
+    probe = modes.add_parser("probe", help="say, as JSON, how runners could be held here")
+    probe.add_argument("--state", required=True, metavar="DIR")
     compiler = modes.add_parser("compile", help="fill a build's code cache")
     compiler.add_argument("--root", required=True, metavar="DIR")
     compiler.add_argument("--cache", required=True, metavar="DIR")
@@ -62,12 +66,20 @@ def run(options: argparse.Namespace) -> int:
     match options.mode:
         case "zygote":
             from perdure_runner.child import zygote
+            from perdure_runner.child.sandbox import cell, nest
 
+            settings = cell.Settings(cell.Isolation(options.isolation), options.state, [*places.values()])
+            held = nest.open_cell(settings)  # another process may go on from here, so there is little to copy yet
             zygote.preload()
             main = function(options.main)  # before there is a socket that would close while its error is being printed
             if prepare := getattr(sys.modules[main.__module__], "prepare", None):
                 prepare()
-            return zygote.serve(socket.socket(fileno=options.control), main)
+            return zygote.serve(socket.socket(fileno=options.control), main, held)
+        case "probe":
+            from perdure_runner.child.sandbox import probe
+
+            print(json.dumps(probe.run(options.state, [*places.values()])))
+            return 0
         case "attach":
             main = function(options.main)
             return main(socket.socket(fileno=options.fd))

@@ -14,7 +14,7 @@ from host_support import BUILD, DIGEST, HERE, FakeCoordinator, config, running, 
 from perdure_proto.v1 import runner_pb2 as runner
 from perdure_runner.host import launch
 from perdure_runner.host.pythons import InterpreterNotFoundError, Interpreters
-from perdure_runner.host.zygotes import ZygoteError, Zygotes
+from perdure_runner.host.zygotes import Fork, ZygoteError, Zygotes
 
 
 async def _dead(pid: int) -> None:
@@ -80,7 +80,7 @@ async def test_a_fork_on_a_dead_zygote_is_refused(tmp_path: Path) -> None:
         zygote.kill()
         ends = os.pipe()
         with pytest.raises(ZygoteError):
-            zygote.fork(*ends, 0, lambda _status: None)
+            zygote.fork(Fork(*ends, {}), lambda _status: None)
 
 
 async def test_idle_zygotes_beyond_the_limit_end(tmp_path: Path) -> None:

@@ -3,21 +3,23 @@
 The host starts it as a program of its own, so it carries no gRPC, no thread and no secret. It talks with the host on a
 SOCK_SEQPACKET socket, one JSON object a packet:
 
-    host    {"op": "fork", "id": n, "memory": bytes}   with two descriptors: the runner's socket, and where its C-level
-                                                       output goes
+    host    {"op": "fork", "id": n, "confine": {...}, "groups": n, "egress": bool}
+                    with descriptors: the runner's socket; where its C-level output goes; for each of n control groups,
+                    the file by which one joins it; a socket to the egress proxy. What `confine` may say: `Cell.enter`
             {"op": "signal", "id": n, "signal": n, "group": bool}
     zygote  {"op": "ready", "pid": n}
-            {"op": "forked", "id": n, "pid": n}
+            {"op": "forked", "id": n, "pid": n}        the pid is the host's
             {"op": "failed", "id": n, "reason": text}  no process was made
             {"op": "exited", "id": n, "status": n}     negative: the signal that ended it
 
 Signals go through the zygote because it alone knows that a pid is still its child's. When a runner exits, the rest of
-its process group is killed before the pid is free again. When the host is gone, everything is.
+its process group is killed before the pid is free again; in a process namespace, everything in it. When the host is
+gone, everything is.
 """
 
 import array
 import contextlib
-import ctypes
+import fcntl
 import gc
 import importlib
 import json
@@ -28,8 +30,12 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from perdure_runner.child.sandbox import limits
+from perdure_runner.child.sandbox.cell import Cell
 
 PRELOAD = """
 argparse ast asyncio base64 bisect calendar collections.abc concurrent.futures concurrent.futures.thread
@@ -40,10 +46,9 @@ select shutil socket sqlite3 ssl statistics string struct subprocess tempfile te
 traceback types typing unicodedata urllib.error urllib.parse urllib.request uuid warnings weakref zlib zoneinfo
 """.split()  # noqa: SIM905 (a list of eighty lines reads worse)
 
-_PR_SET_PDEATHSIG = 1
-_MAX_PACKET = 4096
+_MAX_PACKET = 64 << 10
+_MAX_DESCRIPTORS = 8
 _CRASHED = 70  # EX_SOFTWARE
-_OPEN_FILES = 1024
 _COMPILER_SECONDS = 60
 _COMPILER_MEMORY = 2 << 30
 _COMPILER_FILE = 64 << 20
@@ -66,12 +71,12 @@ def limit_compiler() -> None:
         (resource.RLIMIT_FSIZE, _COMPILER_FILE),
         (resource.RLIMIT_CORE, 0),
     ):
-        _cap(what, most)
+        limits.cap(what, most)
 
 
-def serve(control: socket.socket, main: Main) -> int:
+def serve(control: socket.socket, main: Main, cell: Cell) -> int:
     """Fork runners that call `main` with their socket, until the host closes `control`."""
-    zygote = _Zygote(control, main)
+    zygote = _Zygote(control, main, cell)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -81,17 +86,35 @@ def serve(control: socket.socket, main: Main) -> int:
     return 0
 
 
+@dataclass(eq=False, slots=True)
+class _Runner:
+    """A fork that is not wholly gone. `alive`: processes not yet reaped, of the runner itself and its namespace's init.
+    """
+
+    number: int
+    pid: int
+    init: int  # 0: it has no process namespace of its own
+    alive: set[int]
+    status: int = 0
+
+    def signal(self, number: int, *, group: bool) -> None:
+        """Send a signal to the runner, or to all it has started."""
+        if group and self.init in self.alive and number == signal.SIGKILL:
+            os.kill(self.init, number)
+        elif self.pid in self.alive:
+            _signal(self.pid, number, group=group)
+
+
 class _Zygote:
-    def __init__(self, control: socket.socket, main: Main) -> None:
+    def __init__(self, control: socket.socket, main: Main, cell: Cell) -> None:
         self._control = control
         self._main = main
-        self._ids: dict[int, int] = {}  # pid -> id, of children not yet reaped
-        self._pids: dict[int, int] = {}
-        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
+        self._cell = cell
+        self._by_pid: dict[int, _Runner] = {}
+        self._by_number: dict[int, _Runner] = {}
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._wake, self._waker = socket.socketpair()
         self._waker.setblocking(False)
-        self._own_memory = _address_space()
 
     def run(self) -> None:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -101,6 +124,8 @@ class _Zygote:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
+        self._cell.ready()
+        self._cell.prepare()
         self._report(op="ready", pid=os.getpid())
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
@@ -111,8 +136,8 @@ class _Zygote:
                 return
 
     def kill_all(self) -> None:
-        for pid in self._ids:
-            _signal(pid, signal.SIGKILL, group=True)
+        for runner in self._by_number.values():
+            runner.signal(signal.SIGKILL, group=True)
 
     def _serve_one(self) -> bool:
         packet, descriptors = self._receive()
@@ -120,60 +145,75 @@ class _Zygote:
             return False
         request = json.loads(packet)
         if request["op"] == "fork":
-            self._fork(request, *descriptors)
-        elif (pid := self._pids.get(request["id"])) is not None:
-            _signal(pid, request["signal"], group=request["group"])
+            self._fork(request, descriptors)
+        elif (runner := self._by_number.get(request["id"])) is not None:
+            runner.signal(request["signal"], group=request["group"])
         return True
 
     def _receive(self) -> tuple[bytes, list[int]]:
         descriptors = array.array("i")
-        packet, ancillary, _, _ = self._control.recvmsg(_MAX_PACKET, socket.CMSG_SPACE(2 * descriptors.itemsize))
+        space = socket.CMSG_SPACE(_MAX_DESCRIPTORS * descriptors.itemsize)
+        packet, ancillary, _, _ = self._control.recvmsg(_MAX_PACKET, space)
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 descriptors.frombytes(data)
         return packet, descriptors.tolist()
 
-    def _fork(self, request: dict[str, Any], connection: int, output: int) -> None:
-        parent = os.getpid()
+    def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        number = request["id"]
         try:
-            pid = os.fork()
+            pid, init, outer = self._cell.fork()
         except OSError as error:
-            self._report(op="failed", id=request["id"], reason=str(error))
+            self._report(op="failed", id=number, reason=str(error))
         else:
             if pid == 0:
-                self._be_runner(parent, request, connection, output)
-            self._ids[pid] = request["id"]
-            self._pids[request["id"]] = pid
-            self._report(op="forked", id=request["id"], pid=pid)
+                self._be_runner(request, descriptors)
+            runner = _Runner(number, pid, init, {pid, init} - {0})
+            self._by_number[number] = runner
+            self._by_pid.update(dict.fromkeys(runner.alive, runner))
+            self._report(op="forked", id=number, pid=outer)
         finally:
-            os.close(connection)
-            os.close(output)
+            for descriptor in descriptors:
+                os.close(descriptor)
+        with contextlib.suppress(OSError):  # then the next fork tries again, and says why it cannot
+            self._cell.prepare()
 
     def _reap(self) -> None:
-        while self._ids:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if ended is None:
-                return
-            _signal(ended.si_pid, signal.SIGKILL, group=True)  # while its zombie holds the pid, nobody else can have it
-            _, status = os.waitpid(ended.si_pid, 0)
-            number = self._ids.pop(ended.si_pid)
-            del self._pids[number]
-            self._report(op="exited", id=number, status=os.waitstatus_to_exitcode(status))
+        with contextlib.suppress(ChildProcessError):  # there are none at all
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                self._reap_one(ended.si_pid)
+
+    def _reap_one(self, pid: int) -> None:
+        runner = self._by_pid.pop(pid, None)
+        if runner is not None and pid == runner.pid:
+            runner.signal(signal.SIGKILL, group=True)  # while its zombie holds the pid, nobody else can have it
+        _, status = os.waitpid(pid, 0)
+        if runner is None:
+            self._cell.lost(pid)
+            return
+        runner.alive.discard(pid)
+        if pid == runner.pid:
+            runner.status = os.waitstatus_to_exitcode(status)
+        if not runner.alive:
+            del self._by_number[runner.number]
+            self._report(op="exited", id=runner.number, status=runner.status)
 
     def _report(self, **message: Any) -> None:
         self._control.send(json.dumps(message).encode())
 
-    def _be_runner(self, parent: int, request: dict[str, Any], connection: int, output: int) -> None:
+    def _be_runner(self, request: dict[str, Any], descriptors: Sequence[int]) -> None:
         """Turn this fresh fork into a runner; never returns."""
         status = _CRASHED
         try:
-            self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:
-                return  # the zygote died before it could take us along
+            connection, output, *others = descriptors
+            groups = others[: request["groups"]]
+            for group in groups:
+                os.write(group, b"0")
             os.setsid()
             _reset_signals()
-            connection = _keep_only(self._null, output, connection)
-            _limit(request["memory"] and self._own_memory + request["memory"])
+            egress = others[-1] if request["egress"] else None
+            connection = _keep_only(self._null, output, connection, egress)
+            self._cell.enter(request["confine"], counted=bool(groups), egress=4 if egress else None)
             gc.enable()
             status = self._main(socket.socket(fileno=connection))
         except BaseException:  # noqa: BLE001 (nothing may get past a fork)
@@ -192,31 +232,18 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _keep_only(null: int, output: int, connection: int) -> int:
-    """Close every descriptor but standard input (empty), output and error, and the connection, which becomes 3."""
-    # The socket's number may be 0 to 3 itself when the zygote was started with these closed; the copy's is not.
-    copy = os.dup(connection) if connection <= 3 else connection
+def _keep_only(null: int, output: int, connection: int, egress: int | None) -> int:
+    """Close every descriptor but standard input (empty), output and error, the connection, which becomes 3, and the
+    proxy's, which becomes 4."""
+    # A number of theirs may be 0 to 4 itself when the zygote was started with these closed; the copies' are not.
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 5) for descriptor in (connection, egress) if descriptor]
     os.dup2(null, 0, inheritable=True)
     os.dup2(output, 1, inheritable=True)
     os.dup2(output, 2, inheritable=True)
-    os.dup2(copy, 3, inheritable=False)
-    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+    for number, copy in enumerate(high, 3):
+        os.dup2(copy, number, inheritable=False)
+    os.closerange(3 + len(high), os.sysconf("SC_OPEN_MAX"))
     return 3
-
-
-def _limit(memory: int) -> None:
-    _cap(resource.RLIMIT_CORE, 0)
-    _cap(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    if memory:
-        _cap(resource.RLIMIT_AS, memory)
-
-
-def _cap(what: int, most: int) -> None:
-    """Lower a resource limit for good; one that is lower already stays."""
-    _, hard = resource.getrlimit(what)
-    if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
-    resource.setrlimit(what, (most, most))
 
 
 def _signal(pid: int, number: int, *, group: bool) -> None:
@@ -226,9 +253,3 @@ def _signal(pid: int, number: int, *, group: bool) -> None:
             os.killpg(pid, number)
             return
     os.kill(pid, number)  # no group yet: it has not come to `setsid`, so it is alone
-
-
-def _address_space() -> int:
-    """Bytes of address space this process has: a runner's limit comes on top of what it inherits."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()

@@ -12,9 +12,10 @@ from perdure_proto.v1.runner_pb2 import Start
 from perdure_runner.host import launch
 from perdure_runner.host.backend import Ended, Files, Launched
 from perdure_runner.host.config import HostConfig
+from perdure_runner.host.confining import confine
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter, Interpreters
-from perdure_runner.host.zygotes import Zygote, ZygoteError, Zygotes
+from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Nest:
         output, write_end = os.pipe2(os.O_CLOEXEC)
         said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
         try:
-            process = self.zygote.fork(theirs.detach(), write_end, start.limits.memory_bytes, ended)
+            process = self.zygote.fork(Fork(theirs.detach(), write_end, confine(start, files)), ended)
         except ZygoteError:
             ours.close()
             said.close()

@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from perdure_runner.host import launch
@@ -24,6 +25,17 @@ from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter
 
 _MAX_PACKET = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """What a zygote needs for a runner: descriptors, and what `confining.confine` says about limits and places."""
+
+    connection: int
+    output: int
+    confine: Mapping[str, Any]
+    groups: Sequence[int] = ()  # files by which one joins control groups
+    egress: int | None = None  # the runner's end of its door
 
 
 class ZygoteError(BackendError):
@@ -90,19 +102,22 @@ class Zygote:
         """How many runners it has."""
         return len(self._children)
 
-    def fork(self, connection: int, output: int, memory: int, ended: Callable[[int | None], None]) -> Forked:
-        """Have a runner forked; takes over both descriptors. `memory`: bytes on top of the zygote's own, 0 no limit.
+    def fork(self, asked: Fork, ended: Callable[[int | None], None]) -> Forked:
+        """Have a runner forked; takes over all descriptors.
 
         Raises:
             ZygoteError: the zygote is gone.
         """
+        descriptors = [asked.connection, asked.output, *asked.groups]
+        descriptors += () if asked.egress is None else (asked.egress,)
         if not self.alive:
-            os.close(connection)
-            os.close(output)
+            for descriptor in descriptors:
+                os.close(descriptor)
             raise ZygoteError("the zygote is gone")
         self._count += 1
         child = self._children[self._count] = Forked(self, self._count, ended)
-        self.send({"op": "fork", "id": self._count, "memory": memory}, [connection, output])
+        request = {"op": "fork", "id": self._count, "confine": dict(asked.confine)}
+        self.send(request | {"groups": len(asked.groups), "egress": asked.egress is not None}, descriptors)
         return child
 
     def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
@@ -199,14 +214,15 @@ class _Process:
         return self._said.text()
 
 
-def _spawn(config: HostConfig, python: Interpreter, seed: int) -> Zygote:
-    """Start a zygote's process.
+def _spawn(config: HostConfig, python: Interpreter, seed: int, isolation: str) -> Zygote:
+    """Start a zygote's process. `isolation`: of its runners, as in `perdure_runner/child/sandbox/cell.py`.
 
     Raises:
         OSError: this machine is out of something, or the interpreter is gone.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = launch.command(config, python.path, "zygote", f"--control={theirs.fileno()}", f"--main={config.main}")
+    options = (f"--main={config.main}", f"--isolation={isolation}", f"--state={config.state_dir}")
+    command = launch.command(config, python.path, "zygote", f"--control={theirs.fileno()}", *options)
     output, write_end = os.pipe2(os.O_CLOEXEC)
     try:
         process = subprocess.Popen(
@@ -232,8 +248,9 @@ def _spawn(config: HostConfig, python: Interpreter, seed: int) -> Zygote:
 class Zygotes:
     """Starts zygotes when they are asked for, and again when they died."""
 
-    def __init__(self, config: HostConfig) -> None:
+    def __init__(self, config: HostConfig, isolation: str = "plain") -> None:
         self._config = config
+        self.isolation = isolation
         self._zygotes: dict[tuple[str, int], Zygote] = {}
         self._noticed: set[str] = set()
 
@@ -266,7 +283,7 @@ class Zygotes:
         zygote = self._zygotes.pop(key, None)
         if zygote is None or not zygote.alive:
             self._make_room()
-            zygote = _spawn(self._config, python, seed)
+            zygote = _spawn(self._config, python, seed, self.isolation)
             self._notice(python)
         self._zygotes[key] = zygote  # the last one used is the last in the order
         return zygote
