@@ -4,10 +4,8 @@ Nothing relays. The listener is made in here, before user code, and given to the
 socket of this namespace wherever it is served from, so no process, thread or descriptor is left for user code to meet.
 """
 
-import fcntl
 import os
 import socket
-import struct
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,37 +18,19 @@ _PROXIES: Final = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _URL
 VARIABLES: Final[Mapping[str, str]] = _PROXIES | {name.lower(): value for name, value in _PROXIES.items()}
 """What makes common clients use it; there is no standard, so both spellings."""
 
-_SIOCGIFFLAGS: Final = 0x8913  # linux/sockios.h
-_SIOCSIFFLAGS: Final = 0x8914
-_IFF_UP: Final = 1
-_IFREQ: Final = struct.Struct("16sH14x")  # name, flags
-
 
 def open_door(to_host: int) -> None:
-    """Listen in this network namespace and give the listener to the host over `to_host`, which is closed.
+    """Listen in this network namespace, whose loopback is up, and give the listener to the host.
 
-    Needs CAP_NET_ADMIN over the namespace, to bring its loopback up.
+    `to_host` is a connected Unix socket, which is closed.
 
     Raises:
-        OSError: the namespace has no loopback, or the host is gone.
+        OSError: the loopback is down, or the host is gone.
     """
     with socket.socket(fileno=to_host) as host, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-        bring_up_loopback(listener)
         listener.bind(ADDRESS)
         listener.listen(_BACKLOG)
         socket.send_fds(host, [b"door"], [listener.fileno()])
-
-
-def bring_up_loopback(any_socket: socket.socket) -> None:
-    """Bring `lo` of this network namespace up; nothing if it is.
-
-    Raises:
-        OSError: it is not allowed here.
-    """
-    answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, _IFREQ.pack(b"lo", 0))
-    _, flags = _IFREQ.unpack_from(answer)
-    if not flags & _IFF_UP:
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, _IFREQ.pack(b"lo", flags | _IFF_UP))
 
 
 def point_to_door() -> None:
