@@ -286,11 +286,14 @@ class Calls:
         self.put_outcome(call, kind, self.values.encode_error(error, self.references), began_ns, err=1, **more)
 
     def start(self, call: Call, attempt: int, *, at_most_once: bool) -> None:
-        """Journal that an attempt begins, and return when the output commit allows it to."""
-        earlier = self.must_no
+        """Journal that an attempt begins, and return when the output commit allows it to.
+
+        That somebody else may have the session by now is found out by having the attempt's own row committed, too.
+        """
+        earlier, sure = self.must_no, self.link.sure and not at_most_once
         more: Row = {"att": attempt, "amo": 1} if at_most_once else {"att": attempt}
-        own = self.put(call, Kind.STARTED, more, sync=at_most_once or self.link.synced < earlier)
-        self.link.wait_acked(own if at_most_once else earlier)
+        own = self.put(call, Kind.STARTED, more, sync=not sure or self.link.synced < earlier)
+        self.link.wait_acked(earlier if sure else own)
 
     # ---- scheduler.Journal
 

@@ -14,6 +14,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import CLOCK_BOOTTIME, clock_gettime  # the functions: user code gets others from the module
 from typing import Any, NoReturn
 
 from perdure_runner import frames
@@ -27,6 +28,9 @@ UNACKED_RECORDS = 4096
 """Records on their way to the journal at which a runner stops to wait: bounds every queue behind it."""
 READ_EVERY = 64
 """After so many records the socket is looked at even if nobody waits, so that acknowledgements do not fill it."""
+TRUST_S = 4.0
+"""An acknowledged record says that the session was this runner's when it was sent. For so long it is taken to be so
+still: no coordinator gives the sessions of a silent host to others so soon (`host_timeout_s`, `Lease`)."""
 
 FRAME_VERSION = 1
 _ORPHANED = 69  # EX_UNAVAILABLE of sysexits.h: the host is gone
@@ -56,6 +60,9 @@ class Link:
         """Number of the last record known to be durable."""
         self.synced = 0
         """Number of the last record whose commit was asked for."""
+        self._asked = 0
+        """Number of the record that is to show that the session is this runner's; 0: none is on its way."""
+        self._asked_at = self._ours_until = 0.0
         self.stop_reason: str | None = None
         """Why the session was asked to stop; None while nobody asked."""
         self.busy = False
@@ -67,6 +74,15 @@ class Link:
         self._sending = threading.RLock()
         self.on_suspend: Callable[[], None] = lambda: None
         """Called before the process leaves because the session is being suspended."""
+
+    @property
+    def sure(self) -> bool:
+        """Is the session this runner's still? If not sure, have a record committed: another runner's are refused."""
+        return _now() < self._ours_until
+
+    def trust(self, seconds: float) -> None:
+        """Be sure for so many seconds, `TRUST_S` at most."""
+        self._ours_until = _now() + min(seconds, TRUST_S)
 
     # ---- to the host
 
@@ -116,6 +132,8 @@ class Link:
     def _put(self, frame: bytes, *, sync: bool, keep_back: bool) -> int:
         if sync:
             self.synced = self.sent
+            if not self._asked:
+                self._asked, self._asked_at = self.sent, _now()
         if keep_back and not sync and len(self._out) + len(frame) < KEEP_BACK_BYTES:
             self._out += frame
         else:
@@ -193,6 +211,8 @@ class Link:
         match header["t"]:
             case "ack":
                 self.acked = max(self.acked, header["no"])
+                if 0 < self._asked <= self.acked:
+                    self._asked, self._ours_until = 0, self._asked_at + TRUST_S
             case "res":
                 row: Row = header["e"]
                 row["data"] = payload
@@ -209,3 +229,8 @@ class Link:
     def _orphaned(self) -> NoReturn:
         """The host is gone; whatever this process did since its last acknowledgement, it must do nothing more."""
         os._exit(_ORPHANED)
+
+
+def _now() -> float:
+    """Seconds of a clock that runs on while this process, or this machine, is stopped."""
+    return clock_gettime(CLOCK_BOOTTIME)

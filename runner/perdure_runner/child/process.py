@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, environment, ground, handles, loading, output, restore
+from perdure_runner.child import attempts, blame, environment, ground, handles, loading, missing, output, restore
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import ordered, watch
 from perdure_runner.child.lanes.lanes import Lanes
@@ -57,6 +57,7 @@ def main(sock: socket.socket, debug: Debug | None = None) -> int:
     link = Link(sock)
     link.hello()
     start, _ = link.expect("start")
+    link.trust(start.get("lease", 0.0))
     history = _receive_history(link)
     try:
         session = _Session(link, start, history, debug)
@@ -234,6 +235,8 @@ class _Session:
             if not (self._loaded or fields["err"]["code"]):
                 help_ = "A module failed while it was loaded: the handler never began."
                 fields["err"] |= {"code": "P0302", "help": help_}
+            elif isinstance(error, ModuleNotFoundError) and error.name:
+                fields["err"] |= {"code": "P0301", "help": missing.remedy(error, self._root)}
             if self._calls:
                 fields |= self._calls.failed_early()
         self._end_lines()

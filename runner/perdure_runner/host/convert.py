@@ -245,8 +245,10 @@ def resolved_frame(entry: journal.Entry) -> bytes:
     return encode({"t": "res", "e": fields}, payload)
 
 
-def start_frame(start: runner.Start, code: str, cache: str, environment: str = "") -> bytes:
+def start_frame(start: runner.Start, code: str, cache: str, environment: str = "", lease_s: float = 0.0) -> bytes:
     """Give the `start` frame. Rules and limits have the names and units of `ActivityRule`, `RetryPolicy` and `Limits`.
+
+    `lease_s`: for so many seconds the session is surely this host's.
 
     Raises:
         ProtocolError: the event is not JSON in UTF-8.
@@ -263,6 +265,7 @@ def start_frame(start: runner.Start, code: str, cache: str, environment: str = "
             "code": code,
             "cache": cache,
             "environment": environment,
+            "lease": lease_s,
             "entry": start.entry_point,
             "event": event,
             "vars": dict(start.vars),

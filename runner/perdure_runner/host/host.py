@@ -29,10 +29,13 @@ from perdure_runner.host.builds import BuildError, Builds
 from perdure_runner.host.config import HostConfig, HostLimits, HostPatience
 from perdure_runner.host.environments import EnvironmentStore
 from perdure_runner.host.installing import InstallError
+from perdure_runner.host.lease import Lease
 from perdure_runner.host.link import Coordinator
 from perdure_runner.host.processes import Processes
 from perdure_runner.host.session import Session
 from perdure_runner.host.version import PROTOCOL_VERSION
+
+_LEASE_S = 60.0  # as long as anybody needs to know
 
 
 class Host:
@@ -51,6 +54,7 @@ class Host:
         self._heartbeat: asyncio.TimerHandle | None = None
         self._held = False
         self._stopping = False
+        self.lease: Lease | None = None  # of the link; None: one that needs none
         self.draining = False
         self.drained = asyncio.Event()  # it was told to drain, and the last session has gone
         self._empty = asyncio.Event()
@@ -63,6 +67,11 @@ class Host:
     @property
     def patience(self) -> HostPatience:
         return self.config.patience
+
+    @property
+    def lease_s(self) -> float:
+        """For so many seconds the sessions that are here are surely nobody else's."""
+        return max(0.0, min(self.lease.left_s, _LEASE_S)) if self.lease is not None else _LEASE_S
 
     @property
     def sessions(self) -> Mapping[str, Session]:

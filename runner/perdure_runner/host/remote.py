@@ -159,6 +159,7 @@ class RemoteCoordinator:
         async with grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS) as channel:
             self._stub = HostsStub(channel)
             self._outgoing, lease = Outgoing(host.hold), Lease()
+            host.lease = lease
             call: Any = self._stub.Attach()
             host.hello()
             writing = asyncio.create_task(_write(call, self._outgoing, lease))

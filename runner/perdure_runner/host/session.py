@@ -31,6 +31,8 @@ class Owner(Protocol):
     def limits(self) -> HostLimits: ...
     @property
     def patience(self) -> HostPatience: ...
+    @property
+    def lease_s(self) -> float: ...
     def send(self, message: runner.FromHost) -> None: ...
     def ended(self, session: "Session") -> None: ...
 
@@ -75,7 +77,8 @@ class Session:
         self._connection = Connection(self._loop, launched.socket, self._receive, self._no_more)
         self._pace()
         try:
-            self._connection.write(convert.start_frame(self.start, launched.code, launched.cache, launched.environment))
+            where = launched.code, launched.cache, launched.environment
+            self._connection.write(convert.start_frame(self.start, *where, self._owner.lease_s))
         except (FrameError, ProtocolError) as error:
             self.fail(str(error), "P0201", fatal=True)
         early, self._early = self._early, []
