@@ -12,6 +12,8 @@ from typing import Any
 
 import perdure
 
+from perdure_runner.child import missing
+
 
 class EntryError(perdure.Error):
     """The entry point does not lead to a handler that can be called. Ours to say, the user's to mend."""
@@ -82,10 +84,8 @@ def load(module: str, root: str) -> types.ModuleType:
     except SyntaxError as error:
         raise BadSyntaxError(_syntax_error(error, root)) from error
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
         message = f"{error}, imported by {_importer(error, root)}"
-        help_ = f"Add {package!r} to the project's requirements.txt, or install it where the runners' python finds it."
-        raise MissingPackageError(message, help=help_) from error
+        raise MissingPackageError(message, help=missing.remedy(error, root)) from error
 
 
 def find(module: types.ModuleType, name: str) -> Callable[..., Any]:

@@ -74,6 +74,10 @@ def indexes(environ: Mapping[str, str] = os.environ, files: list[Path] | None = 
         value = pip.get(setting, "")
         if value and not any(each in chosen for each in (name, *others)):
             chosen[name] = _SEPARATOR.get(setting, " ").join(value.split())
+    if "extra-index-url" in pip:
+        # What pip calls extra, it asks as well as the others: a package may have its only fitting file there. The order
+        # still counts, so that no version elsewhere can take the place of one that fits.
+        chosen.setdefault("UV_INDEX_STRATEGY", "unsafe-first-match")
     no_index = environ.get("UV_NO_INDEX") or pip.get("no-index", "")
     return Indexes(chosen, no_index.lower() in _TRUE)
 

@@ -189,7 +189,15 @@ def deployment(message: control.DeployResponse) -> Document:
         "deployment_id": message.deployment_id,
         "exports": [{"file": e.file, "line": e.line, "name": e.name, "args": list(e.args)} for e in message.exports],
         "triggers": [{"name": t.name, "type": t.type, "url": t.url or None} for t in message.triggers],
+        "environment": _environment(message),
     }
+
+
+def _environment(message: control.DeployResponse) -> Document | None:
+    """The locked requirements of a deployment; None: it has none."""
+    if not message.environment:
+        return None
+    return {"lock": message.environment, "packages": message.packages, "reused": message.environment_reused}
 
 
 def replay(session_id: str, message: control.ReplaySessionResponse, sides: Sides = NEITHER) -> Document:

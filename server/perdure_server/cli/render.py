@@ -165,6 +165,9 @@ def difference(found: Difference, when: str) -> str:
 def deployment(made: control.DeployResponse) -> None:
     """`deploy`: what is live now, with its entry points and the addresses of its triggers."""
     show(f"deployed {made.project}: build {made.build_id[:12]}, deployment {made.deployment_id}")
+    if made.environment:
+        how = "locked before" if made.environment_reused else "locked now"
+        show(f"environment {made.environment[:12]}: {made.packages} packages, {how}")
     if made.exports:
         show()
         table(("ENTRY POINT", "LINE", "ARGUMENTS"), map(_export_row, made.exports))
