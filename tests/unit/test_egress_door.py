@@ -43,9 +43,7 @@ class Way:
         self.door: Door = door
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.address = listener.getsockname()
-            runners = socket.socket(fileno=os.dup(door.theirs))
-            door.passed()
-            with runners:
+            with socket.socket(fileno=door.give()) as runners:
                 socket.send_fds(runners, [b"door"], [listener.fileno()])
 
     async def ask(self, head: str, body: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -222,7 +220,7 @@ async def test_a_runner_that_ends_without_a_door_leaves_nothing(way: Callable[..
     egress = Egress(LOOPBACK)
     door = egress.door(pb.Start(network=pb.Network(mode=pb.NETWORK_MODE_HOSTS)))
     assert door is not None
-    door.passed()
+    os.close(door.give())
     await asyncio.sleep(0)
     door.close()
     door.close()

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, environment, ground, handles, loading, missing, output, restore
+from perdure_runner.child import attempts, blame, environment, ground, handles, loading, missing, output, relay, restore
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import ordered, watch
 from perdure_runner.child.lanes.lanes import Lanes
@@ -97,7 +97,8 @@ class _Session:
         limits = start.get("limits") or {}
         self._values = codec.Codec(bytes.fromhex(start["key"]), limits.get("payload_bytes") or codec.DEFAULT_MAX_BYTES)
         os.environ.clear()
-        os.environ.update(base_environment(self._root), **start.get("vars", {}))
+        os.environ.update(base_environment(self._root), **relay.variables(start.get("proxied", False)))
+        os.environ.update(start.get("vars", {}))
         os.chdir(self._root)
         environment.enter(self._root, start.get("environment") or "")
         sys.argv = [start["entry"].partition(":")[0]]

@@ -4,7 +4,6 @@ Nothing relays. The listener is made in here, before user code, and given to the
 socket of this namespace wherever it is served from, so no process, thread or descriptor is left for user code to meet.
 """
 
-import os
 import socket
 from collections.abc import Mapping
 from typing import Final
@@ -15,8 +14,8 @@ _INSIDE: Final = "localhost,127.0.0.1,::1"
 _BACKLOG: Final = 64
 
 _PROXIES: Final = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _URL) | {"NO_PROXY": _INSIDE}
-VARIABLES: Final[Mapping[str, str]] = _PROXIES | {name.lower(): value for name, value in _PROXIES.items()}
-"""What makes common clients use it; there is no standard, so both spellings."""
+# There is no standard of these, so both spellings.
+_VARIABLES: Final[Mapping[str, str]] = _PROXIES | {name.lower(): value for name, value in _PROXIES.items()}
 
 
 def open_door(to_host: int) -> None:
@@ -33,6 +32,6 @@ def open_door(to_host: int) -> None:
         socket.send_fds(host, [b"door"], [listener.fileno()])
 
 
-def point_to_door() -> None:
-    """Have the common clients of this process, and of those it starts, go through the door."""
-    os.environ.update(VARIABLES)
+def variables(proxied: bool) -> Mapping[str, str]:
+    """What makes the common clients of a session go through its door, if it has one."""
+    return _VARIABLES if proxied else {}

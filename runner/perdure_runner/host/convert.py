@@ -278,6 +278,7 @@ def start_frame(start: runner.Start, code: str, cache: str, environment: str = "
             "replay_only": start.replay_only,
             "seed": start.hash_seed,
             "project": start.project,
+            "proxied": start.network.mode == runner.NETWORK_MODE_HOSTS,
             "created_at": start.created_at,
         }
     )

@@ -21,7 +21,7 @@ _STATUS: Final[dict[type[Exception], int]] = {BadRequest: 400, Refused: 403, Unr
 class Door:
     """Serves the listener that the runner's side sends, from then on until `close`.
 
-    `theirs` is the descriptor for the runner's side, a Unix socket; whoever has passed it on calls `passed`.
+    `give` is the descriptor for the runner's side, a Unix socket.
     """
 
     def __init__(self, rules: Rules, config: EgressConfig, resolve: Resolve) -> None:
@@ -37,13 +37,9 @@ class Door:
         self._ours.setblocking(False)
         self._loop.add_reader(self._ours.fileno(), self._receive)
 
-    @property
-    def theirs(self) -> int:
-        return self._theirs.fileno()
-
-    def passed(self) -> None:
-        """The runner's side has its descriptor, or never will."""
-        self._theirs.close()
+    def give(self) -> int:
+        """The descriptor for the runner's side; whoever gets it closes it. Once only."""
+        return self._theirs.detach()
 
     def close(self) -> None:
         """Cut all connections. Harmless when done twice."""
