@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from perdure_runner import frames
+from perdure_runner.host.egress.config import EgressConfig
 
 MIB = 1 << 20
 
@@ -59,6 +60,7 @@ class HostConfig:
     zygotes: int = 8  # idle ones beyond this number are ended
     limits: HostLimits = field(default_factory=HostLimits)
     patience: HostPatience = field(default_factory=HostPatience)
+    egress: EgressConfig = field(default_factory=EgressConfig)
     path: str = "/usr/local/bin:/usr/bin:/bin"  # PATH of runners
     main: str = "perdure_runner.child.process:main"
     packages: Mapping[str, str] | None = None  # None: those this process would import

@@ -13,6 +13,7 @@ from perdure_runner.host import launch
 from perdure_runner.host.backend import Ended, Files, Launched
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.confining import confine
+from perdure_runner.host.egress import Egress
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter, Interpreters
 from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
@@ -25,17 +26,24 @@ class Nest:
     python: Interpreter
     zygote: Zygote
     keep_bytes: int
+    egress: Egress
 
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork; see `Place.launch`."""
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)
         said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
+        door = self.egress.door(start)
+        if door is not None:
+            ended = door.until(ended)
+        fork = Fork(theirs.detach(), write_end, confine(start, files), egress=door and door.give())
         try:
-            process = self.zygote.fork(Fork(theirs.detach(), write_end, confine(start, files)), ended)
+            process = self.zygote.fork(fork, ended)
         except ZygoteError:
             ours.close()
             said.close()
+            if door is not None:
+                door.close()
             raise
         return Launched(process, ours, said, str(files.code), str(files.cache), str(files.environment or ""))
 
@@ -50,6 +58,7 @@ class Processes:
         self._config = config
         self.pythons = Interpreters(config.python)
         self.zygotes = Zygotes(config)
+        self._egress = Egress(config.egress)
         self._default: Interpreter | None = None
 
     def versions(self) -> list[str]:
@@ -74,6 +83,7 @@ class Processes:
 
     async def close(self) -> None:
         self.zygotes.kill()
+        self._egress.close()
 
     async def compile(self, python: Interpreter, code: Path, cache: Path) -> None:
         arguments = launch.command(self._config, python.path, "compile", f"--root={code}", f"--cache={cache}")
@@ -93,4 +103,4 @@ class Processes:
             await process.wait()
 
     def _nest(self, python: Interpreter, zygote: Zygote) -> Nest:
-        return Nest(python, zygote, self._config.limits.output_bytes)
+        return Nest(python, zygote, self._config.limits.output_bytes, self._egress)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
 from perdure_runner.host.egress.config import EgressConfig
@@ -40,6 +40,15 @@ class Door:
     def give(self) -> int:
         """The descriptor for the runner's side; whoever gets it closes it. Once only."""
         return self._theirs.detach()
+
+    def until(self, ended: Callable[[int | None], None]) -> Callable[[int | None], None]:
+        """`ended`, but it closes the door first."""
+
+        def over(status: int | None) -> None:
+            self.close()
+            ended(status)
+
+        return over
 
     def close(self) -> None:
         """Cut all connections. Harmless when done twice."""
