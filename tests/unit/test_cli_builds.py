@@ -55,12 +55,12 @@ async def test_a_build_is_sent_after_its_header(folder: Path) -> None:
 
 async def test_variables_on_the_command_line_replace_the_manifests(folder: Path) -> None:
     remote = samples.FakeControl()
-    given = {"plain": "two", "token": "t", "new": "true"}
+    given = {"plain": "two", "new": "true"}
     await builds.send(remote, builds.resolve(str(folder), None, given), build_only=True)
     manifest = manifest_of(sent(remote))
     assert manifest["vars"] == {
         "plain": {"value": "two"},
-        "token": {"secret": True, "value": "t"},
+        "token": {"env": "TOKEN", "secret": True},
         "new": {"value": "true"},
     }
     assert manifest["limits"] == {"payload": "1MiB"}

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from perdure_server.secrets import KEY_VARIABLE
+
 log: Final = logging.getLogger("perdure.server")
 
 BACKOFF_S: Final = (0.1, 10.0)  # first and longest pause before it is started again
@@ -60,6 +62,7 @@ class HostBeside:
                 "-m",
                 "perdure_server.app.host_process",
                 *self._arguments,
+                env={name: value for name, value in os.environ.items() if name != KEY_VARIABLE},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C is for the server, which ends its host in order

@@ -13,6 +13,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.settings import Faults, Settings
+from perdure_server.secrets import Vault
 from perdure_server.store import BlobStore, SessionKeys, Store
 
 CAPACITY: Final = 64
@@ -39,7 +40,7 @@ class Engine:
         """Coordinator and host in this process, on `home`, for as long as the context lasts.
 
         `faults` is the fault injection of `settings`; without `recover`, sessions that were alive are left alone.
-        Raises `PerdureError`: P0202 home in use, P0209 damaged, P0210 newer schema.
+        Raises `PerdureError`: P0202 home in use, P0209 damaged, P0210 newer schema, P0220 a key is missing.
         """
         chosen = _embedded_settings(settings, faults)
         async with (
@@ -122,7 +123,8 @@ async def open_coordinator(home: Path, settings: Settings, *, recover: bool = Tr
     async with AsyncExitStack() as stack:
         store = Store.open(home)
         stack.callback(store.close)
-        coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home), settings)
+        vault = Vault.open(home)
+        coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home), settings, vault=vault)
         stack.push_async_callback(coordinator.close)
         await coordinator.start(recover=recover)
         yield coordinator

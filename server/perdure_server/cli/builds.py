@@ -6,7 +6,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def packed(source: Source) -> bytes:
     from perdure_server.manifest.build import pack
 
     tarball = pack(source.folder)
-    return with_variables(tarball, source.variables) if source.variables else tarball
+    _, plain = _divided(source)
+    return with_variables(tarball, plain) if plain else tarball
 
 
 async def send(
@@ -76,6 +77,10 @@ async def send(
     Raises `PerdureError`: P0110 to P0124, whatever is wrong with the folder.
     """
     tarball = tarball or packed(source)
+    secret, _ = _divided(source)
+    for name, value in secret.items():
+        var = control.Var(name=name, value=value.encode(), secret=True)
+        await remote.set_var(control.SetVarRequest(project=source.project, var=var))
 
     async def parts() -> AsyncIterator[control.DeployRequest]:
         yield control.DeployRequest(header=control.DeployHeader(project=source.project, build_only=build_only))
@@ -83,6 +88,58 @@ async def send(
             yield control.DeployRequest(chunk=tarball[start : start + CHUNK_BYTES])
 
     return await remote.deploy(parts())
+
+
+def without_secrets_in(source: Source) -> Source:
+    """The source itself. P0103 when a secret was given on the command line, which the list of processes shows."""
+    if secret := _divided(source)[0]:
+        name = min(secret)
+        raise PerdureError(
+            "P0103",
+            f"{name} is a secret, which no command line may hold",
+            help=f"perdure vars set {name} --secret --project {source.project}",
+        )
+    return source
+
+
+def with_secrets_of(source: Source, environment: Mapping[str, str]) -> Source:
+    """The source with its secrets from variables of the same name: for a journal in memory, which has none set."""
+    found = {name: environment[name] for name in _undetermined(source) if name in environment}
+    return replace(source, variables={**found, **source.variables})
+
+
+async def unset_secrets(remote: Control, source: Source) -> tuple[PerdureError, ...]:
+    """A warning (P0104) for each secret that nobody has set yet and no environment gives: no session starts before."""
+    wanted = _undetermined(source)
+    if not wanted:
+        return ()
+    known = {var.name for var in (await remote.list_vars(control.ListVarsRequest(project=source.project))).vars}
+    return tuple(
+        PerdureError(
+            "P0104",
+            f"the secret {name} is not set yet: no session starts before",
+            help=f"perdure vars set {name} --secret --project {source.project}",
+        )
+        for name in sorted(wanted - known)
+    )
+
+
+def _undetermined(source: Source) -> set[str]:
+    """Names of secrets that the manifest takes from no environment."""
+    from perdure_server.manifest.manifest import load_manifest
+
+    return {variable.name for variable in load_manifest(source.folder).vars if variable.secret and not variable.env}
+
+
+def _divided(source: Source) -> tuple[dict[str, str], dict[str, str]]:
+    """The given variables that the manifest calls secret, which no tarball may hold, and the others."""
+    if not source.variables:
+        return {}, {}
+    from perdure_server.manifest.manifest import load_manifest
+
+    secrets = load_manifest(source.folder).secrets
+    secret = {name: value for name, value in source.variables.items() if name in secrets}
+    return secret, {name: value for name, value in source.variables.items() if name not in secrets}
 
 
 def with_variables(tarball: bytes, variables: Mapping[str, str]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import tempfile
 from pathlib import Path
 
@@ -46,7 +47,7 @@ async def check(
     assert kill == "runner"
     answers = {name: options.event(text) for name, text in options.pairs(signals, "--signal").items()}
     payload, given = options.event(event), options.pairs(variables, "--var")
-    source = builds.resolve(target, None, given)
+    source = builds.with_secrets_of(builds.without_secrets_in(builds.resolve(target, None, given)), os.environ)
     kills = Kills()
     with tempfile.TemporaryDirectory(prefix="perdure-check-") as scratch:
         async with connect.embedded(Path(scratch), faults=kills.fault) as remote:

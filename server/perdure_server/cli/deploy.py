@@ -45,7 +45,8 @@ async def deploy(
             if flown.broken and not force:
                 return _refused(flown, as_json)
         made = await builds.send(remote, source, build_only=False, tarball=tarball)
-    for fault in builds.unreadable(source):
+        unset = await builds.unset_secrets(remote, source)
+    for fault in (*unset, *builds.unreadable(source)):
         render.problem(fault)
     found = await looking
     if as_json:

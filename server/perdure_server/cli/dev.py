@@ -50,10 +50,11 @@ async def _deploy(remote: connect.Control, source: builds.Source) -> bool:
     """Deploy and say so in one line; False, with the error shown, when the folder has faults."""
     try:
         made = await builds.send(remote, builds.folder(source.folder, source.project), build_only=False)
+        unset = await builds.unset_secrets(remote, source)
     except PerdureError as error:
         render.problem(error)
         return False
-    for fault in builds.unreadable(source):
+    for fault in (*unset, *builds.unreadable(source)):
         render.problem(fault)
     names = ", ".join(f"{export.file}:{export.name}" for export in made.exports)
     render.say(f"deployed {made.project} {made.build_id[:12]}: {names or 'no entry point'}")

@@ -22,6 +22,7 @@ from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.following import known_session
 from perdure_server.core.errors import PerdureError
 from perdure_server.manifest.build import extract, pack
+from perdure_server.secrets import Vault
 from perdure_server.store import BlobStore, SessionKeys
 from perdure_server.store.sqlite import SqliteStore
 
@@ -47,7 +48,8 @@ async def replay(home: Path, session_id: str, folder: Path | None) -> tuple[runn
     with tempfile.TemporaryDirectory(prefix="perdure-replay-") as scratch:
         store = SqliteStore.open(home, read_only=True)
         try:
-            coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home))
+            vault = Vault.open(home)
+            coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home), vault=vault)
             entries = known_session(coordinator, session_id).entries
             prepared = await _prepare(coordinator, session_id, folder, Path(scratch))
             done = await asyncio.to_thread(_converse, prepared, _start(prepared))

@@ -46,7 +46,7 @@ async def run(
     """
     settings = Settings.load()
     payload, given = options.event(event), options.pairs(variables, "--var")
-    source = builds.resolve(target, project, given)
+    source = builds.without_secrets_in(builds.resolve(target, project, given))
     place = Path(settings.text("home", home))
     async with connect.embedded(place) as remote:
         built = await builds.send(remote, source, build_only=True)

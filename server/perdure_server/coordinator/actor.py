@@ -54,6 +54,7 @@ class Actor:
         self.committed_seq = state.next_seq - 1
         self.unborn: SessionRecord | None = None  # its row is still to be inserted, with the first placement
         self.dropped = False
+        self.knows_secrets = False  # its runner got some: what it records is sealed
         self.writer = Writer(self, log_bytes)
         self._alarms: dict[str, Handle] = {}
         self._inbox: deque[tuple[ev.Event, Any, Connection | None]] = deque()

@@ -31,6 +31,7 @@ class BuildInfo:
     network: Network
     sessions: int  # of a deployment that have a runner at once; 0: no limit
     queue: int  # of a deployment that wait for a runner; 0: no limit
+    environment: str = ""  # digest of the lock of its requirements, as it was when the build was first deployed
 
 
 UNKNOWN: Final = BuildInfo(
@@ -50,7 +51,7 @@ class Builds:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._builds: dict[str, BuildInfo] = {}
-        self._vars: dict[str, Mapping[str, str]] = {}
+        self._deployments: dict[str, Deployment] = {}
         self._active: dict[str, Deployment] = {}
 
     async def of(self, build_id: str) -> BuildInfo:
@@ -74,17 +75,25 @@ class Builds:
         known = self._builds.get(build_id)
         return Need(known.python, known.runs_on, build_id) if known else Need(build=build_id)
 
-    async def vars_of(self, deployment_id: str) -> Mapping[str, str]:
-        """The variables that were snapshotted with a deployment; none for sessions without one."""
+    async def deployment(self, deployment_id: str) -> Deployment | None:
+        """A deployment as it was made, with its snapshot of variables; None for sessions without one."""
         if not deployment_id:
-            return {}
-        if (known := self._vars.get(deployment_id)) is not None:
+            return None
+        if (known := self._deployments.get(deployment_id)) is not None:
             return known
         row = await asyncio.to_thread(self._store.deployment, deployment_id)
-        if len(self._vars) >= _KEPT:
-            self._vars.clear()
-        values = self._vars[deployment_id] = row.vars if row else {}
-        return values
+        if len(self._deployments) >= _KEPT:
+            self._deployments.clear()
+        if row is not None:
+            self._deployments[deployment_id] = row
+        return row
+
+    async def environment(self, build_id: str, deployment_id: str) -> str:
+        """Digest of the lock of a session's requirements: its deployment's, if that is one of this build."""
+        deployment = await self.deployment(deployment_id)
+        if deployment is not None and deployment.build_id == build_id:
+            return str(deployment.settings.get("environment", ""))
+        return (await self.of(build_id)).environment
 
     async def active(self, project: str) -> Deployment | None:
         """What new sessions of a project run. Only `deployed` changes it: this coordinator alone has the home."""
@@ -132,6 +141,7 @@ def _info(row: Build) -> BuildInfo:
         network=Network.of_json(manifest.get("network", {})),
         sessions=told.sessions,
         queue=told.queue,
+        environment=str(manifest.get("environment", "")),
     )
 
 

@@ -104,6 +104,19 @@ class Control:
         async for chunk in self._c.fetch_blob(request.digest):
             yield BlobChunk(data=chunk)
 
+    async def set_var(self, request: pb.SetVarRequest) -> pb.SetVarResponse:
+        project, var = starting.project_of(self._c, request.project), request.var
+        await self._c.variables.set(project, var.name, var.value, secret=var.secret)
+        return pb.SetVarResponse()
+
+    async def unset_var(self, request: pb.UnsetVarRequest) -> pb.UnsetVarResponse:
+        project = starting.project_of(self._c, request.project)
+        return pb.UnsetVarResponse(existed=await self._c.variables.unset(project, request.name))
+
+    async def list_vars(self, request: pb.ListVarsRequest) -> pb.ListVarsResponse:
+        project = starting.project_of(self._c, request.project)
+        return pb.ListVarsResponse(vars=await self._c.variables.list(project))
+
     async def list_hosts(self, _request: pb.ListHostsRequest) -> pb.ListHostsResponse:
         return self._c.pool.list()
 

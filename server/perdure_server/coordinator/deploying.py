@@ -6,7 +6,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_server.coordinator.starting import UNDEPLOYED, new_id
 from perdure_server.core import ids
 from perdure_server.core.errors import PerdureError
+from perdure_server.environments.locks import Locked
+from perdure_server.environments.reading import Wanted, wanted
 from perdure_server.manifest.build import digest, extract
 from perdure_server.manifest.exports import Export, find_exports
 from perdure_server.manifest.manifest import load_manifest
@@ -30,28 +32,34 @@ class _Checked:
     build: Build
     exports: tuple[Export, ...]
     variables: Mapping[str, str]
+    secrets: frozenset[str]  # names
+    requires: Wanted | None
 
 
 async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
     """Check a build, store it and, unless `build_only`, make it the project's active one; the older one drains.
 
-    Raises what is wrong with the tarball (P0120 to P0124) or the manifest (P0101 to P0104), P0211 disk full.
+    Raises what is wrong with the tarball (P0120 to P0124) or the manifest (P0101 to P0104), the
+    requirements (P0303, P0305), P0211 disk full.
     """
     header, tarball = await _collect(parts, c.settings.build_bytes)
     checked = await asyncio.to_thread(_check, c, tarball)
     project = header.project or checked.name
+    locked = await c.locks.lock(checked.requires) if checked.requires else None
+    build = _with_environment(checked.build, locked) if locked else checked.build
     await asyncio.to_thread(c.blobs.put, tarball)
+    deployment_id = new_id(c, ids.DEPLOYMENT)
     deployment = Deployment(
-        deployment_id=new_id(c, ids.DEPLOYMENT),
+        deployment_id=deployment_id,
         project=project + UNDEPLOYED if header.build_only else project,
-        build_id=checked.build.digest,
-        created_us=checked.build.created_us,
-        vars=checked.variables,
-        settings=checked.build.manifest,
+        build_id=build.digest,
+        created_us=build.created_us,
+        vars=await c.variables.snapshot(deployment_id, checked.variables, checked.secrets),
+        settings=build.manifest,
     )
 
     def write(transaction: Transaction) -> None:
-        transaction.put_build(checked.build)
+        transaction.put_build(build)
         transaction.put_project(deployment.project, deployment.created_us)
         transaction.activate(deployment)
 
@@ -59,10 +67,19 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
     c.builds.deployed(deployment)
     return pb.DeployResponse(
         project=project,
-        build_id=checked.build.digest,
+        build_id=build.digest,
         deployment_id="" if header.build_only else deployment.deployment_id,
         exports=[pb.Export(file=e.file, line=e.line, name=e.name, args=e.args) for e in checked.exports],
+        environment=locked.digest if locked else "",
+        packages=locked.packages if locked else 0,
+        environment_reused=locked.reused if locked else False,
     )
+
+
+def _with_environment(build: Build, locked: Locked) -> Build:
+    """Runners need the very interpreter that the requirements were resolved for."""
+    named = build.manifest.get("python") or locked.python
+    return replace(build, manifest={**build.manifest, "python": named, "environment": locked.digest})
 
 
 async def _collect(parts: AsyncIterable[pb.DeployRequest], limit: int) -> tuple[pb.DeployHeader, bytes]:
@@ -93,6 +110,7 @@ def _check(c: Coordinator, tarball: bytes) -> _Checked:
         manifest = load_manifest(root)
         variables = manifest.resolve_vars(os.environ)
         exports = find_exports(root, isolated=c.settings.isolate_scan).exports
+        requires = wanted(root, manifest)
     row: dict[str, Any] = manifest.to_json() | {"variables": sorted(variables)}
     build = Build(digest(tarball), len(tarball), c.clock.now_us(), [asdict(e) for e in exports], row)
-    return _Checked(manifest.name, build, exports, variables)
+    return _Checked(manifest.name, build, exports, variables, manifest.secrets, requires)

@@ -11,6 +11,7 @@ from perdure_proto.v1.runner_pb2 import ToHost
 
 from perdure_server.coordinator.history import complete, journal
 from perdure_server.coordinator.hosts import Connection, kill_runner
+from perdure_server.coordinator.sealing import seal
 from perdure_server.coordinator.waits import pack, resolution
 from perdure_server.core import divergence as divergences
 from perdure_server.core import effects as fx
@@ -193,6 +194,9 @@ def _refuse(actor: Actor, effect: fx.Refuse, *_: object) -> None:
 
 def _parts(actor: Actor, done: rpb.Done) -> tuple[bytes | None, bytes | None, bytes | None]:
     """Result, error and divergence of the end, serialised, or None."""
+    # JSON is shown to people, and the host has masked it; anything else nobody ever decodes.
+    if actor.knows_secrets and done.result.encoding == pb.ENCODING_PICKLE:
+        seal(done.result, actor.coordinator.vault)
     if done.HasField("result") and len(done.result.data) > SPILL_BYTES:
         holder = pb.Entry(outcome=done.result)
         spill(holder, actor.coordinator.blobs)

@@ -27,15 +27,18 @@ from perdure_server.coordinator.placement import Placement
 from perdure_server.coordinator.pool import Pool
 from perdure_server.coordinator.recovery import Recovery
 from perdure_server.coordinator.replays import Replays
+from perdure_server.coordinator.sealing import hide
 from perdure_server.coordinator.settings import Fault, Settings
 from perdure_server.coordinator.timers import Timers
 from perdure_server.coordinator.translate import EVENTS
+from perdure_server.coordinator.variables import Variables
 from perdure_server.coordinator.watch import Watchers
 from perdure_server.coordinator.writer import Writer
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import SessionState
 from perdure_server.environments.locks import Locks
+from perdure_server.secrets import Vault
 from perdure_server.store import (
     BlobStore,
     Done,
@@ -61,10 +64,12 @@ class Coordinator:
         keys: SessionKeys,
         settings: Settings | None = None,
         clock: Clock | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self.store = store
         self.blobs = blobs
         self.keys = keys
+        self.vault = vault or Vault.in_memory()
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
         self.hash_seed = int.from_bytes(keys.session_key("hash seed")[:4])
@@ -73,6 +78,7 @@ class Coordinator:
         self.watchers = Watchers(self.settings.watch_updates)
         self.builds = Builds(store)
         self.locks = Locks(blobs, blobs.root.parent / "locks")
+        self.variables = Variables(store, self.vault, self.builds, self.clock)
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
         self.pool = Pool(self)
@@ -92,7 +98,11 @@ class Coordinator:
     # Life.
 
     async def start(self, *, recover: bool = True) -> None:
-        """Take up every session that was alive, and keep looking after them; or look after new ones only."""
+        """Take up every session that was alive, and keep looking after them; or look after new ones only.
+
+        Raises P0220 when a key of the home's secrets is missing; then nothing is touched.
+        """
+        await self.variables.start()
         if recover:
             await self.recovery.recover()
             self.recovery.watch_over()
@@ -211,7 +221,7 @@ class Coordinator:
         """
         build = await self.builds.of(record.build_id)
         self.placement.admit(record, build.queue)
-        await self.builds.vars_of(record.deployment_id)
+        await self.variables.check(record.project, record.deployment_id)
         if record.session_id in self.actors:
             return False
         next_seq = copy_from[1] + 1 if copy_from else 1
@@ -284,7 +294,10 @@ class Coordinator:
 
     def publish_entries(self, session_id: str, entries: Sequence[jpb.Entry]) -> None:
         for entry in entries:
-            self.watchers.push(session_id, Update(entry=entry))
+            update = Update(entry=entry)
+            if update.entry.HasField("outcome"):
+                hide(update.entry.outcome, self.blobs)
+            self.watchers.push(session_id, update)
 
     def publish_lines(self, session_id: str, lines: Sequence[jpb.LogLine]) -> None:
         for line in lines:

@@ -10,6 +10,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 
 from perdure_server.coordinator.messages import session_message
+from perdure_server.coordinator.sealing import hide
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import LogPosition, SessionRecord, inline
 
@@ -40,7 +41,9 @@ async def history(c: Coordinator, request: pb.GetHistoryRequest) -> AsyncIterato
             if not request.with_data:
                 entry.outcome.ClearField("data")
                 entry.resolution.payload.ClearField("data")
-            elif entry.outcome.blob or entry.resolution.payload.blob:
+            elif entry.HasField("outcome"):
+                hide(entry.outcome, c.blobs)
+            if request.with_data and (entry.outcome.blob or entry.resolution.payload.blob):
                 await asyncio.to_thread(inline, entry, c.blobs)
             yield entry
         left -= len(rows) if left > 0 else 0

@@ -10,6 +10,7 @@ from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.coordinator.messages import timestamp
+from perdure_server.coordinator.sealing import unseal
 from perdure_server.store import LogPosition, SessionRecord, inline
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entries: int) -> rpb.Start:
     """Everything that the runner of `record` needs but the history."""
     build = await c.builds.of(record.build_id)
+    given = await c.variables.of(record.project, record.deployment_id)
     logged = LogPosition() if epoch == 1 else await asyncio.to_thread(c.store.last_log, record.session_id)
     return rpb.Start(
         session_id=record.session_id,
@@ -26,7 +28,8 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         build=record.build_id,
         entry_point=record.entry_point,
         event=record.event,
-        vars=await c.builds.vars_of(record.deployment_id),
+        vars=given.values,
+        secrets=given.secrets,
         activities=build.activities,
         limits=build.limits,
         hash_seed=record.hash_seed,
@@ -38,6 +41,7 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         durable=record.durable,
         created_at=timestamp(record.created_us),
         project=record.project,
+        environment=await c.builds.environment(record.build_id, record.deployment_id),
         network=build.network.to_proto(c.settings.default_network),
     )
 
@@ -77,6 +81,7 @@ def _read_page(c: Coordinator, session_id: str, after: int, limit: int) -> tuple
             if page.entries and large > room:
                 break
             room -= large
+        unseal(entry, c.vault)
         read += 1
         if page.entries and _settles(entry, page.entries[-1]):
             page.entries[-1].CopyFrom(entry)

@@ -52,7 +52,7 @@ class Loading:
         if record.ended_us is not None:
             return None
         await self._c.builds.of(record.build_id)
-        await self._c.builds.vars_of(record.deployment_id)
+        await self._c.builds.deployment(record.deployment_id)
         waits = OpenWaits(tail)
         state = _state(record, waits, tail)
         actor = Actor(self._c, record, state, waits=waits, signals=signals, log_bytes=log_bytes)

@@ -9,6 +9,7 @@ from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator.waits import next_of, unpack
 from perdure_server.core.state import Phase, Runner
+from perdure_server.secrets import is_sealed
 from perdure_server.store import SessionRecord
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def session_message(record: SessionRecord, actor: Actor | None, *, with_data: bo
     )
     if record.result is not None:
         message.result.MergeFromString(record.result)
-        if not with_data:
+        if not with_data or is_sealed(message.result.data):
             message.result.ClearField("data")
     if record.error is not None:
         message.error.MergeFromString(record.error)

@@ -140,6 +140,7 @@ class Placement:
                     for entry in page.entries:
                         actor.waits.note(entry)
                     if start is not None:
+                        actor.knows_secrets |= bool(start.secrets)
                         connection.send(ToHost(start=start))
                         start = None
                     connection.send(ToHost(history=page))

@@ -103,14 +103,20 @@ async def _deployment_of_build(c: Coordinator, project: str, build_id: str) -> D
     return undeployed or await c.builds.deployment_of(project, build_id)
 
 
+def project_of(c: Coordinator, named: str) -> str:
+    """The project that a request names; the only one there is, when it names none, else P0206."""
+    if named:
+        return named
+    projects = [name for name in c.store.projects() if not name.endswith(UNDEPLOYED)]
+    if len(projects) != 1:
+        known = ", ".join(projects) or "none is deployed yet"
+        raise PerdureError("P0206", f"name a project; known: {known}", help="`perdure deploy DIR` makes one live")
+    return projects[0]
+
+
 async def _active_deployment(c: Coordinator, project: str) -> Deployment:
     """The active deployment of `project`; of the only project there is, when none is named."""
-    if not project:
-        projects = [name for name in c.store.projects() if not name.endswith(UNDEPLOYED)]
-        if len(projects) != 1:
-            known = ", ".join(projects) or "none is deployed yet"
-            raise PerdureError("P0206", f"name a project; known: {known}", help="`perdure deploy DIR` makes one live")
-        project = projects[0]
+    project = project_of(c, project)
     deployment = await c.builds.active(project)
     if deployment is None:
         raise PerdureError(

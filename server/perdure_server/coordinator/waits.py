@@ -54,8 +54,11 @@ def wait_point(entry: pb.Entry) -> WaitPoint:
 
 
 def pack(waits: Iterable[pb.Entry]) -> bytes:
-    """What a suspended session waits for, for its row."""
-    return pb.Waits(entries=waits).SerializeToString()
+    """What a suspended session waits for, for its row; why an attempt has failed is told by the journal alone."""
+    packed = pb.Waits(entries=waits)
+    for entry in packed.entries:
+        entry.ClearField("outcome")
+    return packed.SerializeToString()
 
 
 def unpack(waiting: bytes) -> list[pb.Entry]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1.runner_pb2 import Records
 
+from perdure_server.coordinator.sealing import seal
 from perdure_server.core import events as ev
 from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
@@ -153,6 +154,10 @@ class Writer:
         self._submit(lambda: item, written, large=False)
 
     def _append(self, batch: Batch) -> Append:
+        if self._actor.knows_secrets:
+            for entry in batch.entries:
+                if entry.HasField("outcome"):
+                    seal(entry.outcome, self._c.vault)
         if batch.large:
             for entry in batch.entries:
                 spill(entry, self._c.blobs)

@@ -56,8 +56,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0104": Explanation(
         "something required is missing in the manifest",
-        "An entry of perdure.yaml is not complete, or a variable that is to come from the environment is not set "
-        "there.",
+        "An entry of perdure.yaml is not complete, a variable that is to come from the environment is not set there, "
+        "or a secret has no value yet.",
         "Add the key, or set the environment variable, that the message names.",
     ),
     "P0110": Explanation(
@@ -216,6 +216,14 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "No host of this name has joined, or it was revoked, or it joined again with another key; or a host says that "
         "its name is another than its certificate's.",
         "See `perdure hosts list`. To let the host in (again): `perdure hosts invite`, then `perdure host --join`.",
+    ),
+    "P0220": Explanation(
+        "a key is missing or wrong",
+        "Secrets are sealed at rest with a key: that of PERDURE_KEY, or of the file secrets.key in the home. The key "
+        "that sealed something is not there, the file can be read by others, or what is there is no key. Nothing is "
+        "lost: what is sealed stays as it is until its key is back.",
+        "Put back secrets.key from your backup, or set PERDURE_KEY to the keys in use, the newest first, separated by "
+        "commas. `openssl rand -base64 32` makes a new one, which opens nothing that is there already.",
     ),
     "P0221": Explanation(
         "too much at once",
@@ -435,6 +443,7 @@ BORDER: Final[dict[str, Border]] = {
     "P0216": Border("UNAUTHENTICATED", Exit.USAGE),
     "P0217": _STATE,
     "P0218": Border("UNAUTHENTICATED", Exit.USAGE),
+    "P0220": _STATE,
     "P0221": _LIMIT,
     **dict.fromkeys(("P0301", "P0302", "P0304"), _FAILED),
     **dict.fromkeys(("P0303", "P0305"), _USAGE),

@@ -26,7 +26,10 @@ _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`TOKEN: text`, or `TOKEN: {env: NAME, value: text if NAME is not set, secret: true}`."""
+    """`MODE: text`, `MODE: {env: NAME, value: text if NAME is not set}`, or a secret: `TOKEN: {secret: true}`.
+
+    The value of a secret is never in the manifest, which is part of the build: it comes from `env`, or is set apart.
+    """
 
     name: str
     value: str | None = None
@@ -75,13 +78,17 @@ class Manifest:
         return [_rule(policy) for policy in self.activities]
 
     def resolve_vars(self, environment: Mapping[str, str], file: str = MANIFEST_FILE) -> dict[str, str]:
-        """Values by name, those of `env:` from the environment. `Problems` (P0104) lists all that are missing."""
+        """Values by name, those of `env:` from the environment. `Problems` (P0104) lists all that are missing.
+
+        A secret without a value is left out: sessions cannot start before it is set.
+        """
         values: dict[str, str] = {}
         missing: list[PerdureError] = []
         for variable in self.vars:
             value = environment.get(variable.env, variable.value) if variable.env else variable.value
             if value is not None:
                 values[variable.name] = value
+            if value is not None or variable.secret:
                 continue
             missing.append(
                 PerdureError(
@@ -97,13 +104,14 @@ class Manifest:
             raise Problems(missing)
         return values
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the variables that are secret."""
+        return frozenset(variable.name for variable in self.vars if variable.secret)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data, values of secret variables left out."""
-        data = asdict(self)
-        for variable in data["vars"]:
-            if variable["secret"]:
-                variable["value"] = None
-        return data
+        """Plain data."""
+        return asdict(self)
 
 
 def load_manifest(root: Path) -> Manifest:
@@ -182,7 +190,15 @@ def _variable(reader: Reader, name: str, key: Node, node: Node) -> Variable:
     value = reader.text(keys["value"][1], "value") if "value" in keys else None
     env = reader.text(keys["env"][1], "env") if "env" in keys else None
     secret = reader.boolean(keys["secret"][1], "secret", False) if "secret" in keys else False
-    if isinstance(node, MappingNode) and "value" not in keys and "env" not in keys:
+    if secret and value is not None:
+        reader.add(
+            "P0103",
+            keys["value"][0],
+            f"variable {name} is secret: its value is not for the manifest, which is part of the build",
+            f"remove `value`, and set it with `perdure vars set {name} --secret`",
+        )
+        reader.problems[-1].source = None  # that line has the secret in it
+    if isinstance(node, MappingNode) and not secret and "value" not in keys and "env" not in keys:
         reader.add("P0104", key, f"variable {name} has neither `value` nor `env`")
     return Variable(name, value, env, secret, line, column)
 

@@ -90,6 +90,15 @@ class RemoteControl:
     def fetch_build(self, request: FetchBlobRequest) -> AsyncIterator[BlobChunk]:
         return self._stream(self._stub.FetchBuild, request)
 
+    async def set_var(self, request: pb.SetVarRequest) -> pb.SetVarResponse:
+        return await self._unary(self._stub.SetVar, request)
+
+    async def unset_var(self, request: pb.UnsetVarRequest) -> pb.UnsetVarResponse:
+        return await self._unary(self._stub.UnsetVar, request)
+
+    async def list_vars(self, request: pb.ListVarsRequest) -> pb.ListVarsResponse:
+        return await self._unary(self._stub.ListVars, request)
+
     async def list_hosts(self, request: pb.ListHostsRequest) -> pb.ListHostsResponse:
         return await self._unary(self._stub.ListHosts, request)
 

@@ -65,6 +65,27 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         async for message in _answers(context, self._control.fetch_build(request)):
             yield message
 
+    async def SetVar(self, request: pb.SetVarRequest, context: Any) -> pb.SetVarResponse:
+        return await _answer(context, self._control.set_var(request))
+
+    async def UnsetVar(self, request: pb.UnsetVarRequest, context: Any) -> pb.UnsetVarResponse:
+        return await _answer(context, self._control.unset_var(request))
+
+    async def ListVars(self, request: pb.ListVarsRequest, context: Any) -> pb.ListVarsResponse:
+        return await _answer(context, self._control.list_vars(request))
+
+    async def InviteHost(self, request: pb.InviteHostRequest, context: Any) -> pb.InviteHostResponse:
+        return await _answer(context, self._control.invite_host(request))
+
+    async def CreateToken(self, request: pb.CreateTokenRequest, context: Any) -> pb.CreateTokenResponse:
+        return await _answer(context, self._control.create_token(request))
+
+    async def ListTokens(self, request: pb.ListTokensRequest, context: Any) -> pb.ListTokensResponse:
+        return await _answer(context, self._control.list_tokens(request))
+
+    async def RevokeToken(self, request: pb.RevokeTokenRequest, context: Any) -> pb.RevokeTokenResponse:
+        return await _answer(context, self._control.revoke_token(request))
+
     async def ListHosts(self, request: pb.ListHostsRequest, context: Any) -> pb.ListHostsResponse:
         return await _answer(context, self._control.list_hosts(request))
 

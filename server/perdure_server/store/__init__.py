@@ -23,6 +23,7 @@ from perdure_server.store.model import (
     SessionUpdate,
     SignalRow,
     TokenRow,
+    VarRow,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Store",
     "TokenRow",
     "Transaction",
+    "VarRow",
     "inline",
     "spill",
 ]

@@ -19,6 +19,7 @@ from perdure_server.store.model import (
     SessionUpdate,
     SignalRow,
     TokenRow,
+    VarRow,
 )
 
 
@@ -65,6 +66,18 @@ class Reads(Protocol):
 
     def deployments(self, project: str) -> list[Deployment]: ...
 
+    def facts(self) -> dict[str, str]:
+        """What the store knows of itself, by name."""
+        ...
+
+    def vars(self, project: str) -> list[VarRow]:
+        """A project's variables by name."""
+        ...
+
+    def sealed_vars(self) -> list[VarRow]:
+        """Of all projects, those that a key has sealed."""
+        ...
+
     def tokens(self) -> list[TokenRow]: ...
 
     def invites(self) -> list[InviteRow]:
@@ -109,6 +122,18 @@ class Transaction(Reads, Protocol):
 
     def activate(self, deployment: Deployment) -> None:
         """Make it the project's active one. The one before drains, or is inactive when none of its sessions lives."""
+        ...
+
+    def put_fact(self, name: str, value: str) -> None:
+        """A fact that is not known yet."""
+        ...
+
+    def put_var(self, row: VarRow) -> None:
+        """A new variable, or a new value of one."""
+        ...
+
+    def delete_var(self, project: str, name: str) -> bool:
+        """False when there was none."""
         ...
 
     def put_token(self, token: TokenRow) -> None: ...

@@ -88,7 +88,7 @@ class Deployment:
     project: str
     build_id: str
     created_us: int
-    vars: Mapping[str, str]
+    vars: Mapping[str, str]  # of secret ones the sealed value, in base64
     settings: JsonObject
     state: str = "active"  # or "draining", "inactive"
 
@@ -153,6 +153,18 @@ class JoinedHost:
     key_digest: bytes
     joined_us: int
     expires_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class VarRow:
+    """A variable of a project that was set outside its manifest."""
+
+    project: str
+    name: str
+    value: bytes  # UTF-8; sealed when there is a `key_id`
+    secret: bool
+    key_id: str  # of the key that sealed it; empty: in clear
+    set_us: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from perdure_server.store.model import (
     SessionRecord,
     SignalRow,
     TokenRow,
+    VarRow,
 )
 
 _ALL: Final = -1  # LIMIT -1 is none
@@ -108,6 +109,15 @@ class SqliteReads:
     def deployments(self, project: str) -> list[Deployment]:
         return [_deployment(row) for row in self._rows(sql.DEPLOYMENTS, {"project": project})]
 
+    def facts(self) -> dict[str, str]:
+        return {row[0]: row[1] for row in self._rows(sql.META, {})}
+
+    def vars(self, project: str) -> list[VarRow]:
+        return [_var(row) for row in self._rows(sql.VARS, {"project": project})]
+
+    def sealed_vars(self) -> list[VarRow]:
+        return [_var(row) for row in self._rows(sql.SEALED_VARS, {})]
+
     def tokens(self) -> list[TokenRow]:
         return [TokenRow(**dict(row)) for row in self._rows(sql.BEARERS, {})]
 
@@ -124,6 +134,12 @@ def _session(row: sqlite3.Row) -> SessionRecord:
     if columns["stop_requested"] is not None:
         columns["stop_requested"] = json.loads(columns["stop_requested"])
     return SessionRecord(**columns)
+
+
+def _var(row: sqlite3.Row) -> VarRow:
+    columns = dict(row)
+    columns["secret"] = bool(columns["secret"])
+    return VarRow(**columns)
 
 
 def _deployment(row: sqlite3.Row) -> Deployment:

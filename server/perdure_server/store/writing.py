@@ -24,6 +24,7 @@ from perdure_server.store.model import (
     SessionRecord,
     SessionUpdate,
     TokenRow,
+    VarRow,
 )
 from perdure_server.store.reading import Parameters, SqliteReads
 
@@ -147,6 +148,15 @@ class SqliteTransaction(SqliteReads):
         self.retire_deployments()
         columns = asdict(deployment) | {"vars": _json(deployment.vars), "settings": _json(deployment.settings)}
         self._connection.execute(sql.INSERT_DEPLOYMENT, columns)
+
+    def put_fact(self, name: str, value: str) -> None:
+        self._connection.execute(sql.PUT_META, {"name": name, "value": value})
+
+    def put_var(self, row: VarRow) -> None:
+        self._connection.execute(sql.PUT_VAR, asdict(row))
+
+    def delete_var(self, project: str, name: str) -> bool:
+        return self._connection.execute(sql.DELETE_VAR, {"project": project, "name": name}).rowcount == 1
 
     def put_token(self, token: TokenRow) -> None:
         self._connection.execute(sql.PUT_BEARER, asdict(token))
