@@ -1,0 +1,15 @@
+"""`perdure hosts`: the group."""
+
+from __future__ import annotations
+
+from perdure_server.cli.main import Lazy, LazyGroup
+
+hosts = LazyGroup(
+    {
+        "list": Lazy("pool", "list_hosts", "List the hosts of a coordinator, and how they are."),
+        "show": Lazy("pool", "show", "Show one host, its sessions and how their runners are."),
+        "drain": Lazy("pool", "drain", "Place nothing on a host any more; it ends when it is empty."),
+    },
+    name="hosts",
+    help="Look at the hosts that run sessions, and empty them.",
+)
