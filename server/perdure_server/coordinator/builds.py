@@ -48,8 +48,9 @@ UNKNOWN: Final = BuildInfo(
 class Builds:
     """A cache over the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, ceiling: ManifestLimits | None = None) -> None:
         self._store = store
+        self._ceiling = ceiling
         self._builds: dict[str, BuildInfo] = {}
         self._deployments: dict[str, Deployment] = {}
         self._active: dict[str, Deployment] = {}
@@ -63,7 +64,7 @@ class Builds:
             raise PerdureError("P0212", f"unknown build {build_id!r}")
         if len(self._builds) >= _KEPT:
             self._builds.clear()
-        info = self._builds[build_id] = _info(row)
+        info = self._builds[build_id] = _info(row, self._ceiling)
         return info
 
     def at_hand(self, build_id: str) -> BuildInfo:
@@ -127,10 +128,11 @@ def _ignore(_result: object) -> None:
     """Tried again with the next end of a session."""
 
 
-def _info(row: Build) -> BuildInfo:
+def _info(row: Build, ceiling: ManifestLimits | None) -> BuildInfo:
     """From the JSON of a build's row, which is that of `Manifest.to_json`."""
     manifest = row.manifest
     told = ManifestLimits(**manifest.get("limits", {}))
+    told = told.within(ceiling) if ceiling else told
     limits = told.to_proto()
     limits.payload_bytes = min(limits.payload_bytes or MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES)
     return BuildInfo(

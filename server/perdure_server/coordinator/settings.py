@@ -9,6 +9,7 @@ from typing import Final, Literal
 from perdure_proto.v1.journal_pb2 import Entry
 
 from perdure_server.core.state import Rules
+from perdure_server.manifest.limits import Limits
 from perdure_server.manifest.network import Mode
 
 Fault = Literal["kill-runner", "kill-host", "kill-coordinator"]
@@ -39,4 +40,5 @@ class Settings:
     hosts_are_all: bool = False  # no host will join later: a session that none can run fails at once
     isolate_scan: bool = True  # parse the files of a build in a process of its own
     default_network: Mode = "none"  # of projects whose manifest does not say
+    ceiling: Limits | None = None  # no project gets more, whatever its manifest says
     faults: Faults | None = None  # asked after every durable entry, before it is acknowledged; for tests and `check`

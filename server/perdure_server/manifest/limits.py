@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 from perdure_proto.v1 import runner_pb2
@@ -33,6 +33,11 @@ class Limits:
     sessions: int = 0  # that have a runner at once
     queue: int = 0  # that wait for a runner
 
+    def within(self, ceiling: Limits) -> Limits:
+        """The lower of both, each."""
+        lower = {name: min(filter(None, (mine, most)), default=0) for name, mine, most in _pairs(self, ceiling)}
+        return Limits(**lower)
+
     def to_proto(self) -> runner_pb2.Limits:
         """What a runner's host has to hold."""
         return runner_pb2.Limits(
@@ -40,15 +45,35 @@ class Limits:
         )
 
 
+def _pairs(one: Limits, other: Limits) -> Iterator[tuple[str, Any, Any]]:
+    return ((each.name, getattr(one, each.name), getattr(other, each.name)) for each in fields(Limits))
+
+
+def parse_limits(text: str, origin: str) -> Limits:
+    """From "memory=1GiB,processes=64"; what is not named has no limit. `Problems` (P0102, P0103) tell `origin`."""
+    lines = [part.strip().replace("=", ": ", 1) for part in text.split(",")]
+    reader = Reader("\n".join(lines), origin)
+    found = _read(reader, reader.root())
+    reader.raise_problems()
+    return replace(NONE, **found)
+
+
 def read_limits(reader: Reader, node: Node | None) -> Limits:
     """The limits of a manifest; what is wrong with them is the reader's to tell."""
+    return Limits(**_read(reader, node))
+
+
+def _read(reader: Reader, node: Node | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, (_, value) in reader.mapping(node, "limits", _KEYS).items():
         name, read = _KEYS[key]
         found = read(reader, value, key)
         if found is not None:
             values[name] = found
-    return Limits(**values)
+    return values
+
+
+NONE: Final = Limits(*(0 for _ in fields(Limits)))
 
 
 def _count(reader: Reader, node: Node, key: str) -> int | None:
