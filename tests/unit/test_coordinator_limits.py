@@ -12,6 +12,7 @@ from perdure_server.coordinator.settings import Settings
 from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Rules
+from perdure_server.manifest.limits import Limits, parse_limits
 
 Make = Callable[..., Awaitable[World]]
 WAITS: list[Step] = [("signal", "go")]
@@ -21,9 +22,11 @@ WAITS: list[Step] = [("signal", "go")]
 async def make_fixture(tmp_path: Path) -> AsyncIterator[Make]:
     worlds: list[World] = []
 
-    async def make(program: list[Step], suspend_after_s: float = 1e6, **limits: float) -> World:
+    async def make(
+        program: list[Step], suspend_after_s: float = 1e6, ceiling: Limits | None = None, **limits: float
+    ) -> World:
         rules = Rules(suspend_after_s=suspend_after_s)
-        world = World(tmp_path, program, Settings(host_timeout_s=1e9, rules=rules))
+        world = World(tmp_path, program, Settings(host_timeout_s=1e9, rules=rules, ceiling=ceiling))
         world.limits = limits
         worlds.append(world)
         await world.begin()
@@ -141,3 +144,13 @@ async def test_the_queue_of_a_deployment(make: Make) -> None:
     await world.control.stop_session(cpb.StopSessionRequest(session_id="s", force=True))
     await world.until(lambda: world.state("u") == "waiting")
     await world.start("w")
+
+
+async def test_no_project_gets_more_than_the_operators_ceiling(make: Make) -> None:
+    ceiling = parse_limits("memory=1GiB,journal_entries=10", "--limits")
+    world = await make([("activity", f"a{n}") for n in range(30)], ceiling=ceiling, journal_entries=500)
+    host = FakeHost(world)
+    await world.start("s")
+    session = await world.completed("s")
+    assert session.error.message.startswith("journal_entries: limit 10, used 1")
+    assert host.runner("s").start.limits.memory_bytes == 1 << 30

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from perdure_proto.v1 import runner_pb2
 from perdure_server.core.errors import PerdureError, Problems
-from perdure_server.manifest.limits import Limits
+from perdure_server.manifest.limits import Limits, parse_limits
 from perdure_server.manifest.manifest import (
     ActivityPolicy,
     Manifest,
@@ -328,3 +328,26 @@ def test_no_text_is_anything_but_a_manifest_or_problems(text: str) -> None:
     except Problems as error:
         told = error.render()
     assert told
+
+
+def test_an_operators_ceiling() -> None:
+    ceiling = parse_limits("memory=1GiB, run_time=1h,sessions=10", "--limits")
+    assert (ceiling.memory_bytes, ceiling.run_s, ceiling.sessions, ceiling.disk_bytes) == (1 << 30, 3600, 10, 0)
+    held = parse_manifest("limits: {memory: 4GiB, disk: 0, sessions: 5, cpus: 0.5}", "p").limits.within(ceiling)
+    assert (held.memory_bytes, held.disk_bytes, held.sessions, held.cpus, held.run_s) == (1 << 30, 0, 5, 0.5, 3600)
+    assert held.journal_entries == Limits().journal_entries
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("memroy=1GiB", "P0102 1:1 unknown key 'memroy'"),
+        ("memory=lots", "P0103 1:9 memory must be a size such as 64KiB or 10MB, not 'lots'"),
+        ("memory", "P0103 1:1 limits must be a mapping, not text"),
+    ],
+)
+def test_a_ceiling_that_is_none(text: str, told: str) -> None:
+    with pytest.raises(Problems) as caught:
+        parse_limits(text, "--limits")
+    problem = caught.value.problems[0]
+    assert f"{problem.code} {problem.line}:{problem.column} {problem.message}" == told
