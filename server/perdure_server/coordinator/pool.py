@@ -25,7 +25,7 @@ _Asked = tuple[str, int]  # session, epoch
 class Pool:
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
-        self._asked: dict[_Asked, tuple[Connection, asyncio.Future[RunnerHealth]]] = {}
+        self.asked: dict[_Asked, tuple[Connection, asyncio.Future[RunnerHealth]]] = {}
 
     def list(self) -> pb.ListHostsResponse:
         """All hosts that are connected, in the order of their ids."""
@@ -80,23 +80,23 @@ class Pool:
         if actor is None or connection is None:
             return RunnerHealth(session_id=session_id)
         key = (session_id, actor.state.epoch)
-        if key not in self._asked:
-            self._asked[key] = (connection, asyncio.get_running_loop().create_future())
+        if key not in self.asked:
+            self.asked[key] = (connection, asyncio.get_running_loop().create_future())
             connection.send(ToHost(ask_runner_health=AskRunnerHealth(session_id=session_id, epoch=key[1])))
-        _, answer = self._asked[key]
+        _, answer = self.asked[key]
         await asyncio.wait([answer], timeout=HEALTH_TIMEOUT_S)
-        self._asked.pop(key, None)
+        self.asked.pop(key, None)
         if not answer.done():
             raise PerdureError("P0213", f"host {connection.host_id} does not say how its runner is")
         return answer.result()
 
     def answered(self, connection: Connection, health: RunnerHealth) -> None:
-        asked = self._asked.get((health.session_id, health.epoch))
+        asked = self.asked.get((health.session_id, health.epoch))
         if asked is not None and asked[0] is connection and not asked[1].done():
             asked[1].set_result(health)
 
     def host_gone(self, connection: Connection) -> None:
-        for asked, answer in list(self._asked.values()):
+        for asked, answer in list(self.asked.values()):
             if asked is connection and not answer.done():
                 answer.set_result(RunnerHealth())  # it has no such runner any more
 
