@@ -1,5 +1,6 @@
 """A host's settings."""
 
+import enum
 import secrets
 import socket
 import sys
@@ -43,6 +44,13 @@ class HostPatience:
     linger_s: float = 0.005  # for records that nobody waits for: most travel with the next that somebody does
 
 
+class Profile(enum.Enum):
+    """Whose code runs here, which says how it is held (docs/explanation/isolation.md)."""
+
+    OWN = "own"  # the developer's: it may do what the developer may, but for what concerns the machine as a whole
+    UNTRUSTED = "untrusted"  # anybody's: it sees and reaches nothing but what it is given
+
+
 @dataclass(frozen=True, slots=True)
 class HostConfig:
     """Everything a host can be told.
@@ -62,6 +70,8 @@ class HostConfig:
     patience: HostPatience = field(default_factory=HostPatience)
     egress: EgressConfig = field(default_factory=EgressConfig)
     path: str = "/usr/local/bin:/usr/bin:/bin"  # PATH of runners
+    profile: Profile = Profile.OWN
+    isolation: str = "auto"  # one of `isolation.CHOICES`; of the developer's own code, only "plain" makes a difference
     main: str = "perdure_runner.child.process:main"
     packages: Mapping[str, str] | None = None  # None: those this process would import
 

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from perdure_proto.v1.runner_pb2 import Start
 
-from perdure_runner.host import launch
-from perdure_runner.host.backend import Ended, Files, Launched
-from perdure_runner.host.config import HostConfig
+from perdure_runner.host import isolation, launch
+from perdure_runner.host.backend import BackendError, Ended, Files, Launched
+from perdure_runner.host.cgroups import Group, Groups
+from perdure_runner.host.config import HostConfig, Profile
 from perdure_runner.host.confining import confine
 from perdure_runner.host.egress import Egress
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter, Interpreters
-from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
+from perdure_runner.host.zygotes import Fork, Forked, Zygote, ZygoteError, Zygotes
+
+WITH_NETWORK_OF_THEIR_OWN = frozenset({"namespaces", "bubblewrap"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +29,22 @@ class Nest:
     python: Interpreter
     zygote: Zygote
     keep_bytes: int
-    egress: Egress
+    egress: Egress | None  # None: runners have the machine's own network
+    groups: Groups | None  # None: they have no control groups of their own
 
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork; see `Place.launch`."""
+        group = self._group(start)
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)
         said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
-        door = self.egress.door(start)
+        door = self.egress.door(start) if self.egress else None
         if door is not None:
             ended = door.until(ended)
-        fork = Fork(theirs.detach(), write_end, confine(start, files), egress=door and door.give())
+        joining = group.join() if group else ()
+        fork = Fork(theirs.detach(), write_end, confine(start, files), joining, egress=door and door.give())
         try:
-            process = self.zygote.fork(fork, ended)
+            process = self.zygote.fork(fork, lambda status: self._gone(process, group, status, ended))
         except ZygoteError:
             ours.close()
             said.close()
@@ -48,24 +54,46 @@ class Nest:
         return Launched(process, ours, said, str(files.code), str(files.cache), str(files.environment or ""))
 
 
+    def _group(self, start: Start) -> Group | None:
+        try:
+            return self.groups.make(start.limits) if self.groups else None
+        except OSError as error:
+            raise BackendError(f"no control group for a runner: {error}") from None
+
+    def _gone(self, process: Forked, group: Group | None, status: int | None, ended: Ended) -> None:
+        if group is not None and self.groups is not None:
+            process.limit = group.reached(status)
+            self.groups.give_back(group)
+        ended(status)
+
+
 class Processes:
     """Zygotes, and the interpreters they run on; a `Backend`."""
 
     capability = "process"
-    isolation = "plain"
 
     def __init__(self, config: HostConfig) -> None:
         self._config = config
         self.pythons = Interpreters(config.python)
         self.zygotes = Zygotes(config)
         self._egress = Egress(config.egress)
+        self._groups: Groups | None = None
         self._default: Interpreter | None = None
+
+    @property
+    def isolation(self) -> str:
+        return self.zygotes.isolation
 
     def versions(self) -> list[str]:
         return self.pythons.versions()
 
     async def open(self) -> None:
         self._default = await self.pythons.resolve("")
+        chosen = await isolation.choose(self._config, self._default.path)
+        isolation.say(chosen.notes)
+        self.zygotes.isolation = chosen.kind
+        if self._config.profile is Profile.UNTRUSTED and chosen.kind != "plain":
+            self._groups = Groups()
         for seed in self._config.warm_seeds:
             self.zygotes.start(self._default, seed)
 
@@ -84,6 +112,8 @@ class Processes:
     async def close(self) -> None:
         self.zygotes.kill()
         self._egress.close()
+        if self._groups is not None:
+            self._groups.close()
 
     async def compile(self, python: Interpreter, code: Path, cache: Path) -> None:
         arguments = launch.command(self._config, python.path, "compile", f"--root={code}", f"--cache={cache}")
@@ -103,4 +133,5 @@ class Processes:
             await process.wait()
 
     def _nest(self, python: Interpreter, zygote: Zygote) -> Nest:
-        return Nest(python, zygote, self._config.limits.output_bytes, self._egress)
+        egress = self._egress if self.isolation in WITH_NETWORK_OF_THEIR_OWN else None
+        return Nest(python, zygote, self._config.limits.output_bytes, egress, self._groups)

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from perdure_runner.child import relay
 from perdure_runner.child.sandbox import kernel, landlock, limits, places, seccomp
 
 
@@ -96,6 +97,8 @@ class Cell:
         Raises:
             CannotConfineError, OSError: no user code must run.
         """
+        if egress is not None:
+            os.close(egress)  # without a network namespace there is no door
         limits.basic(confine, self._inherited)
         match self._settings.isolation:
             case Isolation.PLAIN:
@@ -107,6 +110,8 @@ class Cell:
                 return
             case Isolation.LANDLOCK:
                 self._restrict_files(confine)
+        if egress is not None:
+            relay.open_door(egress)
         limits.strict(confine, counted=counted)
         limits.close_doors(self._filters[self._rules(confine)])
         kernel.die_with_parent(signal.SIGKILL)

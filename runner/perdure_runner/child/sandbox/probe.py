@@ -3,14 +3,19 @@
 import os
 from collections.abc import Callable, Sequence
 
-from perdure_runner.child.sandbox import landlock, nest, seccomp
+from perdure_runner.child.sandbox import landlock, nest, places, seccomp
 from perdure_runner.child.sandbox.cell import Cell, Isolation, Settings
 
 _NO_TABLE = f"no table of system calls for {os.uname().machine}"
 
 
-def run(state: str, packages: Sequence[str]) -> dict[str, str]:
-    """Give for each kind of isolation why it cannot be had; "" if it can. `state`: the host's state directory."""
+def run(state: str, packages: Sequence[str]) -> dict[str, object]:
+    """Give "reasons": for each kind of isolation why it cannot be had, "" if it can; and "shown": what the interpreter
+    needs to be shown. `state`: the host's state directory."""
+    return {"reasons": _reasons(state, packages), "shown": [*places.of_the_interpreter(packages, state)]}
+
+
+def _reasons(state: str, packages: Sequence[str]) -> dict[str, str]:
     if not seccomp.supported():
         return dict.fromkeys(("namespaces", "landlock"), _NO_TABLE)
     return {

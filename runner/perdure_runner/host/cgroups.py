@@ -1,0 +1,279 @@
+"""Control groups: one for each session, below the host's own, where this machine lets us make them.
+
+Both versions are known, v1's separate hierarchies (memory, pids, cpu) and v2's single one, and mixtures of them. What
+cannot be had is left out: `Groups.missing` says why. The names are those of the kernel's Documentation/admin-guide.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from perdure_proto.v1.runner_pb2 import Limits
+
+from perdure_runner.host.backend import LimitReached
+
+CONTROLLERS = ("memory", "pids", "cpu")
+_PREFIX = "perdure-"
+_PERIOD_US = 100_000
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """A place where groups can be made, and the controllers it has for them. `version`: 1 or 2."""
+
+    version: int
+    folder: Path
+    controllers: frozenset[str]
+
+
+class Groups:
+    """Makes the groups of one host."""
+
+    def __init__(self, proc: Path = Path("/proc/self")) -> None:
+        self._count = 0
+        self._left: list[Group] = []  # whose processes were not all gone
+        self._hierarchies: list[Hierarchy] = []
+        self.missing: dict[str, str] = {}  # controller -> why it cannot be had
+        for found in _hierarchies(proc):
+            self._take(found)
+        have = {name for hierarchy in self._hierarchies for name in hierarchy.controllers}
+        for name in set(CONTROLLERS) - have - set(self.missing):
+            self.missing[name] = "this machine's control groups do not have it"
+
+    @property
+    def controllers(self) -> Sequence[str]:
+        """What can be limited."""
+        return [name for name in CONTROLLERS if any(name in each.controllers for each in self._hierarchies)]
+
+    def make(self, limits: Limits) -> "Group | None":
+        """Make a session's group; None where there are no controllers. Raises OSError."""
+        if not self._hierarchies:
+            return None
+        self._count += 1
+        group = Group([Hierarchy(h.version, h.folder / f"s{self._count}", h.controllers) for h in self._hierarchies])
+        try:
+            group.make(limits)
+        except OSError:
+            group.close()
+            raise
+        return group
+
+    def give_back(self, group: "Group") -> None:
+        """Remove a group as soon as nothing is in it any more."""
+        self._left = [each for each in (*self._left, group) if not each.close()]
+
+    def close(self) -> None:
+        """Remove what can be removed; the rest goes when the next host starts."""
+        for hierarchy in self._hierarchies:
+            _remove(hierarchy.folder)
+        self._hierarchies.clear()
+
+    def _take(self, found: Hierarchy) -> None:
+        """Have a folder of our own in this hierarchy, if we may."""
+        _sweep(found.folder)
+        own = Hierarchy(found.version, found.folder / f"{_PREFIX}{os.getpid()}", found.controllers)
+        try:
+            if found.version == 2:
+                _delegate(found)
+            own.folder.mkdir(exist_ok=True)
+            if found.version == 2:
+                _enable(own.folder, found.controllers)
+        except OSError as error:
+            reason = f"{found.folder}: {error.strerror}"
+            self.missing |= dict.fromkeys(found.controllers, reason)
+        else:
+            self._hierarchies.append(own)
+
+
+class Group:
+    """A session's control group."""
+
+    def __init__(self, hierarchies: Sequence[Hierarchy]) -> None:
+        self._hierarchies = hierarchies
+        self._limits = Limits()
+
+    def make(self, limits: Limits) -> None:
+        """Make it, with these limits. Raises OSError."""
+        self._limits = limits
+        for hierarchy in self._hierarchies:
+            hierarchy.folder.mkdir()
+            for name, value in _settings(hierarchy, limits).items():
+                with contextlib.suppress(FileNotFoundError):  # swap may not be accounted here
+                    (hierarchy.folder / name).write_text(value)
+
+    def join(self) -> list[int]:
+        """Open the files by which a process puts itself into it; the caller closes them. Raises OSError."""
+        opened: list[int] = []
+        try:
+            for hierarchy in self._hierarchies:
+                opened.append(os.open(hierarchy.folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise
+        return opened
+
+    def counts(self, controller: str) -> bool:
+        """Whether it has this controller."""
+        return any(controller in hierarchy.controllers for hierarchy in self._hierarchies)
+
+    def killed_for_memory(self) -> bool:
+        """Whether the kernel killed something in it for want of memory."""
+        return self._event("memory", {1: "memory.oom_control", 2: "memory.events"}, "oom_kill") > 0
+
+    def forks_refused(self) -> int:
+        """How many processes and threads were refused."""
+        return self._event("pids", {1: "pids.events", 2: "pids.events"}, "max")
+
+    def memory_used(self) -> int:
+        """The most bytes it had at once, as far as the kernel tells; else what it has now. 0: unknown."""
+        files = {1: ("memory.max_usage_in_bytes",), 2: ("memory.peak", "memory.current")}
+        return self._first_number("memory", files)
+
+    def processes(self) -> int:
+        """Processes and threads in it now. 0: unknown."""
+        return self._first_number("pids", {1: ("pids.current",), 2: ("pids.current",)})
+
+    def reached(self, status: int | None) -> LimitReached | None:
+        """Which limit ended the runner with this exit status, if one did."""
+        if status is None or status >= 0 or not self.killed_for_memory():
+            return None
+        limit = mebibytes(self._limits.memory_bytes)
+        return LimitReached("P0603", f"memory: limit {limit}, used {mebibytes(self.memory_used())}")
+
+    def close(self) -> bool:
+        """Remove it; False if something is still in it."""
+        return all([_remove(hierarchy.folder) for hierarchy in self._hierarchies])
+
+    def _first_number(self, controller: str, files: Mapping[int, Sequence[str]]) -> int:
+        for hierarchy in self._with(controller):
+            for name in files[hierarchy.version]:
+                with contextlib.suppress(OSError, ValueError):
+                    return int((hierarchy.folder / name).read_text())
+        return 0
+
+    def _event(self, controller: str, files: Mapping[int, str], name: str) -> int:
+        for hierarchy in self._with(controller):
+            with contextlib.suppress(OSError, ValueError):
+                lines = (hierarchy.folder / files[hierarchy.version]).read_text().splitlines()
+                return sum(int(line.split()[1]) for line in lines if line.split()[0] == name)
+        return 0
+
+    def _with(self, controller: str) -> Iterator[Hierarchy]:
+        return (hierarchy for hierarchy in self._hierarchies if controller in hierarchy.controllers)
+
+
+def mebibytes(count: int) -> str:
+    """Bytes as people read them: "511.8 MiB"."""
+    return f"{count / _MIB:.1f}".removesuffix(".0") + " MiB"
+
+
+def _settings(hierarchy: Hierarchy, limits: Limits) -> dict[str, str]:
+    """Files and contents for these limits; 0 sets none."""
+    files: dict[str, str] = {}
+    if limits.memory_bytes and "memory" in hierarchy.controllers:
+        size = str(limits.memory_bytes)
+        files |= (
+            {"memory.limit_in_bytes": size, "memory.memsw.limit_in_bytes": size}
+            if hierarchy.version == 1
+            else {"memory.max": size, "memory.swap.max": "0", "memory.oom.group": "1"}
+        )
+    if limits.processes and "pids" in hierarchy.controllers:
+        files["pids.max"] = str(limits.processes)
+    if limits.cpus and "cpu" in hierarchy.controllers:
+        quota = max(1000, int(limits.cpus * _PERIOD_US))
+        files |= (
+            {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": str(quota)}
+            if hierarchy.version == 1
+            else {"cpu.max": f"{quota} {_PERIOD_US}"}
+        )
+    return files
+
+
+def _hierarchies(proc: Path) -> Iterator[Hierarchy]:
+    """Where this process is in each hierarchy that has a controller we want."""
+    own = dict(_own_groups(proc / "cgroup"))
+    for root, mounted, kind, options in _mounts(proc / "mountinfo"):
+        if kind == "cgroup2":
+            controllers, path = _available(mounted), own.get("")
+        else:
+            controllers = frozenset(options) & frozenset(CONTROLLERS)
+            path = next((own[name] for name in controllers if name in own), None)
+        if controllers and path is not None:
+            inside = os.path.relpath(path, root) if path.startswith(root) else "."
+            yield Hierarchy(2 if kind == "cgroup2" else 1, Path(mounted, inside), controllers)
+
+
+def _own_groups(file: Path) -> Iterator[tuple[str, str]]:
+    """(controller, path) of every line of /proc/self/cgroup; v2's controller is ""."""
+    with contextlib.suppress(FileNotFoundError):
+        for line in file.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            for name in controllers.split(","):
+                yield name, path
+
+
+def _mounts(file: Path) -> Iterator[tuple[str, str, str, Sequence[str]]]:
+    """(root, mount point, type, options of the file system) of the mounted hierarchies; see proc(5)."""
+    with contextlib.suppress(FileNotFoundError):
+        for line in file.read_text().splitlines():
+            mount, _, system = line.partition(" - ")
+            kind, _, options = system.split(" ", 2)
+            if kind in {"cgroup", "cgroup2"}:
+                _, _, _, root, mounted, *_ = mount.split(" ")
+                yield root, mounted, kind, options.split(",")
+
+
+def _available(mounted: str) -> frozenset[str]:
+    try:
+        return frozenset(Path(mounted, "cgroup.controllers").read_text().split()) & frozenset(CONTROLLERS)
+    except OSError:
+        return frozenset()
+
+
+def _delegate(found: Hierarchy) -> None:
+    """Let groups below this one have the controllers. In v2, that group must have no process itself then.
+
+    Raises OSError: it is not ours, or others are in it too.
+    """
+    try:
+        _enable(found.folder, found.controllers)
+    except OSError:
+        ours = {str(os.getpid()), str(os.getppid())}
+        inside = set((found.folder / "cgroup.procs").read_text().split())
+        if not inside or not inside <= ours:
+            raise
+        leaf = found.folder / f"{_PREFIX}main"
+        leaf.mkdir(exist_ok=True)
+        for pid in inside:
+            (leaf / "cgroup.procs").write_text(pid)
+        _enable(found.folder, found.controllers)
+
+
+def _enable(folder: Path, controllers: Iterable[str]) -> None:
+    (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(controllers)))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what hosts that are dead have left."""
+    for left in folder.glob(f"{_PREFIX}[0-9]*"):
+        if not Path("/proc", left.name.removeprefix(_PREFIX)).exists():
+            _remove(left)
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a group and those in it. What still has a process stays; then False."""
+    with contextlib.suppress(OSError):
+        for inner in folder.iterdir():
+            if inner.is_dir():
+                _remove(inner)
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

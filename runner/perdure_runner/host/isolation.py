@@ -1,0 +1,132 @@
+"""How a host holds its runners: what was asked for, what this machine is able to do, and why not more.
+
+docs/explanation/isolation.md says what each kind keeps from whom.
+"""
+
+import asyncio
+import enum
+import json
+import os
+import shutil
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from perdure_runner.host import launch
+from perdure_runner.host.backend import BackendError
+from perdure_runner.host.config import HostConfig, Profile
+
+KINDS = ("namespaces", "bubblewrap", "landlock", "plain")
+"""From the strongest to none."""
+CHOICES = ("auto", "strict", *KINDS)
+"""What may be asked for: the best there is, nothing less than namespaces, or one of the kinds."""
+_PROBE_S = 20.0
+_BWRAP = ("--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true")
+
+
+class IsolationError(BackendError):
+    """This machine cannot hold runners as it was asked to. The message says why."""
+
+    code = "P0213"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What can be had: `reasons` has for each kind why it cannot, "" if it can. `shown`: what the interpreter needs."""
+
+    reasons: Mapping[str, str]
+    shown: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The kind, "own" included, and lines for people about what could not be had."""
+
+    kind: str
+    notes: Sequence[str] = ()
+
+
+async def choose(config: HostConfig, python: str) -> Chosen:
+    """Decide how runners are held.
+
+    Raises:
+        IsolationError: what was asked for cannot be had.
+    """
+    if config.profile is Profile.OWN:
+        return Chosen("plain" if config.isolation == "plain" else "own")
+    if config.isolation == "plain":
+        return Chosen("plain", (_alarm("it was asked for"),))
+    return decide(config.isolation, (await survey(config, python)).reasons)
+
+
+def decide(asked: str, reasons: Mapping[str, str]) -> Chosen:
+    """As `choose`, for strangers' code, from what is known of the machine."""
+    wanted = "namespaces" if asked == "strict" else asked
+    if wanted != "auto":
+        if why := reasons[wanted]:
+            raise IsolationError(f"isolation {asked!r} cannot be had: {why}; `perdure doctor` says what can")
+        return Chosen(wanted)
+    kind = next(kind for kind in KINDS if not reasons.get(kind, ""))
+    stronger = "; ".join(f"{other}: {reasons[other]}" for other in KINDS[: KINDS.index(kind)])
+    if kind == "plain":
+        return Chosen(kind, (_alarm(stronger),))
+    return Chosen(kind, (f"perdure: runners are held by {kind} only ({stronger})",) if stronger else ())
+
+
+async def survey(config: HostConfig, python: str) -> Survey:
+    """Try what this machine lets us do. Nothing is left behind."""
+    probed, bubblewrap = await asyncio.gather(_probe(config, python), _try_bubblewrap())
+    reasons = {**probed["reasons"], "bubblewrap": bubblewrap, "plain": ""}
+    return Survey({kind: reasons[kind] for kind in KINDS}, probed["shown"])
+
+
+def say(notes: Sequence[str]) -> None:
+    """Tell whoever started the host."""
+    for note in notes:
+        print(note, file=sys.stderr, flush=True)
+
+
+async def _probe(config: HostConfig, python: str) -> dict[str, Any]:
+    """Have a fresh interpreter be a zygote and a session; this process must never be forked."""
+    launch.home(config).mkdir(parents=True, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *launch.command(config, python, "probe", f"--state={config.state_dir}"),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=launch.environment(config, 0),
+        cwd=launch.home(config),
+        start_new_session=True,
+    )
+    try:
+        said, complaint = await asyncio.wait_for(process.communicate(), _PROBE_S)
+        found: dict[str, Any] = json.loads(said)
+    except (TimeoutError, ValueError):
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+            complaint = b"it took too long"
+        why = f"trying it failed: {complaint.decode(errors='replace').strip()[-300:]}"
+        return {"reasons": {"namespaces": why, "landlock": why}, "shown": []}
+    return found
+
+
+async def _try_bubblewrap() -> str:
+    tool = shutil.which("bwrap")
+    if tool is None:
+        return "there is no bwrap on the PATH (apt-get install bubblewrap)"
+    process = await asyncio.create_subprocess_exec(tool, *_BWRAP, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+    _, complaint = await process.communicate()
+    said = complaint.decode(errors="replace").strip()[-300:]
+    return "" if process.returncode == 0 else said or f"bwrap ended with status {process.returncode}"
+
+
+def _alarm(why: str) -> str:
+    line = "=" * 78
+    who = " as root" if os.geteuid() == 0 else ""
+    return (
+        f"{line}\nperdure: WARNING: RUNNERS ARE NOT SANDBOXED. Whoever may deploy can do on this machine{who} what this\n"
+        f"process can: read its files, reach its network, end its processes. Why: {why}\n{line}"
+    )
