@@ -43,10 +43,14 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--package", action="append", default=[], metavar="NAME=PATH", help="a package of the host's")
     modes = parser.add_subparsers(dest="mode", required=True)
     zygote = modes.add_parser("zygote", help="fork a runner for each request on a socket")
-    zygote.add_argument("--control", type=int, required=True, metavar="FD")
+    control = zygote.add_mutually_exclusive_group(required=True)
+    control.add_argument("--control", type=int, metavar="FD")
+    control.add_argument("--connect", metavar="PATH", help="where its host listens, as seen in its container")
     zygote.add_argument("--main", default=MAIN, metavar="MODULE:FUNCTION")
     zygote.add_argument("--isolation", default="plain", help="how runners are held (child/sandbox/cell.py)")
-    zygote.add_argument("--state", default="", metavar="DIR", help="the host's folder: sessions see their own files only")
+    zygote.add_argument(
+        "--state", default="", metavar="DIR", help="the host's folder: sessions see their own files only"
+    )
     probe = modes.add_parser("probe", help="say, as JSON, how runners could be held here")
     probe.add_argument("--state", required=True, metavar="DIR")
     compiler = modes.add_parser("compile", help="fill a build's code cache")
@@ -74,7 +78,11 @@ def run(options: argparse.Namespace) -> int:
             main = function(options.main)  # before there is a socket that would close while its error is being printed
             if prepare := getattr(sys.modules[main.__module__], "prepare", None):
                 prepare()
-            return zygote.serve(socket.socket(fileno=options.control), main, held)
+            if not options.connect:
+                return zygote.serve(socket.socket(fileno=options.control), main, held)
+            from perdure_runner.child import contained
+
+            return zygote.serve(contained.connect(options.connect), contained.guarded(main), held)
         case "probe":
             from perdure_runner.child.sandbox import probe
 

@@ -97,8 +97,10 @@ class Cell:
         Raises:
             CannotConfineError, OSError: no user code must run.
         """
-        if egress is not None:
-            os.close(egress)  # without a network namespace there is no door
+        if egress is not None and self._settings.isolation is Isolation.LOCKED:
+            relay.open_door(egress)  # the container has a network namespace
+        elif egress is not None:
+            os.close(egress)  # without one there is no door
         limits.basic(confine, self._inherited)
         match self._settings.isolation:
             case Isolation.PLAIN:
@@ -110,8 +112,6 @@ class Cell:
                 return
             case Isolation.LANDLOCK:
                 self._restrict_files(confine)
-        if egress is not None:
-            relay.open_door(egress)
         limits.strict(confine, counted=counted)
         limits.close_doors(self._filters[self._rules(confine)])
         kernel.die_with_parent(signal.SIGKILL)
