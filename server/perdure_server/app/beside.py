@@ -21,7 +21,10 @@ END_S: Final = 5.0  # for a clean end, before it is killed
 
 
 class HostBeside:
-    """Supervises `python -m perdure_server.app.host_process`. Its output goes to the server's stderr."""
+    """Supervises `python -m perdure_server.app.host_process`. Its output goes to the server's stderr.
+
+    One that ends by itself, with exit code 0, was drained by the operator.
+    """
 
     def __init__(self, coordinator: str, state_dir: Path, capacity: int, hash_seed: int) -> None:
         self._arguments = (coordinator, str(state_dir), str(capacity), str(hash_seed), str(os.getpid()))
@@ -68,6 +71,9 @@ class HostBeside:
                 process_group=0,  # Ctrl-C is for the server, which ends its host in order
             )
             code = await self._process.wait()
+            if code == 0:
+                log.info("the host was drained; it stays away")
+                return
             pause_s = BACKOFF_S[0] if time.monotonic() - began > STEADY_S else pause_s
             log.warning("the host ended with exit code %s; starting it again in %.1f s", code, pause_s)
             await asyncio.sleep(pause_s)

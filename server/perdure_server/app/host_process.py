@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(coordinator: str, state_dir: str, capacity: str, hash_seed: str, server_pid: str) -> None:
-    """Be a host until SIGTERM, or until the server dies in whatever way."""
+    """Be a host until it is drained, until SIGTERM (exit code 143), or until the server dies in whatever way."""
     _die_with(int(server_pid))
     config = HostConfig(state_dir=Path(state_dir), capacity=int(capacity), warm_seeds=(int(hash_seed),))
     asyncio.run(_serve(coordinator, config))
@@ -28,8 +28,9 @@ async def _serve(coordinator: str, config: HostConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)
     await asyncio.wait([serving])
-    if not serving.cancelled():
-        serving.result()
+    if serving.cancelled():
+        sys.exit(128 + signal.SIGTERM)
+    serving.result()
 
 
 def _die_with(server_pid: int) -> None:

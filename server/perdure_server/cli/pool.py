@@ -94,7 +94,7 @@ async def _health(remote: connect.Control, session: control.Session) -> RunnerHe
 # As JSON.
 
 
-def document(host: control.Host) -> Mapping[str, Any]:
+def document(host: control.Host) -> dict[str, Any]:
     """A host as `--json` shows it. Times are RFC 3339, sizes are bytes."""
     return {
         "host_id": host.host_id,
