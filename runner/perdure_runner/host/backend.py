@@ -70,6 +70,7 @@ class Launched:
     code: str
     cache: str
     environment: str = ""
+    proxied: bool = False  # its only way out is its door
 
 
 class Place(Protocol):

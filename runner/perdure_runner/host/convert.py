@@ -245,10 +245,12 @@ def resolved_frame(entry: journal.Entry) -> bytes:
     return encode({"t": "res", "e": fields}, payload)
 
 
-def start_frame(start: runner.Start, code: str, cache: str, environment: str = "", lease_s: float = 0.0) -> bytes:
+def start_frame(
+    start: runner.Start, code: str, cache: str, environment: str = "", lease_s: float = 0.0, proxied: bool = False
+) -> bytes:
     """Give the `start` frame. Rules and limits have the names and units of `ActivityRule`, `RetryPolicy` and `Limits`.
 
-    `lease_s`: for so many seconds the session is surely this host's.
+    `lease_s`: for so many seconds the session is surely this host's. `proxied`: its only way out is its door.
 
     Raises:
         ProtocolError: the event is not JSON in UTF-8.
@@ -278,7 +280,7 @@ def start_frame(start: runner.Start, code: str, cache: str, environment: str = "
             "replay_only": start.replay_only,
             "seed": start.hash_seed,
             "project": start.project,
-            "proxied": start.network.mode == runner.NETWORK_MODE_HOSTS,
+            "proxied": proxied,
             "created_at": start.created_at,
         }
     )

@@ -22,7 +22,7 @@ from perdure_proto.v1.runner_pb2 import (
     Welcome,
 )
 
-from perdure_runner.host import health, launch
+from perdure_runner.host import egress, health, launch
 from perdure_runner.host.archive import ArchiveLimits
 from perdure_runner.host.backend import Backend, BackendError, Files, Place
 from perdure_runner.host.builds import BuildError, Builds
@@ -272,9 +272,11 @@ class Host:
 
     def _launch(self, session: Session, place: Place, files: Files) -> None:
         try:
+            egress.check(self._backend.isolation, session.start)
             launched = place.launch(session.start, files, session.exited)
         except BackendError as error:
-            session.fail(str(error))
+            code = getattr(error, "code", "")
+            session.fail(str(error), code, fatal=bool(code))
             return
         session.run(launched)
 

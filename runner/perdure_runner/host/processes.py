@@ -51,7 +51,7 @@ class Nest:
             if door is not None:
                 door.close()
             raise
-        return Launched(process, ours, said, str(files.code), str(files.cache), str(files.environment or ""))
+        return Launched(process, ours, said, str(files.code), str(files.cache), str(files.environment or ""), door is not None)
 
 
     def _group(self, start: Start) -> Group | None:

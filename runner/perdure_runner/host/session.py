@@ -78,7 +78,7 @@ class Session:
         self._pace()
         try:
             where = launched.code, launched.cache, launched.environment
-            self._connection.write(convert.start_frame(self.start, *where, self._owner.lease_s))
+            self._connection.write(convert.start_frame(self.start, *where, self._owner.lease_s, launched.proxied))
         except (FrameError, ProtocolError) as error:
             self.fail(str(error), "P0201", fatal=True)
         early, self._early = self._early, []
