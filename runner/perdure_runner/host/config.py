@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from perdure_runner import frames
+from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.egress.config import EgressConfig
 
 MIB = 1 << 20
@@ -72,6 +73,7 @@ class HostConfig:
     path: str = "/usr/local/bin:/usr/bin:/bin"  # PATH of runners
     profile: Profile = Profile.OWN
     isolation: str = "auto"  # one of `isolation.CHOICES`; of the developer's own code, only "plain" makes a difference
+    docker: DockerConfig | None = None  # runners are containers of an engine; None: processes of this machine
     main: str = "perdure_runner.child.process:main"
     packages: Mapping[str, str] | None = None  # None: those this process would import
 

@@ -42,10 +42,14 @@ class Host:
     """One host on one asyncio loop; the host's end of a `Link`."""
 
     def __init__(self, config: HostConfig, coordinator: Coordinator, backend: Backend | None = None) -> None:
-        """`backend` runs the sessions; None: processes of this machine."""
+        """`backend` runs the sessions; None: the one that the configuration names.
+
+        Raises:
+            BackendError: this installation lacks what it needs.
+        """
         self.config = config
         self._coordinator = coordinator
-        self._backend = backend or Processes(config)
+        self._backend = backend or _backend(config)
         self._builds = Builds(config, coordinator, self._backend, ArchiveLimits())
         self._environments = EnvironmentStore(config, coordinator, self._environments_in_use)
         self._sessions: dict[str, Session] = {}
@@ -279,6 +283,14 @@ class Host:
             session.fail(str(error), code, fatal=bool(code))
             return
         session.run(launched)
+
+
+def _backend(config: HostConfig) -> Backend:
+    if config.docker is None:
+        return Processes(config)
+    from perdure_runner.host.docker.backend import Docker  # what it needs is not installed with everything else
+
+    return Docker(config, config.docker)
 
 
 _COMMANDS: Mapping[str, Callable[[Session, Any], None]] = {

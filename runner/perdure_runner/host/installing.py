@@ -10,7 +10,9 @@ import base64
 import csv
 import hashlib
 import os
+import platform
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -48,7 +50,7 @@ async def install(
     requirements = notes / "requirements.txt"
     requirements.write_text(lock.requirements(), encoding="utf-8")
     wheels_only = [] if lock.sdists else ["--only-binary=:all:"]
-    arguments = ["pip", "install", f"--target={site}", f"--python={python.path}", f"--requirement={requirements}"]
+    arguments = ["pip", "install", f"--target={site}", *_for(python), f"--requirement={requirements}"]
     arguments += ["--require-hashes", "--no-deps", "--link-mode=copy", *wheels_only]
     finished = await uv.run(arguments, indexes, notes, limit_s, before=before)
     if finished.status == 0:
@@ -77,6 +79,8 @@ def check(site: Path, most_bytes: int) -> int:
 
 def compile_all(site: Path, final: Path, python: Interpreter, limit_s: float) -> None:
     """Compile what can be compiled. That a file cannot is no error: nobody may ever import it."""
+    if python.foreign:
+        return  # done where it is
     arguments = ["-q", "-j0", "--invalidation-mode=unchecked-hash", f"-s{site}", f"-p{final}", str(site)]
     subprocess.run(
         [python.path, "-I", "-S", "-m", "compileall", *arguments],
@@ -99,6 +103,14 @@ def seal(root: Path) -> None:
             os.chmod(path, 0o555 if os.stat(path).st_mode & 0o100 else 0o444)
         for name in folders:
             os.chmod(os.path.join(folder, name), 0o555)  # noqa: S103 (the same)
+
+
+def _for(python: Interpreter) -> Sequence[str]:
+    """Say which interpreter packages are for. One that is not here is described: any will do to install for it."""
+    if not python.foreign:
+        return (f"--python={python.path}",)
+    version, libc = "{}.{}.{}".format(*python.version), f"{platform.machine()}-manylinux_2_28"
+    return (f"--python={sys.executable}", f"--python-version={version}", f"--python-platform={libc}")
 
 
 def _take_away(site: Path) -> None:

@@ -30,6 +30,7 @@ class Interpreter:
     path: str
     version: tuple[int, int, int]
     cache_tag: str  # "cpython-311"
+    foreign: bool = False  # in an image of a container: nothing on this machine is at its path
 
 
 class Interpreters:

@@ -76,6 +76,7 @@ class Docker:
         await self._pool.close()
         await self._undertaker.finish(_CLOSE_S)
         self._engine.close()
+        self._maker.close()
 
     async def compile(self, python: Interpreter, code: Path, cache: Path) -> None:
         await self._maker.compile(python, await self._images.get(python, "", None), code, cache)

@@ -127,7 +127,7 @@ def _finish(engine: Engine, image: str, say: Callable[[str], None]) -> Base:
 def _interpreter(described: list[Any]) -> Interpreter:
     path, (major, minor, micro), cache_tag = described
     # A folder of its own in a build's cache: the same version of another build may compile another way.
-    return Interpreter(path, (major, minor, micro), f"docker-{cache_tag}")
+    return Interpreter(path, (major, minor, micro), f"docker-{cache_tag}", foreign=True)
 
 
 def _own_suite() -> str:

@@ -27,6 +27,7 @@ from perdure_runner.host.docker.ending import Undertaker
 from perdure_runner.host.docker.engine import Engine, EngineError
 from perdure_runner.host.docker.images import ENVIRONMENT
 from perdure_runner.host.docker.shape import INSIDE, Shape
+from perdure_runner.host.egress import Egress
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter
 from perdure_runner.host.zygotes import Fork, Forked, Zygote, ZygoteError
@@ -44,6 +45,7 @@ class Box:
 
     engine: Engine
     undertaker: Undertaker
+    egress: Egress
     container: str  # its id
     folder: Path
 
@@ -94,21 +96,29 @@ class Cell:
         except OSError:
             self.end()
             raise
+        self._box.undertaker.take(self._rename(start))
+        return self._fork(start, ENVIRONMENT if files.environment else "", ended)
+
+    def _fork(self, start: Start, environment: str, ended: Ended) -> Launched:
+        door = self._box.egress.door(start)
+        if door is not None:
+            ended = door.until(ended)
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)
         said = Tail(asyncio.get_running_loop(), output, self._keep_bytes)
+        # What is left for the zygote to hold it to: a container has its own network and control groups.
+        confine = {"network": "all", "open_files": self.shape.open_files}
+        asked = Fork(theirs.detach(), write_end, confine, egress=None if door is None else door.give())
         self._runner = Contained(self, ended)
         try:
-            self._runner.forked = self._zygote.fork(
-                Fork(theirs.detach(), write_end, self._confine()), self._runner.over
-            )
+            self._runner.forked = self._zygote.fork(asked, self._runner.over)
         except BackendError:
             ours.close()
             said.close()
+            if door is not None:
+                door.close()
             self.remove()
             raise
-        self._box.undertaker.take(self._rename(start))
-        environment = ENVIRONMENT if files.environment else ""
         return Launched(self._runner, ours, said, f"{INSIDE}/code", f"{INSIDE}/cache", environment)
 
     def end(self) -> None:
@@ -139,10 +149,6 @@ class Cell:
             post = await self._box.engine.call(lambda client: _examine(client, self._box.container))
         self.remove()
         how(post)
-
-    def _confine(self) -> dict[str, Any]:
-        """What is left for the zygote to hold a runner to: the container has its own network and control groups."""
-        return {"network": "all", "open_files": self.shape.open_files}
 
     async def _rename(self, start: Start) -> None:
         """Call the container as its session, for who looks at `docker ps`: a courtesy."""

@@ -19,6 +19,7 @@ from perdure_runner.host.docker.engine import Engine, EngineError, NoEngineError
 from perdure_runner.host.docker.images import Images
 from perdure_runner.host.docker.layers import LABEL
 from perdure_runner.host.docker.shape import INSIDE, USER, Shape
+from perdure_runner.host.egress import Egress
 from perdure_runner.host.pythons import Interpreter
 
 _CONTROL = "control.sock"
@@ -38,8 +39,13 @@ class Maker:
         self._images = images
         self._config = config
         self._docker = docker
+        self._egress = Egress(config.egress)
         self._cells = config.state_dir / "cells"
         self._labels = {LABEL: "session", "perdure.host": config.host_id, ending.OWNER: ending.owner()}
+
+    def close(self) -> None:
+        """Resolve no more names."""
+        self._egress.close()
 
     def prepare(self) -> None:
         """Make the folder of folders. Nobody but this user, and containers that have one bound, gets into it."""
@@ -93,7 +99,7 @@ class Maker:
         try:
             with _listening(folder) as listener:
                 container = await self._start(shape, python, name, folder)
-                box = Box(self._engine, self._undertaker, container, folder)
+                box = Box(self._engine, self._undertaker, self._egress, container, folder)
                 try:
                     control = await self._accept(listener, container)
                 except BaseException:
