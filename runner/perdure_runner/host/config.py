@@ -71,11 +71,14 @@ class HostConfig:
     patience: HostPatience = field(default_factory=HostPatience)
     egress: EgressConfig = field(default_factory=EgressConfig)
     path: str = "/usr/local/bin:/usr/bin:/bin"  # PATH of runners
-    profile: Profile = Profile.OWN
-    isolation: str = "auto"  # one of `isolation.CHOICES`; of the developer's own code, only "plain" makes a difference
+    isolation: str = "own"  # the developer's own code; or one of `isolation.CHOICES`, for strangers'
     docker: DockerConfig | None = None  # runners are containers of an engine; None: processes of this machine
     main: str = "perdure_runner.child.process:main"
     packages: Mapping[str, str] | None = None  # None: those this process would import
+
+    @property
+    def profile(self) -> Profile:
+        return Profile.OWN if self.isolation == Profile.OWN.value else Profile.UNTRUSTED
 
     def __post_init__(self) -> None:
         if not self.host_id:

@@ -55,7 +55,7 @@ async def choose(config: HostConfig, python: str) -> Chosen:
         IsolationError: what was asked for cannot be had.
     """
     if config.profile is Profile.OWN:
-        return Chosen("plain" if config.isolation == "plain" else "own")
+        return Chosen("own")
     if config.isolation == "plain":
         return Chosen("plain", (_alarm("it was asked for"),))
     return decide(config.isolation, (await survey(config, python)).reasons)

@@ -26,8 +26,9 @@ class HostBeside:
     One that ends by itself, with exit code 0, was drained by the operator.
     """
 
-    def __init__(self, coordinator: str, state_dir: Path, capacity: int, hash_seed: int) -> None:
-        self._arguments = (coordinator, str(state_dir), str(capacity), str(hash_seed), str(os.getpid()))
+    def __init__(self, coordinator: str, state_dir: Path, capacity: int, hash_seed: int, isolation: str = "auto") -> None:
+        numbers = (str(capacity), str(hash_seed), str(os.getpid()))
+        self._arguments = (coordinator, str(state_dir), *numbers, isolation)
         self._process: asyncio.subprocess.Process | None = None
         self._supervising: asyncio.Task[None] | None = None
 

@@ -36,6 +36,7 @@ class Engine:
         faults: Faults | None = None,
         recover: bool = True,
         capacity: int = CAPACITY,
+        isolation: str = "own",
     ) -> AsyncIterator[Engine]:
         """Coordinator and host in this process, on `home`, for as long as the context lasts.
 
@@ -45,7 +46,7 @@ class Engine:
         chosen = _embedded_settings(settings, faults)
         async with (
             open_coordinator(home, chosen, recover=recover) as coordinator,
-            _host_beside(coordinator, home / "host", capacity),
+            _host_beside(coordinator, home / "host", capacity, isolation),
         ):
             yield Engine(home, coordinator)
 
@@ -93,7 +94,9 @@ def _embedded_settings(settings: Settings | None, faults: Faults | None) -> Sett
 
 
 @asynccontextmanager
-async def _host_beside(coordinator: Coordinator, state_dir: Path, capacity: int) -> AsyncIterator[None]:
+async def _host_beside(
+    coordinator: Coordinator, state_dir: Path, capacity: int, isolation: str = "own"
+) -> AsyncIterator[None]:
     """A host in this process, joined to the coordinator."""
     # Only an engine with a host pays for the host's import; readers and the server do without.
     from perdure_runner.host.config import HostConfig, HostPatience
@@ -108,6 +111,7 @@ async def _host_beside(coordinator: Coordinator, state_dir: Path, capacity: int)
         host_id="embedded",
         warm_seeds=(coordinator.hash_seed,),
         patience=patience,
+        isolation=isolation,
     )
     link = InProcessLink(coordinator, config)
     try:

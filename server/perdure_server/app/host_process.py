@@ -1,4 +1,4 @@
-"""The process of the host beside a server: `COORDINATOR STATE_DIR CAPACITY HASH_SEED SERVER_PID`."""
+"""The process of the host beside a server: `COORDINATOR STATE_DIR CAPACITY HASH_SEED SERVER_PID ISOLATION`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from perdure_runner.host.remote import run_remote
 _PR_SET_PDEATHSIG = 1
 
 
-def main(coordinator: str, state_dir: str, capacity: str, hash_seed: str, server_pid: str) -> None:
+def main(coordinator: str, state_dir: str, capacity: str, hash_seed: str, server_pid: str, isolation: str) -> None:
     """Be a host until it is drained, until SIGTERM (exit code 143), or until the server dies in whatever way."""
     _die_with(int(server_pid))
-    config = HostConfig(state_dir=Path(state_dir), capacity=int(capacity), warm_seeds=(int(hash_seed),))
+    seeds = (int(hash_seed),)
+    config = HostConfig(state_dir=Path(state_dir), capacity=int(capacity), warm_seeds=seeds, isolation=isolation)
     asyncio.run(_serve(coordinator, config))
 
 
