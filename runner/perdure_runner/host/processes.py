@@ -42,7 +42,8 @@ class Nest:
         if door is not None:
             ended = door.until(ended)
         joining = group.join() if group else ()
-        fork = Fork(theirs.detach(), write_end, confine(start, files), joining, egress=door and door.give())
+        way_out = door.give() if door is not None else None
+        fork = Fork(theirs.detach(), write_end, confine(start, files), joining, egress=way_out)
         try:
             process = self.zygote.fork(fork, lambda status: self._gone(process, group, status, ended))
         except ZygoteError:

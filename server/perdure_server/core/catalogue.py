@@ -398,6 +398,13 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "for a runner. The new session was refused; nothing of it was kept.",
         "Start it again later, add a host, or raise `limits: {queue: ..., sessions: ...}` in perdure.yaml.",
     ),
+    "P0611": Explanation(
+        "the host cannot hold the session to its network policy",
+        "The project may reach nothing, or listed hosts only, and the session's host has no way to hold it to that: it "
+        "runs sessions without network namespaces. Nothing of the session was run.",
+        "Let `perdure doctor` say what the machine lacks for stronger isolation, run sessions of this project on another "
+        "host (`runs_on`), or set `network: all` in perdure.yaml.",
+    ),
     "P0701": Explanation(
         "a bad message from a runner",
         "A session's process sent something that is not perdure's frame format, or breaks its order. User code "
@@ -455,6 +462,7 @@ BORDER: Final[dict[str, Border]] = {
     "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0407", "P0501", "P0502", "P0503"), _DIVERGED),
     **dict.fromkeys(("P0601", "P0602", "P0603", "P0606", "P0607", "P0609", "P0610"), _LIMIT),
+    "P0611": _FAILED,
     "P0608": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     "P0604": Border("ABORTED", Exit.FAILED),
     "P0605": Border("DEADLINE_EXCEEDED", Exit.FAILED),
