@@ -34,6 +34,7 @@ COMMANDS: dict[str, Lazy] = {
     "sessions": Lazy("sessions", "sessions", "Look at sessions, steer and replay them."),
     "hosts": Lazy("hosts", "hosts", "Look at the hosts that run sessions, and empty them."),
     "hosts": Lazy("hosts", "hosts", "Look at the hosts that run sessions, and empty them."),
+    "images": Lazy("images", "images", "Make, list and remove images for runners in Docker."),
     "check": Lazy("check", "check", "Crash a handler after every journal entry; report what differs."),
     "doctor": Lazy("doctor", "doctor", "Say what this machine has and lacks, with the remedies."),
     "explain": Lazy("explain", "explain", "Explain an error code at length."),

@@ -217,6 +217,12 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "its name is another than its certificate's.",
         "See `perdure hosts list`. To let the host in (again): `perdure hosts invite`, then `perdure host --join`.",
     ),
+    "P0219": Explanation(
+        "no Docker Engine, or nothing in it to run sessions from",
+        "The Docker backend needs an engine that this user may talk to, the docker SDK, and a base image for runners.",
+        "Start the engine, name its socket with the setting docker_url or DOCKER_HOST, pip install 'perdure[docker]', "
+        "and make the base image with `perdure images build-base`. `perdure doctor` says which of these is missing.",
+    ),
     "P0220": Explanation(
         "a key is missing or wrong",
         "Secrets are sealed at rest with a key: that of PERDURE_KEY, or of the file secrets.key in the home. The key "
@@ -450,6 +456,7 @@ BORDER: Final[dict[str, Border]] = {
     "P0216": Border("UNAUTHENTICATED", Exit.USAGE),
     "P0217": _STATE,
     "P0218": Border("UNAUTHENTICATED", Exit.USAGE),
+    "P0219": _STATE,
     "P0220": _STATE,
     "P0221": _LIMIT,
     **dict.fromkeys(("P0301", "P0302", "P0304"), _FAILED),
