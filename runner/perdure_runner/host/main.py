@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from perdure_runner.host.config import HostConfig
+from perdure_runner.host.dialling import Dialler
 from perdure_runner.host.remote import run_remote
 
 DEFAULT_CAPACITY = 64
@@ -19,6 +20,8 @@ async def main(
     capacity: int = DEFAULT_CAPACITY,
     labels: Mapping[str, str] | None = None,
     host_id: str = "",
+    isolation: str = "auto",
+    dialler: Dialler | None = None,
 ) -> int:
     """Serve the coordinator at `address` until it drains this host, or until SIGTERM or SIGINT. Gives the exit code.
 
@@ -27,9 +30,9 @@ async def main(
     Raises:
         OSError, InterpreterNotFoundError: this machine or the configuration will not do.
     """
-    config = HostConfig(state_dir=state_dir, capacity=capacity, labels=dict(labels or {}), host_id=host_id)
+    config = HostConfig(state_dir=state_dir, capacity=capacity, labels=dict(labels or {}), host_id=host_id, isolation=isolation)
     leaving = asyncio.Event()
-    serving = asyncio.create_task(run_remote(address, config, leaving=leaving))
+    serving = asyncio.create_task(run_remote(address, config, leaving=leaving, dialler=dialler))
 
     def told() -> None:
         if leaving.is_set():

@@ -17,23 +17,12 @@ from perdure_proto.v1.runner_pb2 import FetchBlobRequest, FromHost, Welcome
 from perdure_proto.v1.runner_pb2_grpc import HostsStub
 
 from perdure_runner.host.config import MIB, HostConfig
+from perdure_runner.host.dialling import Dialler, LinkBrokenError, Metadata, Plain
 from perdure_runner.host.host import Host
 from perdure_runner.host.lease import Lease
 from perdure_runner.host.link import BlobNotFoundError
 from perdure_runner.host.version import PROTOCOL_VERSION
 
-MESSAGE_BYTES = 80 * MIB
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_send_message_length", MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MESSAGE_BYTES),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.ping_timeout_ms", 5_000),  # without it a stopped peer goes unnoticed
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),  # a new channel dials at once, whatever became of those before it
-)
 _QUEUE_BYTES = 32 * MIB  # waiting for the stream; beyond it the runners are not read
 _MERGE_BYTES = MIB  # records of one session that wait together become one message, up to this size
 _CALL_IS_OVER = (grpc.RpcError, asyncio.InvalidStateError)  # what writing to such a call raises
@@ -41,10 +30,6 @@ _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs o
 _BACKOFF_S = (0.05, 1.0)  # first and longest pause between two attempts
 _ANSWERED = frozenset({"hello", "heartbeat"})  # by a welcome, by a heartbeat
 _GOODBYE_S = 5.0  # for the coordinator to take what is left, once the host is to end
-
-
-class LinkBrokenError(ConnectionError):
-    """The stream is gone. The message says why."""
 
 
 class Outgoing:
@@ -122,8 +107,10 @@ class Outgoing:
 class RemoteCoordinator:
     """The coordinator at the other end of a gRPC stream, as its host sees it. Messages between two streams are lost."""
 
-    def __init__(self, address: str, say: Callable[[str], None]) -> None:
+    def __init__(self, address: str, say: Callable[[str], None], dialler: Dialler | None = None) -> None:
         self.address = address
+        self._dialler = dialler or Plain(address)
+        self._metadata: Metadata = ()
         self._say = say
         self._outgoing: Outgoing | None = None
         self._stub: Any = None  # HostsStub; its annotations are those of the blocking client
@@ -137,7 +124,7 @@ class RemoteCoordinator:
         if self._stub is None:
             raise LinkBrokenError("no stream to the coordinator")
         try:
-            async for chunk in self._stub.FetchBlob(FetchBlobRequest(digest=digest)):
+            async for chunk in self._stub.FetchBlob(FetchBlobRequest(digest=digest), metadata=self._metadata):
                 yield chunk.data
         except grpc.aio.AioRpcError as error:
             trailing: Any = error.trailing_metadata() or ()
@@ -156,14 +143,16 @@ class RemoteCoordinator:
         Raises:
             LinkBrokenError: it broke.
         """
-        async with grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS) as channel:
+        channel, self._metadata = await self._dialler.dial()
+        async with channel:
             self._stub = HostsStub(channel)
             self._outgoing, lease = Outgoing(host.hold), Lease()
             host.lease = lease
-            call: Any = self._stub.Attach()
+            call: Any = self._stub.Attach(metadata=self._metadata)
             host.hello()
             writing = asyncio.create_task(_write(call, self._outgoing, lease))
             reading = asyncio.create_task(self._read(call, host, lease))
+            keeping = asyncio.create_task(self._dialler.keep(channel))
             try:
                 await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
                 if writing.done() and not writing.exception():
@@ -175,7 +164,8 @@ class RemoteCoordinator:
                 call.cancel()
                 writing.cancel()
                 reading.cancel()
-                ended = await asyncio.gather(writing, reading, return_exceptions=True)
+                keeping.cancel()
+                ended = await asyncio.gather(writing, reading, keeping, return_exceptions=True)
             raise _why(ended, reason)
 
     async def _read(self, call: Any, host: Host, lease: Lease) -> None:
@@ -210,17 +200,19 @@ async def run_remote(
     *,
     say: Callable[[str], None] | None = None,
     leaving: asyncio.Event | None = None,
+    dialler: Dialler | None = None,
 ) -> None:
     """Be a host of the coordinator at `address` ("127.0.0.1:7233", "unix:/path") until drained, or cancelled.
 
     `say` gets one line whenever the link comes or goes; the default prints it on stderr. Once `leaving` is set, the
-    host has its sessions moved elsewhere, and ends when they are gone.
+    host has its sessions moved elsewhere, and ends when they are gone. `dialler` opens the channels; the default shows
+    nothing of itself.
 
     Raises:
         OSError, InterpreterNotFoundError: this machine or the configuration will not do.
     """
     say = say or _print
-    link = RemoteCoordinator(address, say)
+    link = RemoteCoordinator(address, say, dialler)
     host = Host(config, link)
     await host.start()
     dialling = asyncio.create_task(_keep_dialling(link, host, say))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import os
 import shlex
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
@@ -19,11 +18,10 @@ from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealt
 from perdure_server.cli.settings import BY_NAME, Settings
 from perdure_server.coordinator.settings import Faults
 from perdure_server.core.errors import PerdureError
+from perdure_server.rpc.local import read_endpoint
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-ENDPOINT = "endpoint.json"
 
 
 class Control(Protocol):
@@ -45,6 +43,10 @@ class Control(Protocol):
     async def set_var(self, request: pb.SetVarRequest, /) -> pb.SetVarResponse: ...
     async def unset_var(self, request: pb.UnsetVarRequest, /) -> pb.UnsetVarResponse: ...
     async def list_vars(self, request: pb.ListVarsRequest, /) -> pb.ListVarsResponse: ...
+    async def invite_host(self, request: pb.InviteHostRequest, /) -> pb.InviteHostResponse: ...
+    async def create_token(self, request: pb.CreateTokenRequest, /) -> pb.CreateTokenResponse: ...
+    async def list_tokens(self, request: pb.ListTokensRequest, /) -> pb.ListTokensResponse: ...
+    async def revoke_token(self, request: pb.RevokeTokenRequest, /) -> pb.RevokeTokenResponse: ...
     async def list_hosts(self, request: pb.ListHostsRequest, /) -> pb.ListHostsResponse: ...
     async def drain_host(self, request: pb.DrainHostRequest, /) -> pb.DrainHostResponse: ...
     async def get_runner_health(self, request: pb.GetRunnerHealthRequest, /) -> RunnerHealth: ...
@@ -61,15 +63,13 @@ def waits(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
 
 
 def endpoint(home: Path) -> str | None:
-    """The gRPC address of the server that serves `home`, when its process lives; else None."""
+    """The address of the server that serves `home`, when its process lives: its Unix socket; else None."""
+    said = read_endpoint(home)
     try:
-        said = json.loads((home / ENDPOINT).read_text(encoding="utf-8"))
         os.kill(int(said["pid"]), 0)
-    except PermissionError:
-        pass  # it lives, under another user
+        return str(said.get("socket") or said["grpc"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return str(said["grpc"])
 
 
 def address(settings: Settings, server: str | None, home: Path) -> str | None:
@@ -79,22 +79,24 @@ def address(settings: Settings, server: str | None, home: Path) -> str | None:
 
 @asynccontextmanager
 async def remote(settings: Settings, at: str) -> AsyncIterator[Control]:
-    """The coordinator at an address. Raises `PerdureError` P0207 where none answers."""
-    from perdure_server.rpc.client import RemoteControl
+    """The coordinator at an address. Raises `PerdureError`: P0207 where none answers, P0215 it wants a token."""
+    from perdure_server.app.dialling import dial
 
-    async with RemoteControl(at, connect_timeout_s=settings.number("connect_timeout")) as control:
+    async with await dial(at, settings.token(), settings.number("connect_timeout")) as control:
         yield control
 
 
 @asynccontextmanager
-async def embedded(home: Path, *, faults: Faults | None = None, recover: bool = False) -> AsyncIterator[Control]:
+async def embedded(
+    home: Path, *, faults: Faults | None = None, recover: bool = False, isolation: str = "own"
+) -> AsyncIterator[Control]:
     """A coordinator and a host in this process, on `home`; `recover`: with all of its unfinished sessions.
 
     Raises `PerdureError` P0202 when another process has the home.
     """
     from perdure_server.app.engine import Engine
 
-    async with Engine.embedded(home, faults=faults, recover=recover) as engine:
+    async with Engine.embedded(home, faults=faults, recover=recover, isolation=isolation) as engine:
         yield engine.control
 
 

@@ -25,23 +25,25 @@ _IGNORED = frozenset({"__pycache__", ".git", ".venv", "node_modules", ".mypy_cac
 @options.HOME
 @click.option("--grpc", metavar="ADDR", help="HOST:PORT or unix:PATH to listen on; port 0: any [default: 127.0.0.1:0].")
 @options.PROJECT
+@options.ISOLATION
 @connect.waits
-async def dev(folder: Path, home: str | None, grpc: str | None, project: str | None) -> None:
+async def dev(folder: Path, home: str | None, grpc: str | None, project: str | None, isolation: str | None) -> None:
     """Serve a folder and deploy it again whenever it changes; show what its sessions print. Ctrl-C ends it."""
+    from perdure_server.app.entrance import Addresses
     from perdure_server.app.server import serving
     from perdure_server.coordinator.settings import Settings as Policy
 
     settings = Settings.load()
     place = Path(settings.text("home", home))
     source = builds.folder(folder, settings.text("project", project))
+    held = settings.text("isolation", isolation) or "own"
     policy = Policy(default_network="all")  # it is the developer's own code
-    async with serving(place, grpc=settings.text("grpc", grpc), runner=settings.text("runner"), settings=policy) as (
-        remote,
-        address,
-    ):
+    at = Addresses(settings.text("grpc", grpc))
+    async with serving(place, at, runner=settings.text("runner"), isolation=held, settings=policy) as opened:
+        remote = opened.control
         if not await _deploy(remote, source):
             render.say("waiting for a change")
-        render.say(f"ready grpc={address} journal={place / 'perdure.db'}")
+        render.say(f"ready grpc={opened.grpc} journal={place / 'perdure.db'}")
         render.say(f"try: perdure start FILE.py:HANDLER --project {source.project} --home {place}")
         await until_interrupted(_redeploy(remote, source, place, settings.number("debounce")), _show_sessions(remote))
 

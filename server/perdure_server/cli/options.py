@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from perdure_server.cli.settings import ISOLATIONS
 from perdure_server.core.errors import PerdureError
 
 _COMPLETED = 200  # newest sessions, offered to a shell
@@ -22,6 +23,11 @@ EVENT = click.option(
     "--event", metavar="JSON|@FILE|-", default=None, help="The event: JSON, a file of JSON, or - for stdin."
 )
 NO_DURABLE = click.option("--no-durable", is_flag=True, help="Record nothing: no replay after a crash.")
+ISOLATION = click.option(
+    "--isolation",
+    type=click.Choice(ISOLATIONS),
+    help="How sessions are held [default: auto for serve and host, own for run and dev]; strict: namespaces or nothing.",
+)
 PROJECT = click.option("--project", metavar="NAME", help="Name of the project [default: the manifest's or folder's].")
 
 
@@ -93,6 +99,17 @@ def _source(text: str) -> tuple[str, str]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not part of JSON")
+
+
+def secret_text(given: str | None, option: str) -> str | None:
+    """A secret of an option: itself, `@FILE`, or `-` for stdin, because everybody can read command lines."""
+    if given is None or not given.startswith(("@", "-")):
+        return given
+    try:
+        text = sys.stdin.read() if given == "-" else Path(given[1:]).read_text(encoding="utf-8", errors="replace")
+    except OSError as wrong:
+        raise PerdureError("P0110", f"cannot read {option}: {given[1:]}: {wrong.strerror}") from None
+    return text.strip()
 
 
 def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:

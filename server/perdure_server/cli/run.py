@@ -27,6 +27,7 @@ DETACH = click.option("--detach", is_flag=True, help="Leave when the session wai
 @options.PROJECT
 @click.option("--var", "variables", metavar="K=V", multiple=True, help="Set a variable of the project; repeatable.")
 @DETACH
+@options.ISOLATION
 @options.JSON
 @connect.waits
 async def run(
@@ -37,6 +38,7 @@ async def run(
     project: str | None,
     variables: tuple[str, ...],
     detach: bool,
+    isolation: str | None,
     as_json: bool,
 ) -> int:
     """Run a handler here, durably, and wait for its end.
@@ -48,7 +50,7 @@ async def run(
     payload, given = options.event(event), options.pairs(variables, "--var")
     source = builds.without_secrets_in(builds.resolve(target, project, given))
     place = Path(settings.text("home", home))
-    async with connect.embedded(place) as remote:
+    async with connect.embedded(place, isolation=settings.text("isolation", isolation) or "own") as remote:
         built = await builds.send(remote, source, build_only=True)
         request = control.StartSessionRequest(
             project=built.project,

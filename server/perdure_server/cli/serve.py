@@ -18,31 +18,71 @@ from perdure_server.cli.settings import RUNNER_KINDS, Settings
     type=click.Choice(RUNNER_KINDS),
     help="local: a host beside it; none: only hosts that dial in [default: local].",
 )
+@options.ISOLATION
+@click.option(
+    "--tls-name", "tls_names", metavar="NAME", multiple=True, help="A name or IP address by which it is dialled; TLS."
+)
+@click.option("--grpc-hosts", metavar="ADDR", help="HOST:PORT where hosts attach that joined [default: the next port].")
+@click.option("--certificate-valid", metavar="SECONDS", help="How long hosts' certificates last [default: 86400].")
 @connect.waits
-async def serve(home: str | None, grpc: str | None, runner: str | None) -> int:
+async def serve(
+    home: str | None,
+    grpc: str | None,
+    runner: str | None,
+    isolation: str | None,
+    tls_names: tuple[str, ...],
+    grpc_hosts: str | None,
+    certificate_valid: str | None,
+) -> int:
     """Run the coordinator. When it is ready it prints `ready grpc=ADDR` on stderr and writes HOME/endpoint.json."""
+    from perdure_server.app.entrance import Addresses
     from perdure_server.app.server import serve as run_server
 
     settings = Settings.load()
-    return await run_server(
-        Path(settings.text("home", home)), grpc=settings.text("grpc", grpc), runner=settings.text("runner", runner)
+    names = settings.text("tls_name", ",".join(tls_names) or None)
+    at = Addresses(
+        settings.text("grpc", grpc),
+        settings.text("grpc_hosts", grpc_hosts),
+        tuple(name for each in names.split(",") if (name := each.strip())),
+        settings.number("certificate_valid", certificate_valid),
     )
+    held = settings.text("isolation", isolation) or "auto"
+    place, kind = Path(settings.text("home", home)), settings.text("runner", runner)
+    return await run_server(place, at, runner=kind, isolation=held)
 
 
 @click.command()
-@click.option("--coordinator", metavar="ADDR", required=True, help="HOST:PORT or unix:PATH of the coordinator.")
+@click.option("--coordinator", metavar="ADDR", help="HOST:PORT or unix:PATH of a coordinator on this machine.")
+@click.option("--join", metavar="TOKEN|@FILE|-", help="A join token of a coordinator elsewhere; it is needed once.")
+@click.option("--name", metavar="NAME", help="The host's name [default: the machine's and something random].")
 @click.option("--state-dir", metavar="DIR", help="Where extracted builds are kept [default: .perdure-host].")
 @click.option("--capacity", metavar="N", help="Sessions at once [default: 64].")
 @click.option("--label", "labels", metavar="K=V", multiple=True, help="A label that sessions may ask for; repeatable.")
+@options.ISOLATION
 @connect.waits
-async def host(coordinator: str, state_dir: str | None, capacity: str | None, labels: tuple[str, ...]) -> int:
+async def host(
+    coordinator: str | None,
+    join: str | None,
+    name: str | None,
+    state_dir: str | None,
+    capacity: str | None,
+    labels: tuple[str, ...],
+    isolation: str | None,
+) -> int:
     """Run a host: it dials the coordinator, starts runners for it, and goes on dialling when the link is lost."""
     from perdure_runner.host.main import main
 
+    from perdure_server.app.hosting import way_to
+
     settings = Settings.load()
+    folder = Path(settings.text("state_dir", state_dir))
+    way = await way_to(coordinator, options.secret_text(join, "--join"), folder, name or "", settings.token())
     return await main(
-        coordinator,
-        Path(settings.text("state_dir", state_dir)),
+        way.address,
+        folder,
         capacity=int(settings.number("capacity", capacity)),
         labels=options.pairs(labels, "--label"),
+        host_id=way.host_id,
+        isolation=settings.text("isolation", isolation) or "auto",
+        dialler=way.dialler,
     )

@@ -74,6 +74,7 @@ class Setting:
 
 
 RUNNER_KINDS = ("local", "none")
+ISOLATIONS = ("own", "auto", "strict", "namespaces", "bubblewrap", "landlock", "plain")
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("home", _text, ".perdure", "folder", "Where the embedded coordinator keeps its journal."),
@@ -81,12 +82,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("project", _text, "", "name", "The project that `deploy` and `start` mean; empty: the manifest's."),
     Setting("connect_timeout", _seconds, 5.0, "seconds", "How long to wait for a named coordinator's answer."),
     Setting("grpc", _text, "127.0.0.1:0", "host:port", "Where `serve` and `dev` listen for gRPC; port 0: any free."),
+    Setting("grpc_hosts", _text, "", "host:port", "Where `serve` listens for hosts that joined; empty: the next port."),
+    Setting("tls_name", _text, "", "names", "Names, with commas, by which `serve` is dialled over TLS; empty: no TLS."),
+    Setting(
+        "certificate_valid", _seconds, 86_400.0, "seconds", "How long the certificate of a host that joined lasts."
+    ),
+    Setting("token_file", _text, "", "file", "A token for the server; PERDURE_TOKEN, the token itself, comes first."),
     Setting(
         "runner",
         _choice(*RUNNER_KINDS),
         "local",
         "kind",
         "Who runs sessions of `serve` and `dev`: a host beside them, or only hosts that dial in.",
+    ),
+    Setting(
+        "isolation",
+        _choice("", *ISOLATIONS),
+        "",
+        "kind",
+        "How sessions are held; empty: `auto` for `serve` and `host`, `own` for `run` and `dev`.",
     ),
     Setting("capacity", _count, 64, "sessions", "How many sessions a host started by `perdure host` runs at once."),
     Setting("state_dir", _text, ".perdure-host", "folder", "Where `perdure host` keeps extracted builds."),
@@ -153,6 +167,20 @@ class Settings:
     def number(self, name: str, flag: float | str | None = None) -> float:
         """The value of a setting that is a number."""
         return float(self.resolve(name, flag).value)
+
+    def token(self) -> str:
+        """What a server that is named is shown: PERDURE_TOKEN, else the content of `token_file`; empty: nothing.
+
+        It is no setting: it is shown nowhere, and no flag carries it, because everybody can read command lines.
+        """
+        if token := self._environ.get("PERDURE_TOKEN"):
+            return token.strip()
+        if not (file := self.text("token_file")):
+            return ""
+        try:
+            return Path(file).expanduser().read_text(encoding="utf-8", errors="replace").strip()
+        except OSError as wrong:
+            raise PerdureError("P0110", f"cannot read the token: {file}: {wrong.strerror}") from None
 
     def _converted(self, setting: Setting, raw: object, origin: str, at: tuple[int, str] | None = None) -> Resolved:
         try:

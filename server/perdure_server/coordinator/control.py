@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perdure._version import __version__
 from perdure_proto.v1 import control_pb2 as pb
@@ -20,6 +20,9 @@ from perdure_server.coordinator.settings import PROTOCOL_VERSION
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
 
+if TYPE_CHECKING:
+    from perdure_server.security.access import Access
+
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1_000
 _ALIVE: Final = frozenset(phase.value for phase in Phase if not phase.ended)
@@ -28,9 +31,10 @@ _ALIVE: Final = frozenset(phase.value for phase in Phase if not phase.ended)
 class Control:
     """Methods take the request message and return the response, or an async iterator; they raise `PerdureError`."""
 
-    def __init__(self, coordinator: Coordinator, home: str = "") -> None:
+    def __init__(self, coordinator: Coordinator, home: str = "", access: Access | None = None) -> None:
         self._c = coordinator
         self._home = home
+        self._access = access
 
     async def get_version(self, request: pb.GetVersionRequest) -> pb.GetVersionResponse:
         if request.protocol_version not in {0, PROTOCOL_VERSION}:
@@ -116,6 +120,27 @@ class Control:
     async def list_vars(self, request: pb.ListVarsRequest) -> pb.ListVarsResponse:
         project = starting.project_of(self._c, request.project)
         return pb.ListVarsResponse(vars=await self._c.variables.list(project))
+
+    @property
+    def access(self) -> Access:
+        """Who may ask. Without a server, where only tokens can be made, it is read when it is first asked for."""
+        if self._access is None:
+            from perdure_server.security.access import Access
+
+            self._access = Access.at_rest(self._c.store, self._c.clock.now_us, self._home)
+        return self._access
+
+    async def invite_host(self, request: pb.InviteHostRequest) -> pb.InviteHostResponse:
+        return await self.access.invite_host(request)
+
+    async def create_token(self, request: pb.CreateTokenRequest) -> pb.CreateTokenResponse:
+        return await self.access.create_token(request)
+
+    async def list_tokens(self, _request: pb.ListTokensRequest) -> pb.ListTokensResponse:
+        return self.access.list_tokens()
+
+    async def revoke_token(self, request: pb.RevokeTokenRequest) -> pb.RevokeTokenResponse:
+        return await self.access.revoke_token(request)
 
     async def list_hosts(self, _request: pb.ListHostsRequest) -> pb.ListHostsResponse:
         return self._c.pool.list()

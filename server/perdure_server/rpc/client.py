@@ -17,6 +17,7 @@ from perdure_server.coordinator.settings import PROTOCOL_VERSION
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.errors import error_of
+from perdure_server.rpc.local import home_token
 
 T = TypeVar("T")
 
@@ -30,13 +31,17 @@ class RemoteControl:
 
     Methods take the request message and return the response message, or an async iterator of messages. They raise
     `PerdureError`: what the server raised, P0207 when there is none, P0208 when it speaks another protocol version.
-    `connect_timeout_s` bounds the first contact.
+    `connect_timeout_s` bounds the first contact. `token`: a bearer token; without one, that of the home is taken if it
+    is on this machine and can be read. `authority`: the certificate of the server's CA (PEM), for TLS.
     """
 
-    def __init__(self, address: str, *, connect_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, address: str, *, token: str = "", authority: bytes = b"", connect_timeout_s: float = 5.0
+    ) -> None:
         self.address = address
         self._connect_timeout_s = connect_timeout_s
-        self._channel = open_channel(address)
+        self._channel = open_channel(address, authority)
+        self.token = token
         self._stub: Any = control_pb2_grpc.ControlStub(self._channel)  # the stubs know its blocking form only
         self._connected = False
 
@@ -99,6 +104,18 @@ class RemoteControl:
     async def list_vars(self, request: pb.ListVarsRequest) -> pb.ListVarsResponse:
         return await self._unary(self._stub.ListVars, request)
 
+    async def invite_host(self, request: pb.InviteHostRequest) -> pb.InviteHostResponse:
+        return await self._unary(self._stub.InviteHost, request)
+
+    async def create_token(self, request: pb.CreateTokenRequest) -> pb.CreateTokenResponse:
+        return await self._unary(self._stub.CreateToken, request)
+
+    async def list_tokens(self, request: pb.ListTokensRequest) -> pb.ListTokensResponse:
+        return await self._unary(self._stub.ListTokens, request)
+
+    async def revoke_token(self, request: pb.RevokeTokenRequest) -> pb.RevokeTokenResponse:
+        return await self._unary(self._stub.RevokeToken, request)
+
     async def list_hosts(self, request: pb.ListHostsRequest) -> pb.ListHostsResponse:
         return await self._unary(self._stub.ListHosts, request)
 
@@ -111,13 +128,13 @@ class RemoteControl:
     async def _unary(self, method: Method[T], request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S) -> T:
         await self._connect()
         try:
-            return await method(request, timeout=timeout_s)
+            return await method(request, timeout=timeout_s, metadata=_bearer(self.token))
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.address) from None
 
     async def _stream(self, method: Any, request: Any) -> AsyncIterator[Any]:
         await self._connect()
-        call = method(request)
+        call = method(request, metadata=_bearer(self.token))
         try:
             async for message in call:
                 yield message
@@ -132,7 +149,9 @@ class RemoteControl:
             return
         ours = pb.GetVersionRequest(client_version=__version__, protocol_version=PROTOCOL_VERSION)
         try:
-            theirs = await self._stub.GetVersion(ours, timeout=self._connect_timeout_s, wait_for_ready=True)
+            theirs = await self._stub.GetVersion(
+                ours, timeout=self._connect_timeout_s, wait_for_ready=True, metadata=_bearer(self.token)
+            )
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.address) from None
         if theirs.protocol_version != PROTOCOL_VERSION:
@@ -142,4 +161,10 @@ class RemoteControl:
                 f"{theirs.protocol_version}, this client {PROTOCOL_VERSION}",
                 help="install the same version of perdure on both sides",
             )
+        if not self.token and not self.address.startswith("unix:"):
+            self.token = home_token(theirs.home, self.address)
         self._connected = True
+
+
+def _bearer(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),) if token else ()

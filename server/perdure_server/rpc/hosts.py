@@ -4,39 +4,62 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from perdure_proto.v1 import runner_pb2_grpc
-from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, FromHost
+from perdure_proto.v1.runner_pb2 import (
+    BlobChunk,
+    FetchBlobRequest,
+    FromHost,
+    JoinRequest,
+    JoinResponse,
+    RenewRequest,
+)
 
 from perdure_server.coordinator.engine import Coordinator
+from perdure_server.coordinator.hosts import Connection
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.errors import status_of
+from perdure_server.rpc.guard import CALLER
 from perdure_server.rpc.outbox import Outbox
+from perdure_server.security.access import Access
+from perdure_server.security.scopes import Caller
+
+if TYPE_CHECKING:
+    from perdure_server.security.authority import HostCertificate
 
 HELLO_TIMEOUT_S: Final = 5.0
+SILENT_OF_ONE: Final = 8  # streams of one peer that have not said hello yet
 
 _EOF: Final[Any] = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
 
 
 class HostsServicer(runner_pb2_grpc.HostsServicer):
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, access: Access) -> None:
         self._coordinator = coordinator
+        self._joining = access.joining
+        self._joining.cut = self._cut
+        self._silent: Counter[str] = Counter()
+        self._authority = access.authority.certificate if access.authority is not None else b""
 
     async def Attach(self, _messages: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes by `context`
         """One host: a reader loop here, one writer beside it; whichever ends first ends the other."""
-        hello = await self._hello(context)
+        caller = CALLER.get()
+        hello = await self._hello(caller, context)
         outbox = Outbox()
         try:
             connection = self._coordinator.connect(outbox, drain=outbox.drain)
+            connection.peer = context.peer()
             connection.receive(hello)
         except PerdureError as error:
             await _abort(context, error)
         writer = asyncio.create_task(outbox.write_all(context.write))
         writer.add_done_callback(lambda _task: reader.cancel())
         reader = asyncio.ensure_future(_read(context, connection.receive))
+        ending = asyncio.create_task(self._until_certificate_ends(connection)) if caller.host_id else None
         reason = "the stream ended"
         try:
             await reader
@@ -50,6 +73,8 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
         finally:
             writer.cancel()
             reader.cancel()
+            if ending is not None:
+                ending.cancel()
             connection.close(reason)
 
     async def FetchBlob(  # noqa: N802
@@ -61,13 +86,51 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
         except PerdureError as error:
             await _abort(context, error)
 
-    async def _hello(self, context: Any) -> FromHost:
-        with contextlib.suppress(TimeoutError):
-            message = await asyncio.wait_for(context.read(), HELLO_TIMEOUT_S)
-            if isinstance(message, FromHost) and message.HasField("hello"):
-                return message
-        await _abort(context, PerdureError("P0702", f"a host has to say hello within {HELLO_TIMEOUT_S:g} s"))
-        raise AssertionError("abort raises")
+    async def Join(self, request: JoinRequest, _context: Any) -> JoinResponse:  # noqa: N802
+        host_id, signed = await self._joining.join(request.token, request.host_id, request.csr)
+        return self._response(host_id, signed)
+
+    async def Renew(self, request: RenewRequest, _context: Any) -> JoinResponse:  # noqa: N802
+        host_id = CALLER.get().host_id
+        signed = await self._joining.renew(host_id, request.csr)
+        if (connection := self._coordinator.hosts.get(host_id)) is not None:
+            connection.certificate_until_us = signed.expires_us
+        return self._response(host_id, signed)
+
+    def _response(self, host_id: str, signed: HostCertificate) -> JoinResponse:
+        return JoinResponse(
+            certificate=signed.certificate, ca=self._authority, host_id=host_id, expires_at_us=signed.expires_us
+        )
+
+    async def _hello(self, caller: Caller, context: Any) -> FromHost:
+        """The first message; its name is the certificate's, if there is one. Raises P0218, P0221, P0702."""
+        if self._silent[caller.name] >= SILENT_OF_ONE:
+            raise PerdureError("P0221", f"{SILENT_OF_ONE} streams of {caller.name} have not said hello yet")
+        self._silent[caller.name] += 1
+        message = None
+        try:
+            with contextlib.suppress(TimeoutError):
+                message = await asyncio.wait_for(context.read(), HELLO_TIMEOUT_S)
+        finally:
+            self._silent[caller.name] -= 1
+        if not isinstance(message, FromHost) or not message.HasField("hello"):
+            raise PerdureError("P0702", f"a host has to say hello within {HELLO_TIMEOUT_S:g} s")
+        if caller.host_id and message.hello.host_id != caller.host_id:
+            raise PerdureError(
+                "P0218", f"host {caller.host_id} says that it is {message.hello.host_id[:80]!r}", help="keep the name"
+            )
+        return message
+
+    async def _until_certificate_ends(self, connection: Connection) -> None:
+        """Cut the stream of a host that has not renewed its certificate in time; TLS looks only when one dials."""
+        while left_s := self._joining.left_s(connection.host_id):
+            connection.certificate_until_us = self._joining.until_us(connection.host_id)
+            await asyncio.sleep(left_s)
+        connection.close("the host's certificate has ended")
+
+    def _cut(self, host_id: str, reason: str) -> None:
+        if (connection := self._coordinator.hosts.get(host_id)) is not None:
+            connection.close(reason)
 
 
 async def _read(context: Any, receive: Any) -> None:

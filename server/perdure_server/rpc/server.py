@@ -1,10 +1,8 @@
-"""The gRPC server of a coordinator: hosts, control, health and reflection."""
+"""The gRPC servers of a coordinator, one behind each of its doors: hosts, control, health and reflection."""
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,10 +13,13 @@ from perdure_proto.v1 import control_pb2, control_pb2_grpc, runner_pb2, runner_p
 
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
-from perdure_server.core.errors import PerdureError
-from perdure_server.rpc.channel import SERVER_OPTIONS
+from perdure_server.rpc.channel import Patience, server_options
 from perdure_server.rpc.control import ControlServicer
+from perdure_server.rpc.doors import Tls, bind, doors_of
+from perdure_server.rpc.guard import Guard
 from perdure_server.rpc.hosts import HostsServicer
+from perdure_server.rpc.needs import Kind
+from perdure_server.rpc.projects import Projects
 
 _SERVICES: Final = (
     control_pb2.DESCRIPTOR.services_by_name["Control"].full_name,
@@ -27,22 +28,45 @@ _SERVICES: Final = (
 
 
 class GrpcServer:
-    """Serves `coordinator` and `control` on `addresses` (`HOST:PORT`, port 0 for any free one, or `unix:PATH`)."""
+    """Serves `coordinator` and `control` on `addresses` (`HOST:PORT`, port 0 for any free one, or `unix:PATH`).
 
-    def __init__(self, coordinator: Coordinator, control: Control, addresses: Sequence[str]) -> None:
+    With `tls`, addresses that are no Unix sockets are served with it, and `hosts` is where hosts attach that have
+    joined. Without it, an address that others can reach is refused (P0217).
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        control: Control,
+        addresses: Sequence[str],
+        *,
+        tls: Tls | None = None,
+        hosts: str = "",
+        patience: Patience | None = None,
+    ) -> None:
         self.addresses: tuple[str, ...] = ()
-        self._wanted = tuple(addresses)
-        self._server = grpc.aio.server(options=SERVER_OPTIONS)
+        self.hosts_address = ""
+        self._tls = tls
+        self._doors = doors_of(addresses, tls, hosts)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs only
-        runner_pb2_grpc.add_HostsServicer_to_server(HostsServicer(coordinator), self._server)
-        control_pb2_grpc.add_ControlServicer_to_server(ControlServicer(control), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        self._hosts = HostsServicer(coordinator, control.access)
+        self._control = ControlServicer(control)
+        self._projects = Projects(coordinator)
+        self._access = control.access
+        self._patience = patience or Patience()
+        self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> tuple[str, ...]:
         """Listen; returns the addresses with the ports that were given. Raises `PerdureError` P0203."""
-        self.addresses = tuple(self._bind(address) for address in self._wanted)
-        await self._server.start()
+        bound = []
+        for door in self._doors:
+            server = self._server(door.kind)
+            bound.append((door, bind(server, door, self._tls)))
+            self._servers.append(server)
+        self.addresses = tuple(address for door, address in bound if door.kind is not Kind.HOSTS)
+        self.hosts_address = next((address for door, address in bound if door.kind is Kind.HOSTS), "")
+        for server in self._servers:
+            await server.start()
         for service in ("", *_SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return self.addresses
@@ -50,48 +74,17 @@ class GrpcServer:
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls, and cut those that are still there after `grace_s`."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+        await asyncio.gather(*(server.stop(grace_s) for server in self._servers))
 
-    def _bind(self, address: str) -> str:
-        if address.startswith("unix:"):
-            _clear_socket(address.removeprefix("unix:"))
-        elif why := _obstacle(address):
-            raise _cannot_listen(address, why)
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            raise _cannot_listen(address, _obstacle(address) or "gRPC refused it") from None
-        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
-
-
-def _clear_socket(path: str) -> None:
-    """A socket file outlives its server; the lock of the home says that there is none."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except FileNotFoundError:
-            return
-        except OSError:
-            os.unlink(path)
-            return
-    raise PerdureError("P0203", f"somebody listens on {path}")
-
-
-def _cannot_listen(address: str, why: str) -> PerdureError:
-    return PerdureError("P0203", f"cannot listen on {address}: {why}", help="choose another address, or port 0")
-
-
-def _obstacle(address: str) -> str | None:
-    """Why nobody can listen there, None if one can. Asked first: gRPC does not say why, but logs lines of its own."""
-    if address.startswith("unix:"):
-        return None
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.create_server((host or "0.0.0.0", int(port)), family=family):  # noqa: S104  # as the caller asked
-            return None
-    except OSError as error:
-        return "the address is in use" if error.errno == errno.EADDRINUSE else str(error.strerror or error)
-    except (ValueError, OverflowError):
-        return "it is no HOST:PORT"
+    def _server(self, kind: Kind) -> grpc.aio.Server:
+        patience = self._patience
+        server = grpc.aio.server(
+            interceptors=[Guard(kind, self._access, self._projects)],
+            options=server_options(kind, patience),
+            maximum_concurrent_rpcs=None if kind is Kind.SOCKET else patience.calls,
+        )
+        runner_pb2_grpc.add_HostsServicer_to_server(self._hosts, server)
+        control_pb2_grpc.add_ControlServicer_to_server(self._control, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        return server

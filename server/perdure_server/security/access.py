@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.core.errors import PerdureError
-from perdure_server.security.authority import Authority
 from perdure_server.security.joining import DAY_S, Joining
 from perdure_server.security.secret import TokenText
 from perdure_server.security.tokens import Tokens
 from perdure_server.store import Store, TokenRow
+
+if TYPE_CHECKING:
+    from perdure_server.security.authority import Authority
 
 INVITE_S: Final = 600.0
 _HOST: Final = "host:"  # before a host's name it is the id by which a host is revoked
@@ -30,11 +32,16 @@ class Access:
         home: Path | None = None,
         certificate_valid_s: float = DAY_S,
     ) -> None:
-        self.authority = Authority.of(home) if home is not None else None
+        self.authority = _authority(home) if home is not None else None
         self.tokens = Tokens(store, now_us)
         self.joining = Joining(store, self.authority, now_us, certificate_valid_s)
         self.address = ""
         self.hosts = ""
+
+    @classmethod
+    def at_rest(cls, store: Store, now_us: Callable[[], int], home: str) -> Access:
+        """Of a home that nobody serves just now: its tokens are for a server with TLS if it had one before."""
+        return cls(store, now_us, home=Path(home) if home and (Path(home) / "ca").is_dir() else None)
 
     @property
     def home_token(self) -> str:
@@ -77,6 +84,13 @@ class Access:
     @property
     def _fingerprint(self) -> str:
         return self.authority.fingerprint if self.authority is not None else ""
+
+
+def _authority(home: Path) -> Authority:
+    # Who serves without TLS, or looks at tokens only, does not pay for the import of `cryptography`.
+    from perdure_server.security.authority import Authority
+
+    return Authority.of(home)
 
 
 def _message(row: TokenRow) -> pb.Token:

@@ -11,12 +11,14 @@ import datetime as dt
 import re
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.security import secret
-from perdure_server.security.authority import Authority, HostCertificate
 from perdure_server.store import InviteRow, JoinedHost, Mutation, Store, Transaction
+
+if TYPE_CHECKING:
+    from perdure_server.security.authority import Authority, HostCertificate
 
 DAY_S: Final = 86_400.0
 MAX_INVITE_S: Final = 7 * DAY_S
@@ -124,6 +126,11 @@ class Joining:
         row = self._hosts.get(host_id)
         if row is None or row.key_digest != key:
             raise _unknown(host_id)
+
+    def until_us(self, host_id: str) -> int:
+        """The end of the host's newest certificate; 0: it is not let in."""
+        row = self._hosts.get(host_id)
+        return row.expires_us if row is not None else 0
 
     def left_s(self, host_id: str) -> float:
         """For how long a stream of the host may go on, unless it renews its certificate meanwhile; 0: no longer."""
