@@ -44,15 +44,15 @@ class EffectServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        super().__init__((address, 0), _Handler)
         self._lock = threading.Lock()
         self._ledgers: defaultdict[str, Ledger] = defaultdict(Ledger)
 
     @property
     def url(self) -> str:
         """Without a slash at its end."""
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def ledger(self, run: str) -> Ledger:
         """A copy, so that what arrives later does not change it."""
