@@ -12,7 +12,7 @@ from perdure_runner.host.config import HostConfig
 from perdure_runner.host.docker.cell import Cell
 from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.docker.ending import Undertaker, sweep
-from perdure_runner.host.docker.engine import Engine
+from perdure_runner.host.docker.engine import Engine, NotThereError
 from perdure_runner.host.docker.images import Images
 from perdure_runner.host.docker.making import Maker
 from perdure_runner.host.docker.pool import Pool
@@ -67,7 +67,12 @@ class Docker:
 
     async def get(self, start: Start, python: Interpreter, environment: Path | None) -> Cell:
         image = await self._images.get(python, start.environment, environment)
-        return await self._pool.get(Shape.of(start, image), python)
+        try:
+            return await self._pool.get(Shape.of(start, image), python)
+        except NotThereError:  # somebody has removed it; the next try makes it anew
+            self._images.forget(image)
+            await self._images.refresh()
+            raise
 
     async def close(self) -> None:
         if self._warming is not None:
