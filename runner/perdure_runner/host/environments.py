@@ -1,7 +1,8 @@
 """The environments that a host has: the installed requirements of projects, made once for each lock and interpreter.
 
 environments/<digest>-<cache tag>/site/   the packages, compiled, read-only
-environments/<digest>-<cache tag>.lock    held by whoever makes or uses it; its text is the size in bytes
+environments/<digest>-<cache tag>.lock    shared by all who use it, and its own who deletes it; its text is the size
+environments/<digest>-<cache tag>.making  its own who makes it
 environments/tmp-<pid>-*/                 being made; moved into place when complete, so what is there is whole
 
 Several hosts may share the folder. The time of a lock file is when its environment was last asked for.
@@ -117,22 +118,35 @@ class EnvironmentStore:
         self._held.clear()
 
     async def _hold(self, name: str, digest: str, python: Interpreter) -> Path:
-        descriptor = os.open(self._root / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Make it unless it is there, and keep it from being evicted."""
+        making = await self._locked(f"{name}.making", fcntl.LOCK_EX)
         try:
-            await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
-            made = not (self._root / name).is_dir()
-            if made:
-                size = await self._make(name, await self.lock(digest), python)
-                os.pwrite(descriptor, str(size).encode(), 0)
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        except BaseException:
-            os.close(descriptor)
-            raise
+            descriptor = await self._locked(f"{name}.lock", fcntl.LOCK_SH)
+            try:
+                made = not (self._root / name).is_dir()
+                if made:
+                    size = await self._make(name, await self.lock(digest), python)
+                    os.pwrite(descriptor, str(size).encode(), 0)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        finally:
+            os.close(making)
         os.utime(descriptor)
         self._held[name] = descriptor
         if made:
             await self._evict(digest)
         return self._root / name / "site"
+
+    async def _locked(self, name: str, how: int) -> int:
+        """A descriptor of a lock file, locked; closing it lets go. Waits for other hosts, and for their threads."""
+        descriptor = os.open(self._root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            await asyncio.to_thread(fcntl.flock, descriptor, how)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     async def _make(self, name: str, lock: Lock, python: Interpreter) -> int:
         """Make it and move it into place; its size in bytes."""

@@ -19,7 +19,9 @@ _REQUIREMENT: Final = re.compile(
 )
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _HASH: Final = re.compile(r"\s+--hash[= ](?P<hash>sha(?:256|384|512):[0-9a-f]+)(?=\s|$)")
-_FILE_OPTION: Final = re.compile(r"(?:-(?P<short>[rc])|--(?P<long>requirement|constraint))(?:\s+|\s*=\s*)?(?P<file>.*)")
+_FILE_OPTION: Final = re.compile(
+    r"(?:-(?P<short>[rc])\s*|--(?P<long>requirement|constraint)(?:\s*=\s*|\s+|$))(?P<file>.*)"
+)
 _PLACE: Final = re.compile(r"\.{0,2}/|~|file:|.*\.(?:whl|zip|tar\.gz|tgz)$")
 _INDEX_OPTIONS: Final = frozenset(
     {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--trusted-host", "--index"}
@@ -119,7 +121,7 @@ def _option(line: str, place: Place) -> Include:
 def _refuse_places(text: str, place: Place) -> None:
     remedy = "name a package of the index, or put the code into the project's folder"
     if "://" in text.partition(";")[0] or re.match(r"[\w.-]+\s*(\[.*?\])?\s*@", text):
-        address = re.search(r"@?\s*(\S*://\S*)", text)
+        address = re.search(r"@?\s*[A-Za-z][\w+.-]*://", text)
         raise place.fault("a package from an address", address[0].lstrip() if address else text, remedy)
     if _PLACE.match(text):
         raise place.fault("a package from a path", text, remedy)
