@@ -16,7 +16,6 @@ from perdure_runner.host.config import HostConfig
 from perdure_runner.host.egress import EgressConfig
 from perdure_runner.host.host import Host
 
-
 HERE = "127.0.0.2"  # of the loopback, but not what clients think they must go to without a proxy
 HANDLERS = """
 import os
