@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from perdure_runner.host.config import HostConfig
+from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.dialling import Dialler
 from perdure_runner.host.remote import run_remote
 
@@ -21,6 +22,7 @@ async def main(
     labels: Mapping[str, str] | None = None,
     host_id: str = "",
     isolation: str = "auto",
+    docker: DockerConfig | None = None,
     dialler: Dialler | None = None,
 ) -> int:
     """Serve the coordinator at `address` until it drains this host, or until SIGTERM or SIGINT. Gives the exit code.
@@ -28,9 +30,16 @@ async def main(
     The first signal has the sessions moved elsewhere, by replay; a second one kills the runners at once.
 
     Raises:
-        OSError, InterpreterNotFoundError: this machine or the configuration will not do.
+        OSError, BackendError, InterpreterNotFoundError: this machine or the configuration will not do.
     """
-    config = HostConfig(state_dir=state_dir, capacity=capacity, labels=dict(labels or {}), host_id=host_id, isolation=isolation)
+    config = HostConfig(
+        state_dir=state_dir,
+        capacity=capacity,
+        labels=dict(labels or {}),
+        host_id=host_id,
+        isolation=isolation,
+        docker=docker,
+    )
     leaving = asyncio.Event()
     serving = asyncio.create_task(run_remote(address, config, leaving=leaving, dialler=dialler))
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import json
 import logging
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Final
+
+from perdure_runner.host.docker.config import DockerConfig
 
 from perdure_server.secrets import KEY_VARIABLE
 
@@ -26,9 +30,18 @@ class HostBeside:
     One that ends by itself, with exit code 0, was drained by the operator.
     """
 
-    def __init__(self, coordinator: str, state_dir: Path, capacity: int, hash_seed: int, isolation: str = "auto") -> None:
+    def __init__(
+        self,
+        coordinator: str,
+        state_dir: Path,
+        capacity: int,
+        hash_seed: int,
+        isolation: str = "auto",
+        docker: DockerConfig | None = None,
+    ) -> None:
         numbers = (str(capacity), str(hash_seed), str(os.getpid()))
-        self._arguments = (coordinator, str(state_dir), *numbers, isolation)
+        containers = "" if docker is None else json.dumps(dataclasses.asdict(docker))
+        self._arguments = (coordinator, str(state_dir), *numbers, isolation, containers)
         self._process: asyncio.subprocess.Process | None = None
         self._supervising: asyncio.Task[None] | None = None
 

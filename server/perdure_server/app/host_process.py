@@ -1,26 +1,42 @@
-"""The process of the host beside a server: `COORDINATOR STATE_DIR CAPACITY HASH_SEED SERVER_PID ISOLATION`."""
+"""The process of the host beside a server: `COORDINATOR STATE_DIR CAPACITY HASH_SEED SERVER_PID ISOLATION DOCKER`.
+
+DOCKER is the JSON of a `DockerConfig`, or empty.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
 import sys
 from pathlib import Path
 
+from perdure_runner.host.backend import BackendError
 from perdure_runner.host.config import HostConfig
+from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.remote import run_remote
 
 _PR_SET_PDEATHSIG = 1
 
 
-def main(coordinator: str, state_dir: str, capacity: str, hash_seed: str, server_pid: str, isolation: str) -> None:
+def main(
+    coordinator: str, state_dir: str, capacity: str, hash_seed: str, server_pid: str, isolation: str, docker: str
+) -> None:
     """Be a host until it is drained, until SIGTERM (exit code 143), or until the server dies in whatever way."""
     _die_with(int(server_pid))
-    seeds = (int(hash_seed),)
-    config = HostConfig(state_dir=Path(state_dir), capacity=int(capacity), warm_seeds=seeds, isolation=isolation)
-    asyncio.run(_serve(coordinator, config))
+    config = HostConfig(
+        state_dir=Path(state_dir),
+        capacity=int(capacity),
+        warm_seeds=(int(hash_seed),),
+        isolation=isolation,
+        docker=DockerConfig(**json.loads(docker)) if docker else None,
+    )
+    try:
+        asyncio.run(_serve(coordinator, config))
+    except BackendError as error:
+        sys.exit(f"perdure: {error}")
 
 
 async def _serve(coordinator: str, config: HostConfig) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from perdure_server.cli import connect, options
+from perdure_server.cli import connect, containers, options
 from perdure_server.cli.settings import RUNNER_KINDS, Settings
 
 
@@ -16,7 +16,7 @@ from perdure_server.cli.settings import RUNNER_KINDS, Settings
 @click.option(
     "--runner",
     type=click.Choice(RUNNER_KINDS),
-    help="local: a host beside it; none: only hosts that dial in [default: local].",
+    help="local: a host beside it; docker: one that uses containers; none: hosts that dial in [default: local].",
 )
 @options.ISOLATION
 @click.option(
@@ -48,7 +48,8 @@ async def serve(
     )
     held = settings.text("isolation", isolation) or "auto"
     place, kind = Path(settings.text("home", home)), settings.text("runner", runner)
-    return await run_server(place, at, runner=kind, isolation=held)
+    docker = containers.docker_config(settings) if kind == "docker" else None
+    return await run_server(place, at, runner=kind, isolation=held, docker=docker)
 
 
 @click.command()
@@ -58,6 +59,7 @@ async def serve(
 @click.option("--state-dir", metavar="DIR", help="Where extracted builds are kept [default: .perdure-host].")
 @click.option("--capacity", metavar="N", help="Sessions at once [default: 64].")
 @click.option("--label", "labels", metavar="K=V", multiple=True, help="A label that sessions may ask for; repeatable.")
+@click.option("--backend", type=click.Choice(containers.BACKENDS), help="What runners are [default: process].")
 @options.ISOLATION
 @connect.waits
 async def host(
@@ -67,6 +69,7 @@ async def host(
     state_dir: str | None,
     capacity: str | None,
     labels: tuple[str, ...],
+    backend: str | None,
     isolation: str | None,
 ) -> int:
     """Run a host: it dials the coordinator, starts runners for it, and goes on dialling when the link is lost."""
@@ -75,6 +78,7 @@ async def host(
     from perdure_server.app.hosting import way_to
 
     settings = Settings.load()
+    docker = containers.docker_config(settings) if backend == "docker" else None
     folder = Path(settings.text("state_dir", state_dir))
     way = await way_to(coordinator, options.secret_text(join, "--join"), folder, name or "", settings.token())
     return await main(
@@ -84,5 +88,6 @@ async def host(
         labels=options.pairs(labels, "--label"),
         host_id=way.host_id,
         isolation=settings.text("isolation", isolation) or "auto",
+        docker=docker,
         dialler=way.dialler,
     )

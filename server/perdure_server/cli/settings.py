@@ -73,7 +73,7 @@ class Setting:
         return f"PERDURE_{self.name.upper()}"
 
 
-RUNNER_KINDS = ("local", "none")
+RUNNER_KINDS = ("local", "docker", "none")
 ISOLATIONS = ("own", "auto", "strict", "namespaces", "bubblewrap", "landlock", "plain")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -93,7 +93,7 @@ SETTINGS: tuple[Setting, ...] = (
         _choice(*RUNNER_KINDS),
         "local",
         "kind",
-        "Who runs sessions of `serve` and `dev`: a host beside them, or only hosts that dial in.",
+        "Who runs sessions of `serve` and `dev`: a host beside them, in processes or containers, or hosts that dial in.",
     ),
     Setting(
         "isolation",
