@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,9 @@ def server_fixture(terminal: Terminal) -> Server:
 
 
 def runners(server: Server) -> list[int]:
-    """Processes that a zygote of the host has forked: those that run, or once ran, a session."""
-    return [runner for zygote in children(server.host_pid) for runner in children(zygote) if alive(runner)]
+    """Processes below a zygote of the host that lead a session of processes: those that run, or once ran, a session."""
+    below = [pid for zygote in children(server.host_pid) for pid in descendants(zygote) if alive(pid)]
+    return [pid for pid in below if os.getsid(pid) == pid]
 
 
 def prints(server: Server, session: str) -> list[str]:
