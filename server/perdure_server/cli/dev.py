@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import builds, connect, fetch, options, render
+from perdure_server.cli import builds, connect, containers, fetch, options, render
 from perdure_server.cli.follow import Follower
 from perdure_server.cli.interrupts import until_interrupted
 from perdure_server.cli.settings import Settings
@@ -39,7 +39,9 @@ async def dev(folder: Path, home: str | None, grpc: str | None, project: str | N
     held = settings.text("isolation", isolation) or "own"
     policy = Policy(default_network="all")  # it is the developer's own code
     at = Addresses(settings.text("grpc", grpc))
-    async with serving(place, at, runner=settings.text("runner"), isolation=held, settings=policy) as opened:
+    kind = settings.text("runner")
+    docker = containers.docker_config(settings) if kind == "docker" else None
+    async with serving(place, at, runner=kind, isolation=held, docker=docker, settings=policy) as opened:
         remote = opened.control
         if not await _deploy(remote, source):
             render.say("waiting for a change")
