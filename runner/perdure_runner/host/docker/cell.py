@@ -119,7 +119,8 @@ class Cell:
                 door.close()
             self.remove()
             raise
-        return Launched(self._runner, ours, said, f"{INSIDE}/code", f"{INSIDE}/cache", environment)
+        code, cache = f"{INSIDE}/code", f"{INSIDE}/cache"
+        return Launched(self._runner, ours, said, code, cache, environment, proxied=door is not None)
 
     def end(self) -> None:
         """Have the zygote end, and with it all that is in the container."""
