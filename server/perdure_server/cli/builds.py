@@ -70,9 +70,11 @@ def packed(source: Source) -> bytes:
 
 
 async def send(
-    remote: Control, source: Source, *, build_only: bool, tarball: bytes | None = None
+    remote: Control, source: Source, *, build_only: bool, tarball: bytes | None = None, upgrade: bool = False
 ) -> control.DeployResponse:
     """Build it (or a tarball made of it before) at the coordinator, and make it live unless `build_only`.
+
+    `upgrade`: its requirements are resolved anew.
 
     Raises `PerdureError`: P0110 to P0124, whatever is wrong with the folder.
     """
@@ -87,7 +89,7 @@ async def send(
         for start in range(0, len(tarball), CHUNK_BYTES):
             yield control.DeployRequest(chunk=tarball[start : start + CHUNK_BYTES])
 
-    return await remote.deploy(parts())
+    return await remote.deploy(parts(), upgrade=upgrade)
 
 
 def without_secrets_in(source: Source) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import click
@@ -19,11 +20,19 @@ from perdure_server.core.errors import PerdureError, exit_code
 @options.PROJECT
 @click.option("--preflight", "check", is_flag=True, help="Refuse a build that would break a session that runs now.")
 @click.option("--force", is_flag=True, help="With --preflight: deploy all the same.")
+@click.option("--upgrade", is_flag=True, help="Resolve the requirements anew, though they did not change.")
 @options.where
 @options.JSON
 @connect.waits
 async def deploy(
-    folder: Path, project: str | None, check: bool, force: bool, server: str | None, home: str | None, as_json: bool
+    folder: Path,
+    project: str | None,
+    check: bool,
+    force: bool,
+    upgrade: bool,
+    server: str | None,
+    home: str | None,
+    as_json: bool,
 ) -> int:
     """Build a folder, check it and make it live.
 
@@ -38,13 +47,16 @@ async def deploy(
     looking = asyncio.create_task(_recordings(source))
     async with connect.writing(settings, server, home) as remote:
         if check:
-            build_id = (await builds.send(remote, source, build_only=True, tarball=tarball)).build_id
+            flying = await builds.send(remote, source, build_only=True, tarball=tarball, upgrade=upgrade)
+            build_id, upgrade = flying.build_id, False
             flown = await preflight.fly(remote, source.project, build_id, str(folder))
             if not as_json:
                 preflight.report(flown)
             if flown.broken and not force:
                 return _refused(flown, as_json)
-        made = await builds.send(remote, source, build_only=False, tarball=tarball)
+        began = time.perf_counter()
+        made = await builds.send(remote, source, build_only=False, tarball=tarball, upgrade=upgrade)
+        took_ms = (time.perf_counter() - began) * 1e3
         unset = await builds.unset_secrets(remote, source)
     for fault in (*unset, *builds.unreadable(source)):
         render.problem(fault)
@@ -52,7 +64,7 @@ async def deploy(
     if as_json:
         more = {"preflight": preflight.document(flown)} if flown else {}
         report = recordings.document(found) if found else None
-        documents.emit(documents.deployment(made) | {"report": report} | more)
+        documents.emit(documents.deployment(made) | {"took_ms": round(took_ms, 1), "report": report} | more)
     else:
         render.deployment(made)
         for line in recordings.lines(found) if found else ():

@@ -36,8 +36,10 @@ class _Checked:
     requires: Wanted | None
 
 
-async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
+async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest], *, upgrade: bool = False) -> pb.DeployResponse:
     """Check a build, store it and, unless `build_only`, make it the project's active one; the older one drains.
+
+    `upgrade`: its requirements are resolved anew, though the same ones were before.
 
     Raises what is wrong with the tarball (P0120 to P0124) or the manifest (P0101 to P0104), the
     requirements (P0303, P0305), P0211 disk full.
@@ -45,7 +47,7 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
     header, tarball = await _collect(parts, c.settings.build_bytes)
     checked = await asyncio.to_thread(_check, c, tarball)
     project = header.project or checked.name
-    locked = await c.locks.lock(checked.requires) if checked.requires else None
+    locked = await c.locks.lock(checked.requires, upgrade=upgrade) if checked.requires else None
     build = _with_environment(checked.build, locked) if locked else checked.build
     await asyncio.to_thread(c.blobs.put, tarball)
     deployment_id = new_id(c, ids.DEPLOYMENT)

@@ -15,13 +15,14 @@ from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealt
 
 from perdure_server.coordinator.settings import PROTOCOL_VERSION
 from perdure_server.core.errors import PerdureError
-from perdure_server.rpc.channel import open_channel
+from perdure_server.rpc.channel import UPGRADE, open_channel
 from perdure_server.rpc.errors import error_of
 from perdure_server.rpc.local import home_token
 
 T = TypeVar("T")
 
 Method = Callable[..., Awaitable[T]]
+Metadata = tuple[tuple[str, str], ...]
 
 ANSWER_TIMEOUT_S: Final = 30.0
 
@@ -59,8 +60,9 @@ class RemoteControl:
     async def get_version(self, request: pb.GetVersionRequest) -> pb.GetVersionResponse:
         return await self._unary(self._stub.GetVersion, request)
 
-    async def deploy(self, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
-        return await self._unary(self._stub.Deploy, parts, timeout_s=None)
+    async def deploy(self, parts: AsyncIterable[pb.DeployRequest], *, upgrade: bool = False) -> pb.DeployResponse:
+        more = ((UPGRADE, "1"),) if upgrade else ()
+        return await self._unary(self._stub.Deploy, parts, timeout_s=None, more=more)
 
     async def start_session(self, request: pb.StartSessionRequest) -> pb.StartSessionResponse:
         return await self._unary(self._stub.StartSession, request)
@@ -125,10 +127,12 @@ class RemoteControl:
     async def get_runner_health(self, request: pb.GetRunnerHealthRequest) -> RunnerHealth:
         return await self._unary(self._stub.GetRunnerHealth, request)
 
-    async def _unary(self, method: Method[T], request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S) -> T:
+    async def _unary(
+        self, method: Method[T], request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S, more: Metadata = ()
+    ) -> T:
         await self._connect()
         try:
-            return await method(request, timeout=timeout_s, metadata=_bearer(self.token))
+            return await method(request, timeout=timeout_s, metadata=(*_bearer(self.token), *more))
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.address) from None
 
@@ -166,5 +170,5 @@ class RemoteControl:
         self._connected = True
 
 
-def _bearer(token: str) -> tuple[tuple[str, str], ...]:
+def _bearer(token: str) -> Metadata:
     return (("authorization", f"Bearer {token}"),) if token else ()
