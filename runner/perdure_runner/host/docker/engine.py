@@ -71,8 +71,10 @@ class Engine:
     def _client(self) -> Any:
         client = getattr(self._clients, "client", None)
         if client is None:
-            given = {"base_url": self._url} if self._url else None
-            client = self._docker.DockerClient(**given, timeout=_CALL_S) if given else self._docker.from_env(_CALL_S)
+            if self._url:
+                client = self._docker.DockerClient(base_url=self._url, timeout=_CALL_S)
+            else:
+                client = self._docker.from_env(timeout=_CALL_S)
             self._clients.client = client
         return client
 
