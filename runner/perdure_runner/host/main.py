@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from perdure_runner.host.config import HostConfig
-from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.dialling import Dialler
+from perdure_runner.host.docker.config import DockerConfig
+from perdure_runner.host.egress.config import EgressConfig
+from perdure_runner.host.egress.rules import ranges
 from perdure_runner.host.remote import run_remote
 
 DEFAULT_CAPACITY = 64
@@ -23,11 +25,13 @@ async def main(
     host_id: str = "",
     isolation: str = "auto",
     docker: DockerConfig | None = None,
+    private: str = "",
     dialler: Dialler | None = None,
 ) -> int:
     """Serve the coordinator at `address` until it drains this host, or until SIGTERM or SIGINT. Gives the exit code.
 
-    The first signal has the sessions moved elsewhere, by replay; a second one kills the runners at once.
+    The first signal has the sessions moved elsewhere, by replay; a second one kills the runners at once. `private`:
+    ranges of addresses of internal services that sessions may reach if their project lists them.
 
     Raises:
         OSError, BackendError, InterpreterNotFoundError: this machine or the configuration will not do.
@@ -39,6 +43,7 @@ async def main(
         host_id=host_id,
         isolation=isolation,
         docker=docker,
+        egress=EgressConfig(private=ranges(private)),
     )
     leaving = asyncio.Event()
     serving = asyncio.create_task(run_remote(address, config, leaving=leaving, dialler=dialler))

@@ -93,7 +93,9 @@ class HostBeside(Beside):
         hash_seed: int,
         isolation: str = "auto",
         docker: DockerConfig | None = None,
+        private: str = "",
     ) -> None:
         numbers = (str(capacity), str(hash_seed), str(os.getpid()))
         containers = "" if docker is None else json.dumps(dataclasses.asdict(docker))
-        super().__init__("the host", "host_process", coordinator, str(state_dir), *numbers, isolation, containers)
+        how = (isolation, containers, private)
+        super().__init__("the host", "host_process", coordinator, str(state_dir), *numbers, *how)

@@ -1,6 +1,7 @@
-"""The process of the host beside a server: `COORDINATOR STATE_DIR CAPACITY HASH_SEED SERVER_PID ISOLATION DOCKER`.
+"""The process of the host beside a server.
 
-DOCKER is the JSON of a `DockerConfig`, or empty.
+Arguments: COORDINATOR STATE_DIR CAPACITY HASH_SEED SERVER_PID ISOLATION DOCKER PRIVATE.
+DOCKER is the JSON of a `DockerConfig`, or empty. PRIVATE is a list of ranges of addresses, as `HostBeside` gets it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,22 @@ from pathlib import Path
 from perdure_runner.host.backend import BackendError
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.docker.config import DockerConfig
+from perdure_runner.host.egress.config import EgressConfig
+from perdure_runner.host.egress.rules import ranges
 from perdure_runner.host.remote import run_remote
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main(
-    coordinator: str, state_dir: str, capacity: str, hash_seed: str, server_pid: str, isolation: str, docker: str
+    coordinator: str,
+    state_dir: str,
+    capacity: str,
+    hash_seed: str,
+    server_pid: str,
+    isolation: str,
+    docker: str,
+    private: str,
 ) -> None:
     """Be a host until it is drained, until SIGTERM (exit code 143), or until the server dies in whatever way."""
     _die_with(int(server_pid))
@@ -32,6 +42,7 @@ def main(
         warm_seeds=(int(hash_seed),),
         isolation=isolation,
         docker=DockerConfig(**json.loads(docker)) if docker else None,
+        egress=EgressConfig(private=ranges(private)),
     )
     try:
         asyncio.run(_serve(coordinator, config))

@@ -25,20 +25,24 @@ async def serving(
     runner: str = "local",
     isolation: str = "auto",
     docker: DockerConfig | None = None,
+    private: str = "",
     settings: Settings | None = None,
 ) -> AsyncIterator[Entrance]:
     """A coordinator that serves `home`: its `Control`, and the addresses with the ports that they got.
 
     `runner`: "local" starts a host beside it, "docker" one that uses containers, as `docker` says, "none" waits for
-    hosts to dial in. `isolation`: of its runners. Raises `PerdureError`: P0202 home in use, P0203 address in use, P0209
-    and P0210 about the journal, P0217 an address needs TLS.
+    hosts to dial in. `isolation`: of its runners. `private`: ranges of addresses of internal services that sessions
+    may reach if their project lists them. Raises `PerdureError`: P0202 home in use, P0203 address in use, P0209 and
+    P0210 about the journal, P0217 an address needs TLS.
     """
     home = _absolute(home)
     async with AsyncExitStack() as stack:
         coordinator = await stack.enter_async_context(open_coordinator(home, settings or Settings()))
         opened = await stack.enter_async_context(entrance(coordinator, home, at or Addresses()))
         if runner in {"local", "docker"}:
-            beside = HostBeside(opened.local, home / "host", CAPACITY, coordinator.hash_seed, isolation, docker)
+            beside = HostBeside(
+                opened.local, home / "host", CAPACITY, coordinator.hash_seed, isolation, docker, private
+            )
             stack.push_async_callback(beside.stop)
             beside.start()
         yield opened
@@ -51,6 +55,7 @@ async def serve(
     runner: str = "local",
     isolation: str = "auto",
     docker: DockerConfig | None = None,
+    private: str = "",
     settings: Settings | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; then end gracefully. Gives the exit code; raises as `serving`."""
@@ -58,7 +63,9 @@ async def serve(
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    async with serving(home, at, runner=runner, isolation=isolation, docker=docker, settings=settings) as opened:
+    async with serving(
+        home, at, runner=runner, isolation=isolation, docker=docker, private=private, settings=settings
+    ) as opened:
         hosts = f" hosts={opened.hosts}" if opened.hosts else ""
         print(f"ready grpc={opened.grpc}{hosts}", file=sys.stderr, flush=True)
         await ending.wait()

@@ -26,7 +26,13 @@ NO_DURABLE = click.option("--no-durable", is_flag=True, help="Record nothing: no
 ISOLATION = click.option(
     "--isolation",
     type=click.Choice(ISOLATIONS),
-    help="How sessions are held [default: auto for serve and host, own for run and dev]; strict: namespaces or nothing.",
+    help="How sessions are held [default: auto; run and dev: own]; strict: namespaces or nothing.",
+)
+EGRESS_ALLOW_PRIVATE = click.option(
+    "--egress-allow-private",
+    metavar="CIDR",
+    multiple=True,
+    help="Addresses of internal services, which projects may list like public ones; repeatable.",
 )
 PROJECT = click.option("--project", metavar="NAME", help="Name of the project [default: the manifest's or folder's].")
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from perdure_server.cli import connect, containers, options
 from perdure_server.cli.settings import RUNNER_KINDS, Settings
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.settings import Settings as Policy
 
 
 @click.command()
@@ -24,6 +28,13 @@ from perdure_server.cli.settings import RUNNER_KINDS, Settings
 )
 @click.option("--grpc-hosts", metavar="ADDR", help="HOST:PORT where hosts attach that joined [default: the next port].")
 @click.option("--certificate-valid", metavar="SECONDS", help="How long hosts' certificates last [default: 86400].")
+@click.option(
+    "--network",
+    type=click.Choice(("none", "all")),
+    help="What sessions reach whose project does not say [default: none].",
+)
+@click.option("--limits", metavar="K=V,...", help="What no project gets more of: memory=1GiB,processes=64,...")
+@options.EGRESS_ALLOW_PRIVATE
 @connect.waits
 async def serve(
     home: str | None,
@@ -33,6 +44,9 @@ async def serve(
     tls_names: tuple[str, ...],
     grpc_hosts: str | None,
     certificate_valid: str | None,
+    network: str | None,
+    limits: str | None,
+    egress_allow_private: tuple[str, ...],
 ) -> int:
     """Run the coordinator. When it is ready it prints `ready grpc=ADDR` on stderr and writes HOME/endpoint.json."""
     from perdure_server.app.entrance import Addresses
@@ -49,7 +63,18 @@ async def serve(
     held = settings.text("isolation", isolation) or "auto"
     place, kind = Path(settings.text("home", home)), settings.text("runner", runner)
     docker = containers.docker_config(settings) if kind == "docker" else None
-    return await run_server(place, at, runner=kind, isolation=held, docker=docker)
+    private = settings.text("egress_allow_private", ",".join(egress_allow_private) or None)
+    policy = _policy(settings.text("network", network), settings.text("limits", limits))
+    return await run_server(place, at, runner=kind, isolation=held, docker=docker, private=private, settings=policy)
+
+
+def _policy(network: str, limits: str) -> Policy:
+    """Raises `Problems`: P0102 unknown limit, P0103 wrong value."""
+    from perdure_server.coordinator.settings import Settings as Policy
+    from perdure_server.manifest.limits import parse_limits
+
+    ceiling = parse_limits(limits, "--limits") if limits else None
+    return Policy(default_network="all" if network == "all" else "none", ceiling=ceiling)
 
 
 @click.command()
@@ -61,6 +86,7 @@ async def serve(
 @click.option("--label", "labels", metavar="K=V", multiple=True, help="A label that sessions may ask for; repeatable.")
 @click.option("--backend", type=click.Choice(containers.BACKENDS), help="What runners are [default: process].")
 @options.ISOLATION
+@options.EGRESS_ALLOW_PRIVATE
 @connect.waits
 async def host(
     coordinator: str | None,
@@ -71,6 +97,7 @@ async def host(
     labels: tuple[str, ...],
     backend: str | None,
     isolation: str | None,
+    egress_allow_private: tuple[str, ...],
 ) -> int:
     """Run a host: it dials the coordinator, starts runners for it, and goes on dialling when the link is lost."""
     from perdure_runner.host.main import main
@@ -89,5 +116,6 @@ async def host(
         host_id=way.host_id,
         isolation=settings.text("isolation", isolation) or "auto",
         docker=docker,
+        private=settings.text("egress_allow_private", ",".join(egress_allow_private) or None),
         dialler=way.dialler,
     )

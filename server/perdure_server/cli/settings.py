@@ -5,6 +5,7 @@ Precedence: flag, `PERDURE_*`, `./perdure.toml`, the user's file, default.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -73,6 +74,17 @@ class Setting:
         return f"PERDURE_{self.name.upper()}"
 
 
+def _addresses(raw: object) -> str:
+    """Ranges of IP addresses, as text."""
+    text = _text(raw)
+    for each in filter(None, map(str.strip, text.split(","))):
+        try:
+            ipaddress.ip_network(each)
+        except ValueError:
+            raise ValueError("ranges of addresses, as 10.1.0.0/16,fd00::/64") from None
+    return text
+
+
 RUNNER_KINDS = ("local", "docker", "none")
 ISOLATIONS = ("own", "auto", "strict", "namespaces", "bubblewrap", "landlock", "plain")
 
@@ -93,7 +105,7 @@ SETTINGS: tuple[Setting, ...] = (
         _choice(*RUNNER_KINDS),
         "local",
         "kind",
-        "Who runs sessions of `serve` and `dev`: a host beside them, in processes or containers, or hosts that dial in.",
+        "Who runs sessions of `serve` and `dev`: a host beside them, by processes or containers, or others.",
     ),
     Setting(
         "isolation",
@@ -107,6 +119,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("docker_url", _text, "", "address", "The Docker Engine; empty: DOCKER_HOST, else its usual socket."),
     Setting("docker_runtime", _text, "", "name", "The engine's runtime for runners, as runsc; empty: its default."),
     Setting("docker_warm", _count, 2, "containers", "Started containers that wait, for each kind sessions had lately."),
+    Setting("network", _choice("none", "all"), "none", "policy", "What sessions reach whose project does not say."),
+    Setting("limits", _text, "", "k=v,...", "What no project of `serve` gets more of: memory=1GiB,processes=64,..."),
+    Setting(
+        "egress_allow_private",
+        _addresses,
+        "",
+        "cidr,...",
+        "Addresses of internal services, which projects of `serve` and `host` may list like public ones.",
+    ),
     Setting("grace", _seconds, 10.0, "seconds", "How long `sessions stop` lets user code clean up before it kills."),
     Setting("wait_notice", _seconds, 2.0, "seconds", "A session that waits longer than this is spoken of by `run`."),
     Setting("list_limit", _count, 50, "sessions", "How many sessions `sessions list` shows."),

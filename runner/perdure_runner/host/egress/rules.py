@@ -28,6 +28,11 @@ _PUBLIC_IPV6: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
+def ranges(text: str) -> tuple[Range, ...]:
+    """From "10.1.0.0/16,fd00::/64"; an address alone is a range of one. Raises ValueError."""
+    return tuple(ipaddress.ip_network(each.strip()) for each in text.split(",") if each.strip())
+
+
 def plain_host(text: str) -> str | None:
     """A host's name or address in the one form that is compared: lower case, no final dot, no brackets.
 
