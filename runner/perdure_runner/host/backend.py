@@ -71,6 +71,7 @@ class Launched:
     cache: str
     environment: str = ""
     proxied: bool = False  # its only way out is its door
+    confined: bool = False  # what it writes is kept in a file system of its own, of limited size
 
 
 class Place(Protocol):

@@ -108,8 +108,8 @@ class Group:
         """Open the files by which a process puts itself into it; the caller closes them. Raises OSError."""
         opened: list[int] = []
         try:
-            for hierarchy in self._hierarchies:
-                opened.append(os.open(hierarchy.folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+            for file in (hierarchy.folder / "cgroup.procs" for hierarchy in self._hierarchies):
+                opened += (os.open(file, os.O_WRONLY | os.O_CLOEXEC),)
         except OSError:
             for descriptor in opened:
                 os.close(descriptor)
@@ -146,7 +146,8 @@ class Group:
 
     def close(self) -> bool:
         """Remove it; False if something is still in it."""
-        return all([_remove(hierarchy.folder) for hierarchy in self._hierarchies])
+        removed = [_remove(hierarchy.folder) for hierarchy in self._hierarchies]
+        return all(removed)
 
     def _first_number(self, controller: str, files: Mapping[int, Sequence[str]]) -> int:
         for hierarchy in self._with(controller):

@@ -1,4 +1,4 @@
-"""What a runner's side of the sandbox is told about one session: limits, network, places. See `child/sandbox/cell.py`."""
+"""What a runner's side of the sandbox is told about one session: limits, network, places (`child/sandbox/cell.py`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -4,7 +4,6 @@ docs/explanation/isolation.md says what each kind keeps from whom.
 """
 
 import asyncio
-import enum
 import json
 import os
 import shutil
@@ -127,6 +126,6 @@ def _alarm(why: str) -> str:
     line = "=" * 78
     who = " as root" if os.geteuid() == 0 else ""
     return (
-        f"{line}\nperdure: WARNING: RUNNERS ARE NOT SANDBOXED. Whoever may deploy can do on this machine{who} what this\n"
-        f"process can: read its files, reach its network, end its processes. Why: {why}\n{line}"
+        f"{line}\nperdure: WARNING: RUNNERS ARE NOT SANDBOXED. Whoever may deploy can do{who} what this process can\n"
+        f"do on this machine: read files, reach its network, end other processes. Why: {why}\n{line}"
     )

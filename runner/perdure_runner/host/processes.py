@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,31 +31,34 @@ class Nest:
     python: Interpreter
     zygote: Zygote
     keep_bytes: int
+    isolation: str
     egress: Egress | None  # None: runners have the machine's own network
     groups: Groups | None  # None: they have no control groups of their own
+    scratch: Path | None  # where runners get a folder to write in; None: the sandbox has one of its own
 
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork; see `Place.launch`."""
-        group = self._group(start)
+        held = _Held(self._group(start), self.groups, self._folder())
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)
         said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
         door = self.egress.door(start) if self.egress else None
         if door is not None:
             ended = door.until(ended)
-        joining = group.join() if group else ()
         way_out = door.give() if door is not None else None
-        fork = Fork(theirs.detach(), write_end, confine(start, files), joining, egress=way_out)
+        told = confine(start, files, [held.folder] if held.folder else [])
+        fork = Fork(theirs.detach(), write_end, told, held.joining(), way_out)
         try:
-            process = self.zygote.fork(fork, lambda status: self._gone(process, group, status, ended))
+            process = self.zygote.fork(fork, lambda status: held.let_go(process, status, ended))
         except ZygoteError:
             ours.close()
             said.close()
+            held.clean_up()
             if door is not None:
                 door.close()
             raise
-        return Launched(process, ours, said, str(files.code), str(files.cache), str(files.environment or ""), door is not None)
-
+        paths = (str(files.code), str(files.cache), str(files.environment or ""))
+        return Launched(process, ours, said, *paths, door is not None, self.isolation == "namespaces")
 
     def _group(self, start: Start) -> Group | None:
         try:
@@ -61,11 +66,32 @@ class Nest:
         except OSError as error:
             raise BackendError(f"no control group for a runner: {error}") from None
 
-    def _gone(self, process: Forked, group: Group | None, status: int | None, ended: Ended) -> None:
-        if group is not None and self.groups is not None:
-            process.limit = group.reached(status)
-            self.groups.give_back(group)
+    def _folder(self) -> Path | None:
+        return Path(tempfile.mkdtemp(prefix="runner-", dir=self.scratch)) if self.scratch else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What one runner holds on this machine besides its processes."""
+
+    group: Group | None
+    groups: Groups | None
+    folder: Path | None
+
+    def joining(self) -> list[int]:
+        return self.group.join() if self.group else []
+
+    def let_go(self, process: Forked, status: int | None, ended: Ended) -> None:
+        if self.group is not None:
+            process.limit = self.group.reached(status)
+        self.clean_up()
         ended(status)
+
+    def clean_up(self) -> None:
+        if self.group is not None and self.groups is not None:
+            self.groups.give_back(self.group)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Processes:
@@ -79,6 +105,7 @@ class Processes:
         self.zygotes = Zygotes(config)
         self._egress = Egress(config.egress)
         self._groups: Groups | None = None
+        self._scratch: Path | None = None
         self._default: Interpreter | None = None
 
     @property
@@ -95,6 +122,10 @@ class Processes:
         self.zygotes.isolation = chosen.kind
         if self._config.profile is Profile.UNTRUSTED and chosen.kind != "plain":
             self._groups = Groups()
+        if chosen.kind == "landlock":
+            self._scratch = self._config.state_dir / "scratch"
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.mkdir()
         for seed in self._config.warm_seeds:
             self.zygotes.start(self._default, seed)
 
@@ -135,4 +166,5 @@ class Processes:
 
     def _nest(self, python: Interpreter, zygote: Zygote) -> Nest:
         egress = self._egress if self.isolation in WITH_NETWORK_OF_THEIR_OWN else None
-        return Nest(python, zygote, self._config.limits.output_bytes, egress, self._groups)
+        keep_bytes = self._config.limits.output_bytes
+        return Nest(python, zygote, keep_bytes, self.isolation, egress, self._groups, self._scratch)

@@ -17,6 +17,7 @@ from perdure_runner.host.config import HostLimits, HostPatience
 from perdure_runner.host.connection import Connection
 from perdure_runner.host.fields import ProtocolError, integer
 from perdure_runner.host.masking import Masker
+from perdure_runner.host.naming import name_limit
 from perdure_runner.host.outbox import Outbox
 from perdure_runner.host.states import COMMANDS, FRAMES, Command, State
 
@@ -61,6 +62,7 @@ class Session:
         self._ended = False  # its frames are
         self._status: int | None = None
         self._told_pid = 0
+        self._confined = False
         self._timer: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
 
@@ -73,7 +75,7 @@ class Session:
 
     def run(self, launched: Launched) -> None:
         """Its process is being made: send it what it needs, and what came for it meanwhile."""
-        self._process, self._said = launched.process, launched.said
+        self._process, self._said, self._confined = launched.process, launched.said, launched.confined
         self._connection = Connection(self._loop, launched.socket, self._receive, self._no_more)
         self._pace()
         try:
@@ -248,6 +250,8 @@ class Session:
         if self._masker is not None:
             header, payload = self._masker.done(header, payload)
         done = convert.done(header, payload)
+        if done.HasField("error"):
+            name_limit(done.error, self.start.limits, confined=self._confined)
         done.no = self._outbox.number(header)
         done.session_id, done.epoch = self.start.session_id, self.start.epoch
         self._last_word = None

@@ -1,10 +1,10 @@
 """What a zygote's runners live in, by how much the host trusts them and what this machine is able to do.
 
-    plain       nothing but resource limits
-    own         the developer's own code: no new privileges, no system calls that concern the whole machine
-    locked      as strangers' code, but without namespaces: for a zygote that is in a container already
-    landlock    locked, and Landlock's rules for files and TCP
-    namespaces  everything (`nest.py`)
+plain       nothing but resource limits
+own         the developer's own code: no new privileges, no system calls that concern the whole machine
+locked      as strangers' code, but without namespaces: for a zygote that is in a container already
+landlock    locked, and Landlock's rules for files and TCP
+namespaces  everything (`nest.py`)
 """
 
 import enum

@@ -142,9 +142,7 @@ def drop_capabilities() -> None:
 def filter_system_calls(program: bytes) -> None:
     """Let this BPF program decide on every system call from now on, here and in all children. Raises OSError."""
     described = _Program(len(program) // 8, program)
-    done = _libc.prctl(
-        _PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), ctypes.byref(described), _long(0), _long(0)
-    )
+    done = _libc.prctl(_PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), ctypes.byref(described), _long(0), _long(0))
     _check(done, "PR_SET_SECCOMP")
 
 

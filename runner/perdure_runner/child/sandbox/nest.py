@@ -1,9 +1,9 @@
 """Namespaces: a zygote in a user and a process namespace of its own, from where it makes those of sessions.
 
-    zygote's first process   in the host's namespaces; only waits, for who enters a process namespace must be forked
-    zygote                   first process of its process namespace: when it dies, so does everything in it
-    init                     first process of a session's; only waits. Orphans become its, and the kernel reaps them
-    runner                   the second one: signals mean for it what they mean everywhere
+zygote's first process   in the host's namespaces; only waits, for who enters a process namespace must be forked
+zygote                   first process of its process namespace: when it dies, so does everything in it
+init                     first process of a session's; only waits. Orphans become its, and the kernel reaps them
+runner                   the second one: signals mean for it what they mean everywhere
 """
 
 import os

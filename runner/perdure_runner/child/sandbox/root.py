@@ -21,6 +21,7 @@ _SHOWN = Mount.RDONLY | Mount.NOSUID | Mount.NODEV
 _WRITABLE = Mount.NOSUID | Mount.NODEV
 _OF_SESSION = "/.session"  # seen only while a session's root is being made
 _TEMPORARY = "/tmp"  # noqa: S108 (the session's own)
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (as above)
 _EXTRA_FILES = 32  # the folders that we make ourselves
 _FILES = {
     "/etc/passwd": f"root:x:0:0::/:/bin/false\nrunner:x:{INSIDE}:{INSIDE}::{_TEMPORARY}:/bin/sh\n",
@@ -56,7 +57,7 @@ def prepare(shown: Iterable[str], hidden: str) -> Root:
     shown = [*shown]
     stage = _stage([*shown, hidden])
     kernel.mount("tmpfs", stage, "tmpfs", _WRITABLE, "size=1m,nr_inodes=2048,mode=755")
-    for folder in ("/etc", "/proc", "/dev/shm", _TEMPORARY, _OF_SESSION):
+    for folder in ("/etc", "/proc", _SHARED_MEMORY, _TEMPORARY, _OF_SESSION):
         os.makedirs(stage + folder, exist_ok=True)
     for path, text in {**_FILES, **_ALONE}.items():
         with open(stage + path, "x", encoding="ascii") as file:
@@ -89,8 +90,8 @@ def enter(root: Root, confine: Mapping[str, object]) -> None:
         os.mkdir(f"{own}/{name}")
         os.chmod(f"{own}/{name}", mode)
     os.chown(f"{own}/over", INSIDE, INSIDE)
-    kernel.bind(f"{own}/tmp", root.stage + _TEMPORARY)
-    kernel.bind(f"{own}/shm", f"{root.stage}/dev/shm")
+    kernel.bind(own + "/tmp", root.stage + _TEMPORARY)
+    kernel.bind(own + "/shm", root.stage + _SHARED_MEMORY)
     own_place = not places.holds(_TEMPORARY, root.hidden)
     if own_place:
         kernel.bind(f"{own}/place", root.stage + root.hidden)

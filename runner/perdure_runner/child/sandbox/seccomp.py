@@ -98,9 +98,7 @@ def _one_of(values: Sequence[int], then: int, otherwise: int) -> list[Instructio
     return [*tests, _give(otherwise), _give(then)]
 
 
-def _steps(
-    numbers: Sequence[int], inside: int, outside: int, more: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
+def _steps(numbers: Sequence[int], inside: int, outside: int, more: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """A function of the number as (from here on, verdict), beginning at 0."""
     steps = [(0, outside)]
     for number in numbers:

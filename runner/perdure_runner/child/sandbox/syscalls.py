@@ -1,7 +1,7 @@
 """Which system calls a session may make: names, and their numbers for each architecture.
 
 The numbers are those of the kernel's own headers (asm/unistd_64.h, asm-generic/unistd.h). What is not in the table is
-refused: mounting, tracing, loading into the kernel, clocks, keys, io_uring and whatever else ordinary programs need not.
+refused: mounting, tracing, loading into the kernel, clocks, keys, io_uring and what else ordinary programs do without.
 """
 
 from collections.abc import Mapping, Sequence
