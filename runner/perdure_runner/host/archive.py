@@ -15,6 +15,8 @@ from perdure_runner.host.tarstream import ArchiveError, ArchiveLimits, Member, T
 __all__ = ["ArchiveError", "ArchiveLimits", "extract"]
 
 _NAME_BYTES: Final = 255
+# Folders in folders. What walks or removes a build calls itself for each of them.
+_DEPTH: Final = 64
 # Set after mkdir, because the umask must not decide what a sandboxed runner can read.
 _FOLDER_MODE: Final = 0o755
 _DEFAULT: Final = ArchiveLimits()
@@ -55,7 +57,7 @@ class _Extraction:
         os.chmod(self._dest, _FOLDER_MODE)
         for count, member in enumerate(archive.members(), 1):
             if count > self._limits.files:
-                raise ArchiveError("P0124", f"the build has more than {self._limits.files} files")
+                raise _too_many(self._limits)
             self._take(member, archive)
         # Links are made last, so nothing is ever written through one.
         for path, target in self._links.items():
@@ -84,11 +86,11 @@ class _Extraction:
             raise ArchiveError("P0121", f"{shown} leads out of the build", name)
         try:
             too_long = len(name.encode()) > self._limits.path_bytes
-            too_long |= any(len(part.encode()) > _NAME_BYTES for part in path.parts)
+            too_long |= len(path.parts) > _DEPTH or any(len(part.encode()) > _NAME_BYTES for part in path.parts)
         except UnicodeEncodeError:
             raise ArchiveError("P0121", f"{shown} is not UTF-8") from None
         if too_long:
-            raise ArchiveError("P0121", f"{shown}... is too long", name[:200])
+            raise ArchiveError("P0121", f"{shown}... is too long or too deep", name[:200])
         if not name or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
             raise ArchiveError("P0121", f"{shown} has characters that no path may have", name)
         return str(path)
@@ -109,6 +111,9 @@ class _Extraction:
         os.chmod(self._dest / path, _FOLDER_MODE)
 
     def _spell(self, path: str) -> None:
+        # Folders count, too, that no member names.
+        if len(self._spellings) >= self._limits.files:
+            raise _too_many(self._limits)
         earlier = self._spellings.setdefault(_folded(path), path)
         if earlier != path:
             raise ArchiveError("P0123", f"{path} and {earlier} are one file where case does not count", path)
@@ -138,6 +143,10 @@ def _checked_target(path: str, target: str) -> str:
     if not target or "\0" in target or PurePosixPath(target).is_absolute():
         raise _leads_out(path, target)
     return target
+
+
+def _too_many(limits: ArchiveLimits) -> ArchiveError:
+    return ArchiveError("P0124", f"the build has more than {limits.files} files and folders")
 
 
 def _leads_out(path: str, target: str) -> ArchiveError:

@@ -18,6 +18,9 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31  # zlib: a gzip header, the largest window
 # An extended header holds a path or two.
 _EXTENDED_BYTES: Final = 64 * 1024
+# The only keys of extended headers that count; an archive may hold any number of others.
+_KEYS: Final = frozenset({"path", "linkpath", "size"})
+_SPARSE: Final = "GNU.sparse"
 # Ratios are judged only above this size: a file of zeros is no bomb.
 _RATIO_FROM_BYTES: Final = 16 * 1024 * 1024
 
@@ -106,7 +109,7 @@ class TarStream:
 
     def _member(self, header: tarfile.TarInfo, extended: dict[str, str]) -> Member:
         kind = tarfile.REGTYPE if header.type in {tarfile.AREGTYPE, tarfile.CONTTYPE} else header.type
-        if any(key.startswith("GNU.sparse") for key in extended):
+        if _SPARSE in extended:
             kind = tarfile.GNUTYPE_SPARSE
         size = header.size
         if "size" in extended:
@@ -196,7 +199,7 @@ def _header(block: bytes) -> tarfile.TarInfo:
 
 
 def _pax(data: bytes) -> dict[str, str]:
-    """Extended headers: lines of `LENGTH KEY=VALUE`, the length in decimal, of the whole line."""
+    """Extended headers, those that count: lines of `LENGTH KEY=VALUE`, the length in decimal, of the whole line."""
     found = {}
     while data:
         length, space, _ = data[:20].partition(b" ")
@@ -204,7 +207,11 @@ def _pax(data: bytes) -> dict[str, str]:
         key, equals, value = data[len(length) + 1 : size].partition(b"=")
         if not space or not equals or size > len(data) or not value.endswith(b"\n"):
             raise ArchiveError("P0120", "a member's extended header is damaged")
-        found[_text(key)] = _text(value[:-1])
+        name = _text(key)
+        if name in _KEYS:
+            found[name] = _text(value[:-1])
+        elif name.startswith(_SPARSE):
+            found[_SPARSE] = ""
         data = data[size:]
     return found
 

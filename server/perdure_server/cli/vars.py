@@ -15,6 +15,7 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli import connect, documents, options, render
+from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
 from perdure_server.core.errors import PerdureError
 
@@ -25,12 +26,19 @@ SHORTEST_MASKED = 4
 PROJECT = click.option("--project", metavar="NAME", help="The project [default: the manifest's here, or the only one].")
 
 
-@click.group("vars")
-def variables() -> None:
-    """Set variables of a project apart from its manifest; secret ones are encrypted at rest and masked in output."""
+variables = LazyGroup(
+    {
+        "set": Lazy("vars", "set_", "Set a variable to what is typed, or comes on stdin."),
+        "unset": Lazy("vars", "unset", "Take a variable away again."),
+        "list": Lazy("vars", "list_", "Show the variables that were set, without what is secret."),
+        "rotate-key": Lazy("vars", "rotate_key", "Encrypt a home's variables with a new key."),
+    },
+    name="vars",
+    help="Set variables of a project apart from its manifest; secret ones are encrypted and masked.",
+)
 
 
-@variables.command("set")
+@click.command("set")
 @click.argument("name")
 @click.option("--secret", is_flag=True, help="Encrypt it, and hide its value in all output.")
 @click.option("--from-env", metavar="VAR", help="Take the value from this variable of the environment.")
@@ -67,7 +75,7 @@ async def set_(
     return 0
 
 
-@variables.command("unset")
+@click.command("unset")
 @click.argument("name")
 @PROJECT
 @options.where
@@ -82,7 +90,7 @@ async def unset(name: str, project: str | None, server: str | None, home: str | 
     return 0
 
 
-@variables.command("list")
+@click.command("list")
 @PROJECT
 @options.where
 @options.JSON
@@ -101,7 +109,7 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
     return 0
 
 
-@variables.command("rotate-key")
+@click.command("rotate-key")
 @options.HOME
 def rotate_key(home: str | None) -> int:
     """Encrypt all variables of a home that nobody serves with a new key; the old keys stay, for the journal."""

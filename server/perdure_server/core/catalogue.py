@@ -96,7 +96,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0121": Explanation(
         "unsafe path in a tarball",
-        "A member's path is absolute, contains .. or characters that no file name may have, or is too long. "
+        "A member's path is absolute, contains .. or characters that no file name may have, or is too long or too "
+        "deep. "
         "Extracting it could write outside the build's folder.",
         "Make the build with `perdure deploy`, which never writes such paths.",
     ),
@@ -114,7 +115,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0124": Explanation(
         "the build is too large",
-        "The build has too many files, too many bytes, or unpacks to so many times its size that it looks like a bomb.",
+        "The build has too many files and folders, too many bytes, or unpacks to so many times its size that it looks "
+        "like a bomb.",
         "Keep data, virtual environments and caches out of it with .perdureignore.",
     ),
     "P0201": Explanation(
