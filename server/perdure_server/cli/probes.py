@@ -8,7 +8,6 @@ import shutil
 import socket
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -60,8 +59,6 @@ def probe(settings: Settings, home: Path) -> Iterator[Finding]:
         lambda: disk(near),
         lambda: listening(settings.text("grpc")),
         open_files,
-        user_namespaces,
-        cgroups,
     )
     for look in probes:
         yield look()
@@ -170,23 +167,3 @@ def open_files() -> Finding:
     if soft < FEW_FILES:
         return Finding("open files", Verdict.WARN, detail, f"ulimit -n {min(hard, 65536)}")
     return Finding("open files", Verdict.OK, detail)
-
-
-def user_namespaces() -> Finding:
-    """Whether an ordinary user may make namespaces: a sandbox is stronger with them. Tried, not guessed."""
-    tool = shutil.which("unshare")
-    if tool is None:
-        return Finding("namespaces", Verdict.INFO, "unknown: no unshare(1)", "apt-get install util-linux")
-    tried = subprocess.run([tool, "--user", "--map-root-user", "true"], capture_output=True, check=False, timeout=10)
-    if tried.returncode == 0:
-        return Finding("namespaces", Verdict.INFO, "user namespaces are available")
-    return Finding("namespaces", Verdict.INFO, "no user namespaces", "sysctl user.max_user_namespaces=15000, as root")
-
-
-def cgroups() -> Finding:
-    """Whether memory and processor of runners could be limited by control groups."""
-    controllers = Path("/sys/fs/cgroup/cgroup.controllers")
-    if not controllers.is_file():
-        return Finding("cgroups", Verdict.INFO, "no cgroup v2 here")
-    writable = "writable" if os.access("/sys/fs/cgroup", os.W_OK) else "not writable"
-    return Finding("cgroups", Verdict.INFO, f"cgroup v2, {writable}: {controllers.read_text().strip()}")
