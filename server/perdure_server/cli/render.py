@@ -167,7 +167,7 @@ def deployment(made: control.DeployResponse) -> None:
     show(f"deployed {made.project}: build {made.build_id[:12]}, deployment {made.deployment_id}")
     if made.environment:
         how = "locked before" if made.environment_reused else "locked now"
-        show(f"environment {made.environment[:12]}: {made.packages} packages, {how}")
+        show(f"environment {made.environment[:12]}: {made.packages} package{'s' * (made.packages != 1)}, {how}")
     if made.exports:
         show()
         table(("ENTRY POINT", "LINE", "ARGUMENTS"), map(_export_row, made.exports))
