@@ -88,7 +88,7 @@ def serve(control: socket.socket, main: Main, cell: Cell) -> int:
 
 @dataclass(eq=False, slots=True)
 class _Runner:
-    """A fork that is not wholly gone. `alive`: processes not yet reaped, of the runner itself and its namespace's init."""
+    """A fork that is not wholly gone. `alive`: which of the runner and its namespace's init are not yet reaped."""
 
     number: int
     pid: int

@@ -1,4 +1,4 @@
-"""What `perdure doctor` says about isolation: which kind strangers' code gets here, why not a better one, and limits."""
+"""What `perdure doctor` says about isolation: the kind that strangers' code gets here, why not a better one."""
 
 from __future__ import annotations
 

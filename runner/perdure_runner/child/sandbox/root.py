@@ -90,7 +90,7 @@ def enter(root: Root, confine: Mapping[str, object]) -> None:
         os.mkdir(f"{own}/{name}")
         os.chmod(f"{own}/{name}", mode)
     os.chown(f"{own}/over", INSIDE, INSIDE)
-    kernel.bind(own + "/tmp", root.stage + _TEMPORARY)
+    kernel.bind(f"{own}{_TEMPORARY}", root.stage + _TEMPORARY)
     kernel.bind(own + "/shm", root.stage + _SHARED_MEMORY)
     own_place = not places.holds(_TEMPORARY, root.hidden)
     if own_place:
