@@ -62,7 +62,7 @@ def test_broken_toml_is_refused(tmp_path: Path) -> None:
         ("grace", "inf"),
         ("list_limit", "0"),
         ("list_limit", "1.5"),
-        ("runner", "ray"),
+        ("runner", "fog"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_origin(name: str, raw: str) -> None:

@@ -35,7 +35,7 @@ def main(
     private: str,
 ) -> None:
     """Be a host until it is drained, until SIGTERM (exit code 143), or until the server dies in whatever way."""
-    _die_with(int(server_pid))
+    die_with(int(server_pid))
     config = HostConfig(
         state_dir=Path(state_dir),
         capacity=int(capacity),
@@ -61,7 +61,7 @@ async def _serve(coordinator: str, config: HostConfig) -> None:
     serving.result()
 
 
-def _die_with(server_pid: int) -> None:
+def die_with(server_pid: int) -> None:
     """prctl(2): the kernel kills this process when its parent is gone. It may be gone already."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != server_pid:

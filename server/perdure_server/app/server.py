@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from perdure_runner.host.docker.config import DockerConfig
 
-from perdure_server.app.beside import HostBeside
+from perdure_server.app import ray_hosts
+from perdure_server.app.beside import Beside, HostBeside
 from perdure_server.app.engine import CAPACITY, open_coordinator
 from perdure_server.app.entrance import Addresses, Entrance, entrance
+from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.settings import Settings
+from perdure_server.core.errors import PerdureError
 
 
 @asynccontextmanager
@@ -26,14 +32,16 @@ async def serving(
     isolation: str = "auto",
     docker: DockerConfig | None = None,
     private: str = "",
+    ray_address: str = "",
     settings: Settings | None = None,
 ) -> AsyncIterator[Entrance]:
     """A coordinator that serves `home`: its `Control`, and the addresses with the ports that they got.
 
-    `runner`: "local" starts a host beside it, "docker" one that uses containers, as `docker` says, "none" waits for
-    hosts to dial in. `isolation`: of its runners. `private`: ranges of addresses of internal services that sessions
-    may reach if their project lists them. Raises `PerdureError`: P0202 home in use, P0203 address in use, P0209 and
-    P0210 about the journal, P0217 an address needs TLS.
+    `runner`: "local" starts a host beside it, "docker" one with containers, as `docker` says, "ray" has one on each
+    node of the cluster at `ray_address`, "none" waits for hosts to dial in. `isolation`: of its runners. `private`:
+    ranges of addresses of internal services that sessions may reach if their project lists them. Raises `PerdureError`:
+    P0103 there is no Ray, P0202 home in use, P0203 address in use, P0209 and P0210 about the journal, P0217 an address
+    needs TLS.
     """
     home = _absolute(home)
     async with AsyncExitStack() as stack:
@@ -45,6 +53,10 @@ async def serving(
             )
             stack.push_async_callback(beside.stop)
             beside.start()
+        elif runner == "ray":
+            driver = Beside("the driver of Ray", "ray_hosts", _ray_plan(coordinator, opened, ray_address, isolation))
+            stack.push_async_callback(driver.stop)
+            driver.start()
         yield opened
 
 
@@ -56,6 +68,7 @@ async def serve(
     isolation: str = "auto",
     docker: DockerConfig | None = None,
     private: str = "",
+    ray_address: str = "",
     settings: Settings | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; then end gracefully. Gives the exit code; raises as `serving`."""
@@ -63,13 +76,21 @@ async def serve(
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    async with serving(
-        home, at, runner=runner, isolation=isolation, docker=docker, private=private, settings=settings
-    ) as opened:
+    how: dict[str, Any] = {"runner": runner, "isolation": isolation, "docker": docker, "private": private}
+    async with serving(home, at, **how, ray_address=ray_address, settings=settings) as opened:
         hosts = f" hosts={opened.hosts}" if opened.hosts else ""
         print(f"ready grpc={opened.grpc}{hosts}", file=sys.stderr, flush=True)
         await ending.wait()
     return 0
+
+
+def _ray_plan(coordinator: Coordinator, opened: Entrance, ray_address: str, isolation: str) -> str:
+    """What the driver of Ray is told. Raises `PerdureError` P0103 where Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise PerdureError("P0103", "there is no Ray here", help="pip install 'perdure[ray]'")
+    cluster = coordinator.store.coordinator_id
+    plan = ray_hosts.Plan(ray_address, opened.local, bool(opened.hosts), cluster, os.getpid(), CAPACITY, isolation)
+    return ray_hosts.arguments(plan)
 
 
 def _absolute(home: Path) -> Path:

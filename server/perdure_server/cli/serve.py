@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 @click.option(
     "--runner",
     type=click.Choice(RUNNER_KINDS),
-    help="local: a host beside it; docker: one that uses containers; none: hosts that dial in [default: local].",
+    help="local: a host beside it; docker: one that uses containers; ray: one on each node of a Ray cluster; "
+    "none: hosts that dial in [default: local].",
 )
+@click.option("--ray-address", metavar="ADDR", help="The cluster of --runner ray [default: the one of this machine].")
 @options.ISOLATION
 @click.option(
     "--tls-name", "tls_names", metavar="NAME", multiple=True, help="A name or IP address by which it is dialled; TLS."
@@ -40,6 +42,7 @@ async def serve(
     home: str | None,
     grpc: str | None,
     runner: str | None,
+    ray_address: str | None,
     isolation: str | None,
     tls_names: tuple[str, ...],
     grpc_hosts: str | None,
@@ -65,7 +68,9 @@ async def serve(
     docker = containers.docker_config(settings) if kind == "docker" else None
     private = settings.text("egress_allow_private", ",".join(egress_allow_private) or None)
     policy = _policy(settings.text("network", network), settings.text("limits", limits))
-    return await run_server(place, at, runner=kind, isolation=held, docker=docker, private=private, settings=policy)
+    beside: dict[str, Any] = {"runner": kind, "isolation": held, "docker": docker, "private": private}
+    cluster = settings.text("ray_address", ray_address)
+    return await run_server(place, at, **beside, ray_address=cluster, settings=policy)
 
 
 def _policy(network: str, limits: str) -> Policy:

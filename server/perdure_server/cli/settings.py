@@ -85,7 +85,7 @@ def _addresses(raw: object) -> str:
     return text
 
 
-RUNNER_KINDS = ("local", "docker", "none")
+RUNNER_KINDS = ("local", "docker", "ray", "none")
 ISOLATIONS = ("own", "auto", "strict", "namespaces", "bubblewrap", "landlock", "plain")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -107,6 +107,7 @@ SETTINGS: tuple[Setting, ...] = (
         "kind",
         "Who runs sessions of `serve` and `dev`: a host beside them, by processes or containers, or others.",
     ),
+    Setting("ray_address", _text, "", "host:port", "The Ray cluster of `--runner ray`; empty: the machine's own."),
     Setting(
         "isolation",
         _choice("", *ISOLATIONS),
