@@ -188,11 +188,11 @@ def test_the_environment_is_for_the_interpreter_of_the_project(terminal: Termina
     assert result(terminal, target) == [other, other]
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples/dependencies"
+
+
 @pytest.mark.slow
-def test_real_packages_from_the_index_of_this_machine(tmp_path: Path) -> None:
+def test_the_example_with_real_packages_from_the_index_of_this_machine(tmp_path: Path) -> None:
     with opened(tmp_path) as terminal:
         terminal.variables["HOME"] = str(Path.home())  # pip's configuration may be there
-        code = "import yaml\ndef main(event):\n    return yaml.safe_load('a: [1, 2]')\n"
-        target = project(terminal, "p", "PyYAML>=5\n", code)
-        ran = terminal.finish(terminal.spawn("run", target, "--json"), code=0)
-        assert ran.document["result"] == {"a": [1, 2]}
+        assert result(terminal, str(EXAMPLE), "--home", "home") == "Dear Ada, please pay 42 by 2026-07-30."
