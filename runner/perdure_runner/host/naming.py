@@ -15,6 +15,8 @@ from perdure_runner.host.cgroups import mebibytes
 
 _FORKS: Final = re.compile(r"_execute_child|_fork_exec|_launch|\bforkp?t?y?\b")
 _NO_ROOM: Final = ("[Errno 28]", "[Errno 122]")
+_ALWAYS_HELD: Final = frozenset({"P0603", "P0612"})
+"""Limits that every runner has, whatever holds it."""
 
 
 def name_limit(error: Error, limits: Limits, *, confined: bool) -> None:
@@ -25,7 +27,7 @@ def name_limit(error: Error, limits: Limits, *, confined: bool) -> None:
     if error.code:
         return
     for code, limit, applies in _LIMITS:
-        if (said := limit(limits)) and applies(error) and (confined or code == "P0603"):
+        if (said := limit(limits)) and applies(error) and (confined or code in _ALWAYS_HELD):
             error.code, error.help = code, f"The project's limit is reached: {said}. `perdure explain {code}`"
             return
 
@@ -42,6 +44,14 @@ def _disk(limits: Limits) -> str:
 
 def _processes(limits: Limits) -> str:
     return f"processes: limit {limits.processes} at once, threads included" if limits.processes else ""
+
+
+def _open_files(limits: Limits) -> str:
+    return f"open_files: limit {limits.open_files} in one process" if limits.open_files else ""
+
+
+def _is_open_files(error: Error) -> bool:
+    return error.type == "OSError" and error.message.startswith("[Errno 24]")
 
 
 def _is_memory(error: Error) -> bool:
@@ -64,4 +74,5 @@ _LIMITS: Final[tuple[tuple[str, Callable[[Limits], str], Callable[[Error], bool]
     ("P0603", _memory, _is_memory),
     ("P0607", _disk, _is_disk),
     ("P0606", _processes, _is_processes),
+    ("P0612", _open_files, _is_open_files),
 )

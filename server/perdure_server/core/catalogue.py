@@ -413,6 +413,11 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Let `perdure doctor` say what the machine lacks for stronger isolation, run sessions of this project on another "
         "host (`runs_on`), or set `network: all` in perdure.yaml.",
     ),
+    "P0612": Explanation(
+        "too many open files",
+        "One of the session's processes had more files, sockets and pipes open at once than the project allows.",
+        "Close what is not needed any more (`with open(...)`), or raise `limits: {open_files: ...}` in perdure.yaml.",
+    ),
     "P0701": Explanation(
         "a bad message from a runner",
         "A session's process sent something that is not perdure's frame format, or breaks its order. User code "
@@ -470,7 +475,7 @@ BORDER: Final[dict[str, Border]] = {
     "P0410": Border("ABORTED", Exit.FAILED),
     "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0407", "P0501", "P0502", "P0503"), _DIVERGED),
-    **dict.fromkeys(("P0601", "P0602", "P0603", "P0606", "P0607", "P0609", "P0610"), _LIMIT),
+    **dict.fromkeys(("P0601", "P0602", "P0603", "P0606", "P0607", "P0609", "P0610", "P0612"), _LIMIT),
     "P0611": _FAILED,
     "P0608": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     "P0604": Border("ABORTED", Exit.FAILED),
