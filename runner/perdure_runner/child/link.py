@@ -72,6 +72,7 @@ class Link:
         self.may_read: Callable[[], bool] = lambda: True
         """Whether the thread that asks may take what has arrived: one does at a time."""
         self._sending = threading.RLock()
+        self._muted = False
         self.on_suspend: Callable[[], None] = lambda: None
         """Called before the process leaves because the session is being suspended."""
 
@@ -83,6 +84,11 @@ class Link:
     def trust(self, seconds: float) -> None:
         """Be sure for so many seconds, `TRUST_S` at most."""
         self._ours_until = _now() + min(seconds, TRUST_S)
+
+    def mute(self) -> None:
+        """Say nothing any more: this process is a copy of the one whose conversation it is."""
+        self._muted = True
+        self._sending = threading.RLock()  # a thread that is not here may have held it
 
     # ---- to the host
 
@@ -141,7 +147,7 @@ class Link:
         return self.sent
 
     def _read_now_and_then(self) -> None:
-        if self.sent - self._read_at < READ_EVERY or not self.may_read():
+        if self.sent - self._read_at < READ_EVERY or self._muted or not self.may_read():
             return
         self._read_at = self.sent
         self.poll()
@@ -149,6 +155,8 @@ class Link:
             self.wait_acked(self.synced - UNACKED_RECORDS // 2)
 
     def _transmit(self, frame: bytes) -> None:
+        if self._muted:
+            return
         with self._sending:
             data = bytes(self._out) + frame if self._out else frame
             self._out.clear()

@@ -21,7 +21,19 @@ from typing import Any, NoReturn
 import perdure
 from perdure import _runtime
 
-from perdure_runner.child import attempts, blame, environment, ground, handles, loading, missing, output, relay, restore
+from perdure_runner.child import (
+    attempts,
+    blame,
+    environment,
+    forks,
+    ground,
+    handles,
+    loading,
+    missing,
+    output,
+    relay,
+    restore,
+)
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import ordered, watch
 from perdure_runner.child.lanes.lanes import Lanes
@@ -111,6 +123,7 @@ class _Session:
         logged = tuple(start.get("logged") or (0, -1))
         out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes, self._several)
         self._streams = output.install(out)
+        forks.watch(link, self._calls and self._calls.lanes)
         if recorder:
             recorder.end_lines = self._end_lines
 
