@@ -159,6 +159,17 @@ def of_host(url: str, host_id: str) -> list[dict[str, Any]]:
     return [each for each in containers(url) if each["Labels"].get("perdure.host") == host_id]
 
 
+def kill_container(url: str, host_id: str, name: str) -> None:
+    """`kill -9` of a container, as soon as it is called after its session."""
+    deadline = time.monotonic() + READY_S
+    while not (found := [each for each in of_host(url, host_id) if f"/{name}" in each["Names"]]):
+        assert time.monotonic() < deadline, f"no container {name}"
+        time.sleep(_POLL_S)
+    engine = Engine(url)
+    engine.ask(lambda client: client.api.kill(found[0]["Id"], "SIGKILL"))
+    engine.close()
+
+
 @contextlib.asynccontextmanager
 async def docker_host(
     folder: Path, url: str, build: str, **given: Any
@@ -202,6 +213,3 @@ async def lost(coordinator: FakeCoordinator, session_id: str = "s") -> runner.Lo
     """How a session was lost."""
     message = await coordinator.until(lambda heard: heard.HasField("lost") and heard.lost.session_id == session_id)
     return message.lost
-
-
-__all__ = ["Dockerd", "NoEngine", "begin", "docker_host", "lost", "result", "shared_engine"]

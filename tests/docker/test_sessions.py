@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker_support import begin, docker_host, lost, of_host, result
+from docker_support import begin, docker_host, kill_container, lost, of_host, result
 from perdure_proto.v1 import runner_pb2 as runner
 from perdure_runner.host.docker.engine import Engine
 
@@ -225,11 +225,7 @@ async def test_a_container_that_somebody_kills(tmp_path: Path, engine: str) -> N
     async with docker_host(tmp_path, engine, CODE) as (host, coordinator, build):
         begin(coordinator, build, "spin", "s1")
         await coordinator.next("attached")
-        asked = Engine(engine)
-        pid, ours = host.sessions["s1"].pid, of_host(engine, host.config.host_id)
-        (mine,) = [each for each in ours if _pid(asked, each) == pid]
-        asked.ask(lambda client: client.api.kill(mine["Id"], "SIGKILL"))
-        asked.close()
+        await asyncio.to_thread(kill_container, engine, host.config.host_id, "perdure-s1-1")
         end = await lost(coordinator, "s1")
         assert (end.code, end.fatal, end.exit_code) == ("", False, -9)
 
@@ -259,9 +255,3 @@ async def test_many_at_once(tmp_path: Path, engine: str) -> None:
         assert {each.session_id for each in done} == {f"s{number}" for number in range(6)}
         await asyncio.sleep(0)
     assert of_host(engine, host.config.host_id) == []
-
-
-def _pid(engine: Engine, container: dict[str, Any]) -> int:
-    """The zygote's number here: the engine's own is that of the init above it."""
-    top = engine.ask(lambda client: client.api.top(container["Id"], "-eo pid,args"))
-    return next((int(line[0]) for line in top["Processes"] if "zygote" in line[1] and "init" not in line[1]), 0)
