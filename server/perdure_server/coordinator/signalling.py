@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
@@ -11,6 +10,7 @@ from perdure_server.coordinator.actor import Actor
 from perdure_server.coordinator.following import known_session
 from perdure_server.coordinator.messages import session_message
 from perdure_server.core import events as ev
+from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import Done, Mutation, SignalRow, Transaction
 
@@ -46,8 +46,8 @@ async def _store_signal(c: Coordinator, request: pb.SignalSessionRequest) -> Sig
     if len(payload) > c.settings.signal_bytes:
         raise PerdureError("P0402", f"the signal has {len(payload)} bytes, more than {c.settings.signal_bytes}")
     try:
-        json.loads(payload)
-    except (ValueError, RecursionError) as error:
+        jsontext.parse(payload)
+    except ValueError as error:
         raise PerdureError("P0201", f"the signal's payload is no JSON: {error}") from None
     at_us = c.clock.now_us()
 

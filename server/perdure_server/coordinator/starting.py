@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import secrets
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 
-from perdure_server.core import ids
+from perdure_server.core import ids, jsontext
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
 from perdure_server.store import Deployment, SessionRecord
@@ -91,8 +90,8 @@ def _event(event: bytes, limit: int) -> bytes:
     if len(event) > limit:
         raise PerdureError("P0402", f"the event has {len(event)} bytes, more than {limit}")
     try:
-        json.loads(event or b"null")
-    except (ValueError, RecursionError) as error:
+        jsontext.parse(event or b"null")
+    except ValueError as error:
         raise PerdureError("P0201", f"the event is no JSON: {error}") from None
     return event or b"null"
 
