@@ -32,7 +32,7 @@ ROOM_TIMEOUT_S: Final = 30.0
 _ROOM_POLL_S: Final = 0.05
 FIRST_EPOCH: Final = 1 << 62
 TIMEOUT_S: Final = 600.0
-_CUT_SHORT: Final = frozenset({"P0601", "P0602", "P0603", "P0604"})  # not user code's own end
+_CUT_SHORT: Final = frozenset({"P0601", "P0602", "P0603", "P0604", "P0608", "P0611"})  # not user code's own end
 
 
 @dataclass(frozen=True, slots=True)
