@@ -49,14 +49,15 @@ class Replays:
 
     async def run(self, record: SessionRecord, build_id: str) -> pb.ReplaySessionResponse:
         """Replay all of the session's journal. Raises P0213 when no host has room, P0604 when the runner dies."""
-        await self._c.builds.of(build_id)
+        build = await self._c.builds.of(build_id)
+        patience_s = min(TIMEOUT_S, build.limits.run_s or TIMEOUT_S)
         epoch = next(self._epochs)
         key = (f"{record.session_id}{ALIAS}{epoch - FIRST_EPOCH}", epoch)
         connection = await self._room(key[0], self._c.builds.need(build_id))
         run = self._runs[key] = _Run(connection, asyncio.get_running_loop().create_future())
         connection.gave(*key, build_id)
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(patience_s):
                 await self._send(connection, replace(record, build_id=build_id), key)
                 done: rpb.Done = await run.done
                 done.session_id = record.session_id
@@ -65,7 +66,7 @@ class Replays:
                 _judge(done, record)
                 return pb.ReplaySessionResponse(done=done, entries=record.entries)
         except TimeoutError:
-            raise PerdureError("P0604", f"the replay took longer than {TIMEOUT_S:.0f} s") from None
+            raise PerdureError("P0604", f"the replay took longer than {patience_s:g} s") from None
         finally:
             del self._runs[key]
             kill_runner(connection, *key, "the replay is over")
