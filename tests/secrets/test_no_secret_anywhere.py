@@ -114,13 +114,15 @@ def leaks(place: str, data: bytes) -> list[str]:
 
 def processes(server: Server) -> list[str]:
     """What anybody may read of the coordinator and of all its children."""
-    found = []
-    for pid in (server.process.pid, *descendants(server.process.pid)):
+    found, read = [], set()
+    for pid in (server.process.pid, server.host_pid, *descendants(server.process.pid)):
         for kind in ("cmdline", "environ", "comm"):
             try:
                 found += leaks(f"{kind} of process {pid}", Path(f"/proc/{pid}/{kind}").read_bytes())
+                read.add(pid)
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue  # it has ended, or lives where nobody else can look
+    assert len(read) >= 3  # the coordinator, its host, a zygote
     return found
 
 

@@ -15,6 +15,7 @@ from perdure_runner.frames import FrameError, Stream
 from perdure_runner.host import convert, launch
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.fields import ProtocolError
+from perdure_runner.host.masking import Masker
 from perdure_runner.host.pythons import InterpreterNotFoundError, Interpreters
 
 from perdure_server.coordinator import history
@@ -37,6 +38,7 @@ class _Replay:
     command: list[str]
     environment: dict[str, str]
     frames: list[bytes]
+    masker: Masker | None
 
 
 async def replay(home: Path, session_id: str, folder: Path | None) -> tuple[runner.Done, int]:
@@ -76,7 +78,7 @@ async def _prepare(c: Coordinator, session_id: str, folder: Path | None, scratch
         raise PerdureError("P0213", str(missing)) from None
     config = HostConfig(state_dir=scratch)
     command = launch.command(config, python, "attach", "--main", _DEBUGGER)
-    return _Replay(command, launch.environment(config, start.hash_seed), frames)
+    return _Replay(command, launch.environment(config, start.hash_seed), frames, Masker.of(start))
 
 
 def _start(prepared: _Replay) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -99,6 +101,8 @@ def _converse(prepared: _Replay, started: tuple[subprocess.Popen[bytes], socket.
                 stream.write(frame)
             while done is None:
                 header, payload = stream.recv()
+                if prepared.masker is not None:
+                    header = prepared.masker.header(header)
                 match header["t"]:
                     case "log":
                         print(header["x"], flush=True)

@@ -10,7 +10,7 @@ from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.coordinator.messages import timestamp
-from perdure_server.coordinator.sealing import unseal
+from perdure_server.coordinator.sealing import may_be_sealed, unseal
 from perdure_server.store import LogPosition, SessionRecord, inline
 
 if TYPE_CHECKING:
@@ -75,13 +75,16 @@ def _read_page(c: Coordinator, session_id: str, after: int, limit: int) -> tuple
         if room < 0 and page.entries:
             break
         entry = pb.Entry.FromString(row)
+        sealed = may_be_sealed(row)
         if entry.outcome.blob or entry.resolution.payload.blob:
             inline(entry, c.blobs)
+            sealed = True  # perhaps: what it says is in the blob
             large = entry.outcome.size or entry.resolution.payload.size
             if page.entries and large > room:
                 break
             room -= large
-        unseal(entry, c.vault)
+        if sealed:
+            unseal(entry, c.vault)
         read += 1
         if page.entries and _settles(entry, page.entries[-1]):
             page.entries[-1].CopyFrom(entry)
