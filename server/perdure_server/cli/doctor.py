@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import tempfile
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import builds, connect, documents, options, render, sandboxes
+from perdure_server.cli import builds, connect, containers, documents, options, render, sandboxes
 from perdure_server.cli.probes import Finding, Verdict, probe
 from perdure_server.cli.settings import Settings
 from perdure_server.core.errors import PerdureError
@@ -28,6 +29,7 @@ async def doctor(home: str | None, as_json: bool) -> int:
     settings = Settings.load()
     findings = list(probe(settings, Path(settings.text("home", home))))
     findings += await sandboxes.look()
+    findings.append(await asyncio.to_thread(containers.look, settings))
     findings.append(await _session())
     if as_json:
         documents.emit([dataclasses.asdict(found) | {"verdict": found.verdict.value} for found in findings])
