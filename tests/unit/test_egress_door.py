@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from perdure_proto.v1 import runner_pb2 as pb
 from perdure_runner.host.egress import Door, Egress, EgressConfig
+from perdure_runner.host.egress.routes import Resolve
 from perdure_runner.host.egress.rules import Address
 
 LOOPBACK = EgressConfig(private=(ipaddress.ip_network("127.0.0.0/8"),))
@@ -35,8 +36,8 @@ async def served(talk: Talk) -> AsyncIterator[int]:
 class Way:
     """A door as the runner's side uses it."""
 
-    def __init__(self, hosts: list[str], config: EgressConfig = LOOPBACK) -> None:
-        self.egress = Egress(config, resolve)
+    def __init__(self, hosts: list[str], config: EgressConfig = LOOPBACK, resolver: Resolve = resolve) -> None:
+        self.egress = Egress(config, resolver)
         start = pb.Start(network=pb.Network(mode=pb.NETWORK_MODE_HOSTS, hosts=hosts))
         door = self.egress.door(start)
         assert door is not None
@@ -151,6 +152,30 @@ async def test_what_is_refused_says_why(way: Callable[..., Way], target: str, to
     here = way("here.test", "inside.test", "nowhere.test", "10.0.0.1", "169.254.169.254")
     answer = await here.answer(f"CONNECT {target} HTTP/1.1")
     assert answer.startswith(f"HTTP/1.1 {told}")
+
+
+async def test_who_sends_much_and_is_refused_still_hears_why(way: Callable[..., Way]) -> None:
+    body = b"x" * 3_000_000
+    answer = await way().answer(f"POST http://here.test/ HTTP/1.1\nContent-Length: {len(body)}", body)
+    assert answer.startswith("HTTP/1.1 403 perdure: here.test:80 is not in the list")
+
+
+async def test_a_name_that_takes_long_holds_up_its_own_session_only_so_far() -> None:
+    asked: list[str] = []
+    never = asyncio.Event()
+
+    async def slow(host: str, _port: int) -> list[Address]:
+        asked.append(host)
+        await never.wait()
+        return []
+
+    here = Way(["*.test"], replace(LOOPBACK, connect_s=0.05), slow)
+    answers = await asyncio.gather(*(here.answer(f"CONNECT n{number}.test:443 HTTP/1.1") for number in range(5)))
+    assert all("502 perdure: n" in answer and "did not answer within 0.05 s" in answer for answer in answers)
+    assert len(asked) == 2, "the others waited for these"
+    never.set()
+    here.door.close()
+    here.egress.close()
 
 
 async def test_the_addresses_of_a_name_that_may_not_be_reached_are_passed_over(way: Callable[..., Way]) -> None:

@@ -14,7 +14,7 @@ from perdure_runner.host.egress.rules import Rules
 
 __all__ = ["Door", "Egress", "EgressConfig", "NetworkError", "check"]
 
-_LOOKUPS: Final = 8  # at once, of all sessions: names are resolved in threads of their own
+_LOOKUPS: Final = 32  # at once, of all sessions: names are resolved in threads of their own
 
 
 # What each kind of isolation can hold sessions to. The developer's own code ("own") is held to nothing.

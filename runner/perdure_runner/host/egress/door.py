@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final
 
 from perdure_runner.host.egress.config import EgressConfig
 from perdure_runner.host.egress.heads import BadRequest, Request, parse
 from perdure_runner.host.egress.passing import Budget, Cut, Patience, Pipe
 from perdure_runner.host.egress.routes import Refused, Resolve, Streams, Unreachable, connect
-from perdure_runner.host.egress.rules import Rules
+from perdure_runner.host.egress.rules import Address, Rules
 
 Work = Coroutine[Any, Any, None]
 
-_LOOKUPS: Final = 4  # of one session at once: it shares the threads for them with all others
+_LOOKUPS: Final = 2  # of one session at once: it shares the threads for them with all others
+_LINGER_S: Final = 2.0  # for the rest of a request that was refused: cut off at once, the client would not see why
+_READ_BYTES: Final = 64 << 10
 _STATUS: Final[dict[type[Exception], int]] = {BadRequest: 400, Refused: 403, Unreachable: 502}
 
 
@@ -109,7 +111,7 @@ class Door:
                 request = parse(await self._head(streams[0]))
                 server = await self._reach(request)
             except (BadRequest, Refused, Unreachable) as error:
-                await _answer(streams[1], _STATUS[type(error)], str(error))
+                await _answer(streams, _STATUS[type(error)], str(error))
                 return
             with _closing(server[1]):
                 await self._pass(request, streams, server)
@@ -128,10 +130,22 @@ class Door:
         if self._budget.spent:
             raise Refused(f"the session has used all of the {self._budget.total} bytes that it may send and receive")
         try:
-            async with asyncio.timeout(self._config.connect_s), self._lookups:
-                return await connect(request.host, request.port, self._rules, self._resolve, self._config.chunk_bytes)
+            async with asyncio.timeout(self._config.connect_s):
+                return await connect(request.host, request.port, self._rules, self._look_up, self._config.chunk_bytes)
         except TimeoutError:
             raise Unreachable(f"{request.host} did not answer within {self._config.connect_s:g} s") from None
+
+    async def _look_up(self, host: str, port: int) -> Sequence[Address]:
+        """Resolve a name. One that nobody waits for any more counts until its thread is free."""
+        await self._lookups.acquire()
+        looking = asyncio.ensure_future(self._resolve(host, port))
+        looking.add_done_callback(self._looked_up)
+        return await asyncio.shield(looking)
+
+    def _looked_up(self, looking: asyncio.Future[Sequence[Address]]) -> None:
+        self._lookups.release()
+        if not looking.cancelled():
+            looking.exception()  # seen, even if nobody waits
 
     async def _pass(self, request: Request, client: Streams, server: Streams) -> None:
         patience = Patience(self._config.idle_s)
@@ -163,13 +177,17 @@ async def _together(out: Work, back: Work, enough: str) -> None:
         await asyncio.gather(sending, receiving, return_exceptions=True)
 
 
-async def _answer(writer: asyncio.StreamWriter, status: int, reason: str) -> None:
+async def _answer(client: Streams, status: int, reason: str) -> None:
     """Say no. The reason is the phrase of the first line, too: most clients show no more of an answer to CONNECT."""
     body = f"perdure: {reason}\n".encode()
     phrase = "perdure: " + "".join(c if " " <= c <= "~" else "?" for c in reason)
     head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+    reader, writer = client
     writer.write(head.encode("ascii") + b"Connection: close\r\n\r\n" + body)
-    await writer.drain()
+    writer.write_eof()
+    async with asyncio.timeout(_LINGER_S):
+        while await reader.read(_READ_BYTES):
+            pass
 
 
 @contextlib.contextmanager
