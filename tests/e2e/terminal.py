@@ -59,10 +59,11 @@ class Ran:
 
 @dataclass
 class Terminal:
-    """Commands run in `folder`; `variables` are added to their environment."""
+    """Commands run in `folder`; `variables` are added to their environment, `program` is how their lines begin."""
 
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
+    program: list[str] = field(default_factory=lambda: [PERDURE])
     children: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -79,7 +80,7 @@ class Terminal:
 
     def spawn(self, *arguments: str | Path, **how: Any) -> subprocess.Popen[str]:
         """Start a command; it is killed at the end of the test if it is still there."""
-        command = [PERDURE, *map(str, arguments)]
+        command = [*self.program, *map(str, arguments)]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **(pipes | how))
         self.children.append(process)
