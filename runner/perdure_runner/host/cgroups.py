@@ -18,6 +18,7 @@ CONTROLLERS = ("memory", "pids", "cpu")
 _PREFIX = "perdure-"
 _PERIOD_US = 100_000
 _MIB = 1 << 20
+_NOT_EVERYWHERE = {"memory.memsw.limit_in_bytes", "memory.swap.max", "memory.oom.group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Group:
         for hierarchy in self._hierarchies:
             hierarchy.folder.mkdir()
             for name, value in _settings(hierarchy, limits).items():
-                with contextlib.suppress(FileNotFoundError):  # swap may not be accounted here
+                with contextlib.suppress(*((OSError,) if name in _NOT_EVERYWHERE else ())):
                     (hierarchy.folder / name).write_text(value)
 
     def join(self) -> list[int]:

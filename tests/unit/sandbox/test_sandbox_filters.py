@@ -63,16 +63,9 @@ def test_every_number_gets_its_verdict(machine: str) -> None:
 def test_arguments_decide(machine: str) -> None:
     judged = syscalls.judged(machine)
     wide, narrow = (seccomp.strict(rules, machine) for rules in (seccomp.INTERNET, seccomp.LOCAL))
-    for family, (with_network, without) in {
-        1: (1, 1),
-        2: (1, 0),
-        10: (1, 0),
-        16: (0, 0),
-        17: (0, 0),
-        40: (0, 0),
-    }.items():
-        assert (verdict(wide, machine, judged["socket"], family) == ALLOW) == bool(with_network)
-        assert (verdict(narrow, machine, judged["socket"], family) == ALLOW) == bool(without)
+    for family in range(50):
+        assert (verdict(wide, machine, judged["socket"], family) == ALLOW) == (family in {1, 2, 10})
+        assert (verdict(narrow, machine, judged["socket"], family) == ALLOW) == (family == 1)
     for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
         assert verdict(wide, machine, judged["clone"], flag | 17) == refused(errno.EPERM)
     assert verdict(wide, machine, judged["clone"], 0x3D0F00) == ALLOW, "a thread"
