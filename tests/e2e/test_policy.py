@@ -1,6 +1,7 @@
 """What a project says of network and limits, through the command line, a server and the host beside it."""
 
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 
@@ -30,7 +31,8 @@ def port_fixture() -> Iterator[int]:
         thread.join()
 
 
-def test_a_project_reaches_the_hosts_that_it_lists(terminal: Terminal, port: int) -> None:
+@pytest.mark.parametrize("beside", [True, False], ids=["host beside the server", "host of its own"])
+def test_a_project_reaches_the_hosts_that_it_lists(terminal: Terminal, port: int, beside: bool) -> None:
     terminal.write(
         "net/main.py",
         """
@@ -45,7 +47,11 @@ def test_a_project_reaches_the_hosts_that_it_lists(terminal: Terminal, port: int
         """,
     )
     terminal.write("net/perdure.yaml", f'name: net\nnetwork: ["{SERVICE}:{port}", "10.1.2.3"]\n')
-    terminal.serve("home", "--isolation", "strict", "--egress-allow-private", f"{SERVICE}/32")
+    held = ("--isolation", "strict", "--egress-allow-private", f"{SERVICE}/32")
+    server = terminal.serve("home", *(held if beside else ("--runner", "none")))
+    if not beside:
+        address = json.loads((server.home / "endpoint.json").read_text())["socket"]
+        terminal.spawn("host", "--coordinator", address, "--state-dir", "host", *held)
     terminal.run("deploy", "net", "--home", "home")
 
     def start(url: str, code: int) -> dict:
