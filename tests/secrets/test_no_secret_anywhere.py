@@ -178,16 +178,24 @@ def test_no_secret_anywhere(terminal: Terminal, server: Server) -> None:
     failed, odd = server.begin("main.py:fails"), server.begin("main.py:odd")
     assert "denied: ***" in server.until(failed, "failed").error.message
     server.until(odd, "completed")
+    fork = forked(server, session)
+    assert json.loads(server.until(fork, "completed").result.data)["whole"] is True
     shown = terminal.run("sessions", "show", session, "--server", server.address, "--json").document
     assert shown["prints"][:2] == ["***", "'***' '***' b'***'"]
     assert "the same after a replay: True True" in shown["prints"]
-    for each in (session, failed, odd):
+    for each in (session, failed, odd, fork):
         found += told(terminal, server, each)
     found += processes(server)
     found += files(server.home, server.log)  # as long as it runs there is a write-ahead log
     server.stop()
     found += files(server.home, server.log)
     assert found == []
+
+
+def forked(server: Server, session: str) -> str:
+    """A session that shares all of another's sealed history."""
+    request = pb.ForkSessionRequest(session_id=session, from_seq=server.session(session).entries)
+    return str(server.control.ForkSession(request, timeout=PATIENCE_S).session_id)
 
 
 def ended_basic(session: pb.Session) -> str:

@@ -11,7 +11,7 @@ from perdure_proto.v1 import journal_pb2 as pb
 from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.clock import SystemClock
 from perdure_server.coordinator.sealing import hide, seal, unseal
-from perdure_server.coordinator.variables import MAX_VALUE_BYTES, MAX_VARS, Variables
+from perdure_server.coordinator.variables import MAX_ALL_BYTES, MAX_VALUE_BYTES, MAX_VARS, Variables
 from perdure_server.coordinator.waits import pack, unpack
 from perdure_server.core.errors import PerdureError
 from perdure_server.secrets import KEY_FILE, Vault, is_sealed
@@ -137,6 +137,11 @@ async def test_what_can_be_no_variable(project: str, name: str, value: bytes, co
 
 async def test_a_project_has_a_bounded_number_of_them() -> None:
     told = variables(Store.memory(), Vault.in_memory())
+    for n in range(MAX_ALL_BYTES // MAX_VALUE_BYTES):
+        await told.set("large", f"A{n}", b"x" * MAX_VALUE_BYTES, secret=False)
+    with pytest.raises(PerdureError) as caught:
+        await told.set("large", "more", b"x", secret=True)
+    assert caught.value.code == "P0402"
     for n in range(MAX_VARS):
         await told.set("p", f"A{n}", b"", secret=False)
     await told.set("p", "A0", b"again", secret=False)

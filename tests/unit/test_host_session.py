@@ -283,6 +283,18 @@ async def test_a_runner_with_much_uncommitted_is_not_read(tmp_path: Path) -> Non
         assert (await coordinator.next("done")).no == 401
 
 
+async def test_secrets_are_masked_in_frames_and_in_last_words(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_host, coordinator):
+        secret = {"vars": {"A": "something"}, "secrets": ["A"]}
+        coordinator.start("crash:3", **secret)
+        lost = await coordinator.next("lost")
+        assert "*** at C level" in lost.reason
+        assert "something" not in lost.reason
+        coordinator.start("raw:" + json.dumps([[{"t": "something"}, ""]]), session_id="r", **secret)
+        lost = (await coordinator.until(lambda message: message.lost.session_id == "r")).lost
+        assert (lost.code, "something" in lost.reason) == ("P0701", False)
+
+
 async def test_what_was_sent_before_a_crash_is_not_lost(tmp_path: Path) -> None:
     """The runner is long gone when its last records are read; writing to it fails meanwhile."""
     async with running(tmp_path, limits=HostLimits(unacked_bytes=1000)) as (_host, coordinator):

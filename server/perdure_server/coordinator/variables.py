@@ -23,6 +23,7 @@ T = TypeVar("T")
 # A runner gets all of them in one frame.
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_VARS: Final = 500  # of one project
+MAX_ALL_BYTES: Final = 1024 * 1024
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -99,8 +100,11 @@ class Variables:
         """Durable when it returns. P0103 when it cannot be a variable, P0402 when it is too large."""
         _check(project, name, value)
         known = await self._of_project(project)
-        if name not in known and len(known) >= MAX_VARS:
+        others = [row for row in known.values() if row.name != name]
+        if len(others) >= MAX_VARS:
             raise PerdureError("P0103", f"project {project!r} has {MAX_VARS} variables already")
+        if sum(len(row.value) for row in others) + len(value) > MAX_ALL_BYTES:
+            raise PerdureError("P0402", f"all variables of project {project!r} have more than {MAX_ALL_BYTES} bytes")
         active = await self._builds.active(project)
         secret = secret or name in _secret_names(active) or (name in known and known[name].secret)
         key_id, kept = "", value
