@@ -23,10 +23,16 @@ async def make_fixture(tmp_path: Path) -> AsyncIterator[Make]:
     worlds: list[World] = []
 
     async def make(
-        program: list[Step], suspend_after_s: float = 1e6, ceiling: Limits | None = None, **limits: float
+        program: list[Step],
+        suspend_after_s: float = 1e6,
+        ceiling: Limits | None = None,
+        queue_limit: int = 100,
+        **limits: float,
     ) -> World:
         rules = Rules(suspend_after_s=suspend_after_s)
-        world = World(tmp_path, program, Settings(host_timeout_s=1e9, rules=rules, ceiling=ceiling))
+        world = World(
+            tmp_path, program, Settings(host_timeout_s=1e9, rules=rules, ceiling=ceiling, queue_limit=queue_limit)
+        )
         world.limits = limits
         worlds.append(world)
         await world.begin()
@@ -128,6 +134,16 @@ async def test_places_are_free_again_when_a_host_is_gone(make: Make) -> None:
     await world.until(lambda: world.state("t") == "waiting")
     assert [session_id for session_id, _ in second.connection.sessions] == ["t"]
     assert world.suspended("s")
+
+
+async def test_the_coordinators_queue_holds_those_that_wait_for_their_deployment_too(make: Make) -> None:
+    world = await make(WAITS, queue_limit=2, sessions=1)
+    FakeHost(world, capacity=10)
+    for name in "stu":
+        await world.start(name)
+    with pytest.raises(PerdureError) as caught:
+        await world.start("v")
+    assert (caught.value.code, caught.value.message) == ("P0610", "queue: limit 2 of all projects, used 2")
 
 
 async def test_the_queue_of_a_deployment(make: Make) -> None:

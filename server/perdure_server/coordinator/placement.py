@@ -33,11 +33,12 @@ class Placement:
         self._sending = asyncio.Semaphore(coordinator.settings.placing_limit)
 
     def __len__(self) -> int:
-        return len(self._queue)
+        """How many sessions wait."""
+        return len(self._queue) + self.quotas.parked
 
     @property
     def full(self) -> bool:
-        return len(self._queue) >= self._c.settings.queue_limit
+        return len(self) >= self._c.settings.queue_limit
 
     def admit(self, record: SessionRecord, queue: int) -> None:
         """Raises P0610 when too many wait: of all sessions, or of the deployment's, of which `queue` may (0: any)."""

@@ -28,6 +28,11 @@ class Quotas:
         self._waiting: dict[str, dict[str, Actor]] = {}  # deployment -> session -> who wants a runner
         self._parked: dict[str, deque[Actor]] = {}
 
+    @property
+    def parked(self) -> int:
+        """How many sessions wait here for a place, of all deployments."""
+        return sum(map(len, self._parked.values()))
+
     def admit(self, record: SessionRecord, queue: int) -> None:
         """Raises P0610 when as many sessions of the deployment wait as may."""
         waiting = self._waiting.get(_deployment(record), {})
