@@ -129,8 +129,8 @@ async def test_places_are_free_again_when_a_host_is_gone(make: Make) -> None:
     for name in "st":
         await world.start(name)
     await world.until(lambda: world.state("s") == "waiting")
-    first.connection.close("cut")
     second = FakeHost(world, "second")
+    first.connection.close("cut")
     await world.until(lambda: world.state("t") == "waiting")
     assert [session_id for session_id, _ in second.connection.sessions] == ["t"]
     assert world.suspended("s")

@@ -125,6 +125,7 @@ class Placement:
         """The session's deployment may have another one run."""
         if (parked := self.quotas.give_back(session_id, epoch)) is not None:
             self._queue.appendleft(parked)
+            self._c.soon(self.pump)
 
     async def _send(self, actor: Actor, epoch: int, connection: Connection) -> None:
         """Start and history; given up as soon as the session or the host has gone elsewhere."""
