@@ -48,6 +48,8 @@ class Dockerd:
 
     def start(self) -> None:
         """Start it (again), and wait until it answers. It outlives this process if nobody stops it."""
+        if shutil.which("dockerd") is None or os.getuid() != 0:
+            raise NoEngine("no engine can be started here: that needs dockerd, and root")
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "pid").unlink(missing_ok=True)
         paths = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
@@ -65,16 +67,24 @@ class Dockerd:
             time.sleep(_POLL_S)
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """End it, by its pid, and wait until it is gone."""
-        os.kill(self.pid, number)
-        while Path(f"/proc/{self.pid}/exe").exists():
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, os.WNOHANG)
-            time.sleep(_POLL_S)
+        """End it, by its pid, if it is there, and wait until it and its containerd are gone."""
+        file = self.folder / "exec" / "containerd" / "containerd.pid"
+        below = int(file.read_text()) if file.exists() else 0
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        for pid in (self.pid, below):
+            while pid and Path(f"/proc/{pid}/exe").exists():
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(self.pid, os.WNOHANG)
+                time.sleep(_POLL_S)
+        file.unlink(missing_ok=True)  # where nobody reaps orphans, the next dockerd would take its zombie for alive
 
     def remove(self) -> None:
-        """Its containers are ended already; its images go with the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove all it has, when it has ended; what it left mounted, too."""
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in sorted((each for each in mounts if each.startswith(f"{self.folder}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", mount], check=True)
+        shutil.rmtree(self.folder)
 
 
 def answers(url: str) -> bool:
@@ -97,8 +107,6 @@ def shared_engine(folder: Path) -> Iterator[str]:
             return
     except EngineError as error:
         raise NoEngine(str(error)) from None
-    if shutil.which("dockerd") is None or os.getuid() != 0:
-        raise NoEngine("no Docker Engine answers, and none can be started: that needs dockerd, and root")
     folder.mkdir(parents=True, exist_ok=True)
     ours = Dockerd(folder / "engine")
     with _state(folder) as state:
@@ -157,6 +165,17 @@ def containers(url: str) -> list[dict[str, Any]]:
 def of_host(url: str, host_id: str) -> list[dict[str, Any]]:
     """The containers of one host: others belong to tests that run beside this one."""
     return [each for each in containers(url) if each["Labels"].get("perdure.host") == host_id]
+
+
+def copy_base(source: str, target: str) -> None:
+    """Give an engine the base images of another one."""
+    engines = Engine(source), Engine(target)
+    for found in engines[0].ask(base.bases):
+        image = engines[0].ask(lambda client, tag=found.tag: client.images.get(tag))
+        saved = b"".join(image.save(named=found.tag))
+        engines[1].ask(lambda client, data=saved: client.images.load(data))
+    for engine in engines:
+        engine.close()
 
 
 def kill_container(url: str, host_id: str, name: str) -> None:

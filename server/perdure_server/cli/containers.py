@@ -44,10 +44,8 @@ def look(settings: Settings) -> Finding:
     except PerdureError as error:
         return Finding("docker", Verdict.INFO, f"no runners in containers: {error}", error.help or "")
     if config.runtime and config.runtime not in runtimes:
-        known = ", ".join(sorted(runtimes))
-        return Finding(
-            "docker", Verdict.WARN, f"the engine has no runtime {config.runtime}", f"docker_runtime: {known}"
-        )
+        remedy = f"docker_runtime: one of {', '.join(sorted(runtimes))}"
+        return Finding("docker", Verdict.WARN, f"the engine has no runtime {config.runtime}", remedy)
     return Finding("docker", Verdict.OK, f"Docker Engine {version}: runners may be containers (serve --runner docker)")
 
 

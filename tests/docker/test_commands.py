@@ -1,0 +1,163 @@
+"""The Docker backend as its operator has it: commands, requirements, and what is left after kill -9 of anything."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker_support import Dockerd, NoEngine, containers, copy_base
+from e2e.terminal import Server, Terminal, kill, opened, until
+from environments.wheelhouse import Wheelhouse
+
+pytestmark = pytest.mark.timeout(240)
+
+TINY = """
+    import os
+    import tiny
+
+    def main(event):
+        return [tiny.VERSION, os.getuid()]
+"""
+STEPS = """
+    import random
+    import select
+
+    def main(event):
+        drawn = []
+        for number in range(event):
+            drawn.append(random.random())
+            select.select([], [], [], 0.1)
+        return len(set(drawn))
+"""
+
+
+@pytest.fixture(name="terminal")
+def terminal_fixture(tmp_path: Path, engine: str) -> Iterator[Terminal]:
+    house = Wheelhouse(tmp_path / "house")
+    house.wheel("tiny", "1.0")
+    house.wheel("tiny", "2.0")
+    with opened(tmp_path) as terminal:
+        terminal.variables |= {"PERDURE_DOCKER_URL": engine, "PERDURE_DOCKER_WARM": "1", **house.variables}
+        yield terminal
+
+
+@pytest.fixture(name="own")
+def own_fixture(terminal: Terminal, engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dockerd]:
+    """An engine for one test, with the base image of the one for all; the terminal's commands use it."""
+    own = Dockerd(tmp_path_factory.mktemp("engine"))
+    try:
+        own.start()
+    except NoEngine as reason:
+        pytest.skip(str(reason))
+    try:
+        copy_base(engine, own.url)
+        terminal.variables["PERDURE_DOCKER_URL"] = own.url
+        yield own
+    finally:
+        own.end()
+        own.remove()
+
+
+def left(url: str, folder: Path) -> list[str]:
+    """States of the containers that have something of this folder."""
+    return [
+        str(each["State"])
+        for each in containers(url)
+        if any(str(mount.get("Source", "")).startswith(str(folder)) for mount in each["Mounts"])
+    ]
+
+
+def images(terminal: Terminal) -> set[str]:
+    return {each["tag"] for each in terminal.run("images", "list", "--json").document}
+
+
+def project(terminal: Terminal, name: str, requirement: str) -> None:
+    terminal.write(f"{name}/perdure.yaml", f"name: {name}\n")
+    terminal.write(f"{name}/handlers.py", TINY)
+    terminal.write(f"{name}/requirements.txt", f"{requirement}\n")
+
+
+def outcome(server: Server, name: str) -> list[object]:
+    session = server.until(server.begin("handlers.py:main", project=name), "completed")
+    found: list[object] = json.loads(session.result.data)
+    return found
+
+
+def test_requirements_are_a_layer_that_projects_share(terminal: Terminal, engine: str) -> None:
+    for name, requirement in (("first", "tiny==1.0"), ("second", "tiny==1.0"), ("third", "tiny>1")):
+        project(terminal, name, requirement)
+    server = terminal.serve("home", "--runner", "docker")
+    server.deploy("first", "first")
+    assert outcome(server, "first") == ["1.0", 65532]
+    one = images(terminal)
+    server.deploy("second", "second")
+    assert outcome(server, "second") == ["1.0", 65532]
+    assert images(terminal) == one
+    server.deploy("third", "third")
+    assert outcome(server, "third") == ["2.0", 65532]
+    assert len(images(terminal) - one) == 1
+    assert left(engine, terminal.folder)
+    server.stop()
+    assert left(engine, terminal.folder) == []
+
+
+def test_nothing_is_left_when_everything_is_killed(terminal: Terminal, engine: str) -> None:
+    terminal.write("p/handlers.py", STEPS)
+    server = terminal.serve("home", "--runner", "docker")
+    server.deploy("p")
+    session_id = server.begin("handlers.py:main", 20)
+    server.until(session_id, "running")
+    host = server.host_pid
+    server.kill()
+    until(lambda: not Path(f"/proc/{host}").exists(), "the host is gone with its server")
+    until(lambda: "running" not in left(engine, terminal.folder), "containers end with their host")
+    server.start()
+    assert server.until(session_id, "completed").result.data == b"20"
+    server.stop()
+    assert left(engine, terminal.folder) == []
+
+
+def test_a_host_that_is_killed(terminal: Terminal, engine: str) -> None:
+    terminal.write("p/handlers.py", STEPS)
+    server = terminal.serve("home", "--runner", "docker")
+    server.deploy("p")
+    session_id = server.begin("handlers.py:main", 20)
+    server.until(session_id, "running")
+    kill(server.host_pid)
+    assert server.until(session_id, "completed").result.data == b"20"
+    server.stop()
+    assert left(engine, terminal.folder) == []
+
+
+def test_an_engine_that_is_killed(terminal: Terminal, own: Dockerd) -> None:
+    terminal.write("p/handlers.py", STEPS)
+    server = terminal.serve("home", "--runner", "docker")
+    server.deploy("p")
+    session_id = server.begin("handlers.py:main", 30)
+    server.until(session_id, "running")
+    own.end(signal.SIGKILL)
+    own.start()
+    assert server.until(session_id, "completed").result.data == b"30"
+    again = server.begin("handlers.py:main", 1)
+    assert server.until(again, "completed").result.data == b"1"
+    server.stop()
+    assert containers(own.url) == []
+
+
+def test_no_engine_is_said_at_once(terminal: Terminal) -> None:
+    terminal.variables["PERDURE_DOCKER_URL"] = f"unix://{terminal.folder}/none.sock"
+    for command in (("serve", "--runner", "docker"), ("host", "--backend", "docker", "--coordinator", "unix:/x")):
+        said = terminal.run(*command, code=2).err
+        assert "P0219" in said
+        assert "docker_url" in said
+    assert "docker" in terminal.run("doctor").out
+
+
+def test_a_base_of_an_image(terminal: Terminal, own: Dockerd) -> None:
+    made = terminal.run("images", "build-base", "--from", "perdure-base:3.11", "--json").document
+    assert (made["image"], made["python"].rpartition(".")[0]) == ("perdure-base:3.11", "3.11")
+    said = terminal.run("images", "build-base", "--from", "no-such-image:1", code=2).err
+    assert "docker pull no-such-image:1" in said
