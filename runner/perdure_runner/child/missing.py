@@ -87,7 +87,7 @@ def package(module: str) -> str:
         if (name := NAMESPACES.get(".".join(parts[:count]))) is not None:
             following = parts[count] if len(parts) > count else ""
             return name.format(following.replace("_", "-")).rstrip("-")
-    return PACKAGES.get(parts[0], parts[0].replace("_", "-"))
+    return PACKAGES.get(parts[0], parts[0])
 
 
 def remedy(error: ModuleNotFoundError, root: str) -> str:
