@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from docker_support import begin, docker_host, kill_container, lost, of_host, result
 from perdure_proto.v1 import runner_pb2 as runner
 from perdure_runner.host.docker.engine import Engine
+from perdure_runner.host.egress import EgressConfig
 
 pytestmark = pytest.mark.timeout(240)  # the first one may have to make the base image
 
@@ -111,6 +115,15 @@ def files(event):
 
 def linger(event):
     select.select([], [], [], 60)
+
+def ask(event):
+    """First lines of what comes back for each of these targets of CONNECT."""
+    answers = []
+    for target in event:
+        with socket.create_connection(("127.0.0.1", 3128), 10) as proxy:
+            proxy.sendall(f"CONNECT {target} HTTP/1.1\\r\\nHost: {target}\\r\\n\\r\\n".encode())
+            answers.append(proxy.recv(100).decode().split()[1])
+    return [answers, os.environ["HTTPS_PROXY"]]
 
 def spin(event):
     print("spinning", flush=True)
@@ -245,6 +258,17 @@ def read(event):
         await result(coordinator, "a")
         begin(coordinator, build, "read", "b")
         assert await result(coordinator, "b") == [False, False, []]
+
+
+async def test_only_the_hosts_of_a_project_are_reached(tmp_path: Path, engine: str) -> None:
+    egress = EgressConfig(private=(ip_network("127.0.0.0/8"),))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        network = runner.Network(mode=runner.NETWORK_MODE_HOSTS, hosts=[f"127.0.0.1:{port}"])
+        async with docker_host(tmp_path, engine, CODE, egress=egress) as (_, coordinator, build):
+            targets = [f"127.0.0.1:{port}", "127.0.0.1:1", "192.0.2.1:443"]
+            begin(coordinator, build, "ask", event=json.dumps(targets).encode(), network=network)
+            assert await result(coordinator) == [["200", "403", "403"], "http://127.0.0.1:3128"]
 
 
 async def test_many_at_once(tmp_path: Path, engine: str) -> None:
