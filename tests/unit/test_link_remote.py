@@ -276,3 +276,18 @@ async def test_a_full_queue_holds_the_runners_until_half_of_it_is_gone() -> None
     await _all(outgoing)
     assert held == [True, False]
     assert outgoing._bytes == 0
+
+
+async def test_a_writer_that_a_dying_call_cancels_has_not_said_all() -> None:
+    """gRPC does that; a host that took it for the end of its work would end, too."""
+    forever = asyncio.create_task(asyncio.Event().wait())
+    assert not remote._said_all(forever)
+    forever.cancel()
+    await asyncio.wait((forever,))
+    assert not remote._said_all(forever)
+    failed = asyncio.create_task(asyncio.wait_for(asyncio.Event().wait(), 0))
+    await asyncio.wait((failed,))
+    assert not remote._said_all(failed)
+    done = asyncio.create_task(asyncio.sleep(0))
+    await asyncio.wait((done,))
+    assert remote._said_all(done)

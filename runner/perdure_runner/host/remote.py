@@ -155,7 +155,7 @@ class RemoteCoordinator:
             keeping = asyncio.create_task(self._dialler.keep(channel))
             try:
                 await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
-                if writing.done() and not writing.exception():
+                if _said_all(writing):
                     await asyncio.wait((reading,))  # until the coordinator has taken all of it
                     return
                 reason = await call.details() if call.done() else ""
@@ -271,6 +271,11 @@ async def _write(call: Any, outgoing: Outgoing, lease: Lease) -> None:
             lease.asked()
         await call.write(message)
     await call.done_writing()
+
+
+def _said_all(writing: asyncio.Task[None]) -> bool:
+    """Has the last message gone out? gRPC lets a call that is over cancel whoever writes to it."""
+    return writing.done() and not writing.cancelled() and writing.exception() is None
 
 
 def _why(ended: Iterable[BaseException | None], reason: str) -> BaseException:
