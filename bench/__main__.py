@@ -12,7 +12,7 @@ from bench import machine, table
 from bench.figures import SPECS, document
 from bench.measuring import run_part
 from bench.part import PARTS
-from bench.place import ROOT, Samples
+from bench.place import ROOT, Samples, Skipped
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     described = machine.describe()
     samples: Samples = {}
     missing: dict[str, str] = {}
+    failed = False
     homes = ROOT / ".perdure"
     homes.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="bench-", dir=homes))
@@ -30,15 +31,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             try:
                 for measured, runs in run_part(name, work / str(turn), quick=options.quick).items():
                     samples.setdefault(measured, []).extend(runs)
+            except Skipped as reason:
+                missing[name] = f"skipped: {reason}"
             except RuntimeError as error:
                 missing[name] = str(error)
+                failed = True
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(table.render(samples, missing))
     path = Path(options.json)
     path.write_text(json.dumps(document(described, samples, missing), indent=1) + "\n")
     print(f"written to {path}", file=sys.stderr)
-    return 1 if missing else 0
+    return int(failed)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

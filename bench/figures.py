@@ -92,6 +92,10 @@ SPECS: Mapping[str, Spec] = {
     ),
     "start_ms_p50": Spec("ms", _start_ms, "1 fork + 1 commit", note="request to first line of the handler, warm"),
     "start_ms_p90": Spec("ms", _start_ms, "1 fork + 1 commit"),
+    "docker_start_ms_p50": Spec(
+        "ms", _start_ms, "1 fork + 1 commit", note="request to first line of the handler, in a warm container"
+    ),
+    "docker_start_ms_p90": Spec("ms", _start_ms, "1 fork + 1 commit"),
     "replay_entries_per_s": Spec(
         "1/s",
         lambda f: 1e6 / f["history_entry_us"],

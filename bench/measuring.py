@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 from bench.part import PARTS
-from bench.place import ROOT, Samples
+from bench.place import ROOT, Samples, Skipped
 
 
 def run_part(name: str, work: Path, *, quick: bool) -> Samples:
-    """Measure one part in a process group of its own. Raises RuntimeError with the last that it said."""
+    """Measure one part in a process group of its own.
+
+    Raises RuntimeError with the last that it said, Skipped where this machine lacks what it measures.
+    """
     work.mkdir()
     out = work / "samples.json"
     command = [sys.executable, "-m", "bench.part", name, str(work), str(out), *(["--quick"] if quick else [])]
@@ -30,5 +33,7 @@ def run_part(name: str, work: Path, *, quick: bool) -> Samples:
         raise
     if process.returncode or not out.exists():
         raise RuntimeError((said.strip().splitlines() or [f"exit status {process.returncode}"])[-1][:300])
-    found: Samples = json.loads(out.read_text())
+    found: Samples | str = json.loads(out.read_text())
+    if isinstance(found, str):
+        raise Skipped(found)
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from bench.place import Bench, Samples
+from bench.place import Bench, Samples, Skipped
 from bench.slowdown import SIZES, VERSIONS, names
 
 
@@ -53,6 +53,7 @@ PARTS: Mapping[str, Part] = {
         50,
     ),
     "runner": Part("bench.runner_cost:measure", ("activity_us", "marker_us", "replay_entry_us"), 15, 10),
+    "docker": Part("bench.containers:measure", ("docker_start_ms_p50", "docker_start_ms_p90"), 60, 30),
     "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 45, 25),
 }
 
@@ -61,7 +62,11 @@ def main(name: str, work: str, out: str, *, quick: bool) -> None:
     """Measure one part and write its samples to `out`."""
     module, _, function = PARTS[name].function.partition(":")
     measure: Callable[[Bench], Samples] = getattr(import_module(module), function)
-    Path(out).write_text(json.dumps(measure(Bench(Path(work).resolve(), quick))))
+    try:
+        found: Samples | str = measure(Bench(Path(work).resolve(), quick))
+    except Skipped as reason:
+        found = str(reason)
+    Path(out).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ Samples = dict[str, list[float]]
 """Values of each run, by the name of the figure or floor."""
 
 
+class Skipped(Exception):  # noqa: N818 (no error: this machine lacks what a part measures)
+    """The message says what is missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """One part's way of running: `work` is a folder of its own, removed by whoever made it."""

@@ -78,6 +78,11 @@ class Host:
         return max(0.0, min(self.lease.left_s, _LEASE_S)) if self.lease is not None else _LEASE_S
 
     @property
+    def backend(self) -> Backend:
+        """What runs the sessions."""
+        return self._backend
+
+    @property
     def sessions(self) -> Mapping[str, Session]:
         """The sessions that are here, by their id."""
         return self._sessions

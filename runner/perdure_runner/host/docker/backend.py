@@ -39,6 +39,11 @@ class Docker:
         self._pool = Pool(self._maker.make, docker.warm, docker.making)
         self._warming: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many warm containers there are just now."""
+        return self._pool.waiting
+
     def versions(self) -> list[str]:
         return ["{}.{}".format(*base.python.version) for base in self._images.bases]
 

@@ -27,6 +27,11 @@ class Pool:
         self._coming: dict[Shape, int] = {}
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many cells wait, of all shapes."""
+        return sum(len(cells) for cells in self._waiting.values())
+
     def peek(self, shape: Shape) -> Cell | None:
         """Give a cell that waits. It stays in the pool until it gets its runner."""
         cells = self._waiting.get(shape, [])
