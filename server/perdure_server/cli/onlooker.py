@@ -15,6 +15,7 @@ from perdure_proto.v1.journal_pb2 import Entry, LogLine
 
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
+from perdure_server.coordinator.sealing import hide
 from perdure_server.store import BlobStore, LogPosition, SessionKeys
 from perdure_server.store.sqlite import SqliteStore
 
@@ -54,6 +55,9 @@ class Onlooker(Control):
             rows, lines = [], []
             if not request.without_entries:
                 rows = [Entry.FromString(row) for row in self._store.entries(request.session_id, seq)]
+                for row in rows:
+                    if row.HasField("outcome"):
+                        hide(row.outcome, self._c.blobs)
             if not request.without_logs:
                 lines = [LogLine.FromString(row.line) for row in self._store.logs(request.session_id, place)]
             seq = rows[-1].seq if rows else seq

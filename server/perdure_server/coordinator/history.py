@@ -11,6 +11,7 @@ from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.coordinator.messages import timestamp
 from perdure_server.coordinator.sealing import may_be_sealed, unseal
+from perdure_server.secrets import is_sealed
 from perdure_server.store import LogPosition, SessionRecord, inline
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def complete(divergence: pb.Divergence, rows: Iterable[pb.Entry]) -> None:
         for row in rows:
             if (row.lane, row.ordinal) == wanted:
                 divergence.recorded.CopyFrom(row)
+                if is_sealed(row.outcome.data):
+                    divergence.recorded.outcome.ClearField("data")
                 return
 
 

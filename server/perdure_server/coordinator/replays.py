@@ -61,6 +61,8 @@ class Replays:
                 await self._send(connection, replace(record, build_id=build_id), key)
                 done: rpb.Done = await run.done
                 done.session_id = record.session_id
+                if done.HasField("result"):
+                    done.result.ClearField("data")  # the session's own counts, and this may hold secrets
                 rows = history.journal(self._c, record.session_id)
                 await asyncio.to_thread(history.complete, done.divergence, rows)
                 _judge(done, record)
