@@ -56,9 +56,18 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     compiler = modes.add_parser("compile", help="fill a build's code cache")
     compiler.add_argument("--root", required=True, metavar="DIR")
     compiler.add_argument("--cache", required=True, metavar="DIR")
+    build = modes.add_parser("build", help="run a program that may run code of packages (child/building.py)")
+    build.add_argument("--state", required=True, metavar="DIR")
+    build.add_argument("--folder", required=True, metavar="DIR")
+    build.add_argument("--result", required=True, metavar="NAME")
+    build.add_argument("--show", action="append", default=[], metavar="PATH")
+    build.add_argument("command", nargs="+")
     attach = modes.add_parser("attach", help="run one session in the foreground")
     attach.add_argument("--fd", type=int, required=True)
     attach.add_argument("--main", default=MAIN, metavar="MODULE:FUNCTION")
+    attach.add_argument("--confine", default="", metavar="JSON", help="limits, where others made the sandbox")
+    attach.add_argument("--groups", default="", metavar="FD,...", help="files by which to join control groups")
+    attach.add_argument("--egress", type=int, metavar="FD", help="where the host gets the listener of its proxy")
     return parser.parse_args(argv)
 
 
@@ -88,8 +97,19 @@ def run(options: argparse.Namespace) -> int:
 
             print(json.dumps(probe.run(options.state, [*places.values()])))
             return 0
+        case "build":
+            from perdure_runner.child import building
+
+            held_by = building.confinement(options.state, [*places.values(), *options.show])
+            return building.run(held_by, options.folder, options.result, options.command)
         case "attach":
             main = function(options.main)
+            if options.confine:
+                from perdure_runner.child.sandbox import locked
+
+                groups = [int(number) for number in options.groups.split(",") if number]
+                os.set_inheritable(options.fd, False)
+                locked.lock(json.loads(options.confine), groups, options.egress)
             return main(socket.socket(fileno=options.fd))
         case _:
             from perdure_runner.child import zygote

@@ -6,15 +6,15 @@ docs/explanation/isolation.md says what each kind keeps from whom.
 import asyncio
 import json
 import os
-import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from perdure_runner.host import launch
 from perdure_runner.host.backend import BackendError
+from perdure_runner.host.bubblewrap import Shown, tool
 from perdure_runner.host.config import HostConfig, Profile
 
 KINDS = ("namespaces", "bubblewrap", "landlock", "plain")
@@ -36,7 +36,7 @@ class Survey:
     """What can be had: `reasons` has for each kind why it cannot, "" if it can. `shown`: what the interpreter needs."""
 
     reasons: Mapping[str, str]
-    shown: Sequence[str] = field(default_factory=tuple)
+    shown: Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ async def survey(config: HostConfig, python: str) -> Survey:
     """Try what this machine lets us do. Nothing is left behind."""
     probed, bubblewrap = await asyncio.gather(_probe(config, python), _try_bubblewrap())
     reasons = {**probed["reasons"], "bubblewrap": bubblewrap, "plain": ""}
-    return Survey({kind: reasons[kind] for kind in KINDS}, probed["shown"])
+    return Survey({kind: reasons[kind] for kind in KINDS}, Shown(probed["shown"], probed["network"]))
 
 
 def say(notes: Sequence[str]) -> None:
@@ -108,15 +108,15 @@ async def _probe(config: HostConfig, python: str) -> dict[str, Any]:
             await process.wait()
             complaint = b"it took too long"
         why = f"trying it failed: {complaint.decode(errors='replace').strip()[-300:]}"
-        return {"reasons": {"namespaces": why, "landlock": why}, "shown": []}
+        return {"reasons": {"namespaces": why, "landlock": why}, "shown": [], "network": []}
     return found
 
 
 async def _try_bubblewrap() -> str:
-    tool = shutil.which("bwrap")
-    if tool is None:
+    program = tool()
+    if program is None:
         return "there is no bwrap on the PATH (apt-get install bubblewrap)"
-    process = await asyncio.create_subprocess_exec(tool, *_BWRAP, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+    process = await asyncio.create_subprocess_exec(program, *_BWRAP, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
     _, complaint = await process.communicate()
     said = complaint.decode(errors="replace").strip()[-300:]
     return "" if process.returncode == 0 else said or f"bwrap ended with status {process.returncode}"

@@ -5,23 +5,22 @@ import contextlib
 import os
 import shutil
 import socket
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from perdure_proto.v1.runner_pb2 import Start
 
 from perdure_runner.host import isolation, launch
-from perdure_runner.host.backend import BackendError, Ended, Files, Launched
-from perdure_runner.host.cgroups import Group, Groups
+from perdure_runner.host.backend import Ended, Files, Launched, Place
+from perdure_runner.host.bubblewrap import Bubble, Shown
+from perdure_runner.host.cgroups import Groups
 from perdure_runner.host.config import HostConfig, Profile
 from perdure_runner.host.confining import confine
 from perdure_runner.host.egress import Egress
+from perdure_runner.host.holding import Held
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter, Interpreters
-from perdure_runner.host.zygotes import Fork, Forked, Zygote, ZygoteError, Zygotes
-
-WITH_NETWORK_OF_THEIR_OWN = frozenset({"namespaces", "bubblewrap"})
+from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +32,11 @@ class Nest:
     keep_bytes: int
     isolation: str
     egress: Egress | None  # None: runners have the machine's own network
-    groups: Groups | None  # None: they have no control groups of their own
-    scratch: Path | None  # where runners get a folder to write in; None: the sandbox has one of its own
+    held: Held
 
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork; see `Place.launch`."""
-        held = _Held(self._group(start), self.groups, self._folder())
+        held = self.held.hold(start)
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)
         said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
@@ -60,39 +58,6 @@ class Nest:
         paths = (str(files.code), str(files.cache), str(files.environment or ""))
         return Launched(process, ours, said, *paths, door is not None, self.isolation == "namespaces")
 
-    def _group(self, start: Start) -> Group | None:
-        try:
-            return self.groups.make(start.limits) if self.groups else None
-        except OSError as error:
-            raise BackendError(f"no control group for a runner: {error}") from None
-
-    def _folder(self) -> Path | None:
-        return Path(tempfile.mkdtemp(prefix="runner-", dir=self.scratch)) if self.scratch else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What one runner holds on this machine besides its processes."""
-
-    group: Group | None
-    groups: Groups | None
-    folder: Path | None
-
-    def joining(self) -> list[int]:
-        return self.group.join() if self.group else []
-
-    def let_go(self, process: Forked, status: int | None, ended: Ended) -> None:
-        if self.group is not None:
-            process.limit = self.group.reached(status)
-        self.clean_up()
-        ended(status)
-
-    def clean_up(self) -> None:
-        if self.group is not None and self.groups is not None:
-            self.groups.give_back(self.group)
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
 
 class Processes:
     """Zygotes, and the interpreters they run on; a `Backend`."""
@@ -104,13 +69,14 @@ class Processes:
         self.pythons = Interpreters(config.python)
         self.zygotes = Zygotes(config)
         self._egress = Egress(config.egress)
-        self._groups: Groups | None = None
-        self._scratch: Path | None = None
+        self._held = Held()
+        self._shown: dict[str, Shown] = {}  # by interpreter, for bubblewrap
+        self._kind = "plain"
         self._default: Interpreter | None = None
 
     @property
     def isolation(self) -> str:
-        return self.zygotes.isolation
+        return self._kind
 
     def versions(self) -> list[str]:
         return self.pythons.versions()
@@ -119,33 +85,52 @@ class Processes:
         self._default = await self.pythons.resolve("")
         chosen = await isolation.choose(self._config, self._default.path)
         isolation.say(chosen.notes)
-        self.zygotes.isolation = chosen.kind
-        if self._config.profile is Profile.UNTRUSTED and chosen.kind != "plain":
-            self._groups = Groups()
-        if chosen.kind == "landlock":
-            self._scratch = self._config.state_dir / "scratch"
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            self._scratch.mkdir()
+        self._kind = self.zygotes.isolation = chosen.kind
+        self._held = Held(self._make_groups(), self._make_scratch())
+        if chosen.kind == "bubblewrap":
+            await self._look(self._default)
+            return
         for seed in self._config.warm_seeds:
             self.zygotes.start(self._default, seed)
 
     async def interpreter(self, name: str) -> Interpreter:
         return await self.pythons.resolve(name)
 
-    def at_hand(self, start: Start) -> Nest | None:
+    def _make_groups(self) -> Groups | None:
+        return Groups() if self._config.profile is Profile.UNTRUSTED and self._kind != "plain" else None
+
+    def _make_scratch(self) -> Path | None:
+        if self._kind != "landlock":
+            return None
+        scratch = self._config.state_dir / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        return scratch
+
+    async def _look(self, python: Interpreter) -> Shown:
+        """Find out what sessions of an interpreter must see."""
+        if python.path not in self._shown:
+            self._shown[python.path] = (await isolation.survey(self._config, python.path)).shown
+        return self._shown[python.path]
+
+    def at_hand(self, start: Start) -> Place | None:
         if self._default is None or not self.pythons.means(start.python, self._default):
             return None
+        if self._kind == "bubblewrap":
+            return self._bubble(self._default, self._shown[self._default.path])
         zygote = self.zygotes.at_hand(self._default, start.hash_seed)
         return None if zygote is None else self._nest(self._default, zygote)
 
-    async def get(self, start: Start, python: Interpreter, environment: Path | None) -> Nest:  # noqa: ARG002
+    async def get(self, start: Start, python: Interpreter, environment: Path | None) -> Place:  # noqa: ARG002
+        if self._kind == "bubblewrap":
+            return self._bubble(python, await self._look(python))
         return self._nest(python, await self.zygotes.get(python, start.hash_seed))
 
     async def close(self) -> None:
         self.zygotes.kill()
         self._egress.close()
-        if self._groups is not None:
-            self._groups.close()
+        if self._held.groups is not None:
+            self._held.groups.close()
 
     async def compile(self, python: Interpreter, code: Path, cache: Path) -> None:
         arguments = launch.command(self._config, python.path, "compile", f"--root={code}", f"--cache={cache}")
@@ -165,6 +150,8 @@ class Processes:
             await process.wait()
 
     def _nest(self, python: Interpreter, zygote: Zygote) -> Nest:
-        egress = self._egress if self.isolation in WITH_NETWORK_OF_THEIR_OWN else None
-        keep_bytes = self._config.limits.output_bytes
-        return Nest(python, zygote, keep_bytes, self.isolation, egress, self._groups, self._scratch)
+        egress = self._egress if self._kind == "namespaces" else None
+        return Nest(python, zygote, self._config.limits.output_bytes, self._kind, egress, self._held)
+
+    def _bubble(self, python: Interpreter, shown: Shown) -> Bubble:
+        return Bubble(python, self._config, shown, self._egress, self._held)

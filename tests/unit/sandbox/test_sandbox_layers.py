@@ -10,6 +10,8 @@ import pytest
 from inside import inside
 from perdure_proto.v1 import runner_pb2 as runner
 
+KERNEL = ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/sysrq-trigger")  # opened, never written
+
 
 async def test_identity_and_privileges(tmp_path: Path, namespaces: str) -> None:
     async with inside(tmp_path, namespaces) as here:
@@ -64,6 +66,7 @@ async def test_files(tmp_path: Path, namespaces: str) -> None:
                 "interpreter": writing(os.path.dirname(os.__file__) + "/os.py"),
                 "own": open("main.py").read()[:7],
                 "devices": sorted(os.listdir("/dev")),
+                "kernel": [path for path in {KERNEL!r} if type(attempt(os.open, path, os.O_WRONLY)) is int],
                 "shell": subprocess.check_output(["sh", "-c", "echo $HOME | wc -c"], text=True).strip(),
             }}
         """)
@@ -72,7 +75,7 @@ async def test_files(tmp_path: Path, namespaces: str) -> None:
     assert seen["secret"] == seen["shadow"] == "ENOENT"
     assert len(seen["builds"]) == 1
     assert seen["state"] == ["builds"]
-    assert seen["gone"] == []
+    assert seen["gone"] == seen["kernel"] == []
     assert "localhost" in seen["hosts"]
     assert {seen["usr"], seen["etc"], seen["base"], seen["interpreter"]} == {"EROFS"}
     assert seen["own"] == "\nimport"

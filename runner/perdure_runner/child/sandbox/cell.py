@@ -2,7 +2,7 @@
 
 plain       nothing but resource limits
 own         the developer's own code: no new privileges, no system calls that concern the whole machine
-locked      as strangers' code, but without namespaces: for a zygote that is in a container already
+locked      as strangers' code, but without namespaces: for what is in a container or in bubblewrap already
 landlock    locked, and Landlock's rules for files and TCP
 namespaces  everything (`nest.py`)
 """
@@ -141,5 +141,5 @@ class Cell:
 
     def _rules(self, confine: Mapping[str, object]) -> seccomp.Rules:
         """Without a network namespace, only the filter keeps a session from the machine's network."""
-        alone = self._settings.isolation is not Isolation.NAMESPACES and confine.get("network") != "all"
+        alone = self._settings.isolation is Isolation.LANDLOCK and confine.get("network") != "all"
         return seccomp.LOCAL if alone else seccomp.INTERNET

@@ -10,9 +10,10 @@ _NO_TABLE = f"no table of system calls for {os.uname().machine}"
 
 
 def run(state: str, packages: Sequence[str]) -> dict[str, object]:
-    """Give "reasons": for each kind of isolation why it cannot be had, "" if it can; and "shown": what the interpreter
-    needs to be shown. `state`: the host's state directory."""
-    return {"reasons": _reasons(state, packages), "shown": [*places.of_the_interpreter(packages, state)]}
+    """Give "reasons": for each kind of isolation why it cannot be had, "" if it can; "shown": what its sessions have
+    to see of this machine; "network": what besides, with the machine's network. `state`: the host's directory."""
+    shown = [*places.SYSTEM, *places.CONFIGURATION, *places.of_the_interpreter(packages, state)]
+    return {"reasons": _reasons(state, packages), "shown": shown, "network": [*places.NETWORK]}
 
 
 def _reasons(state: str, packages: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,65 @@
+"""What a runner holds on this machine besides its processes: a control group, a folder to write in."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from perdure_proto.v1.runner_pb2 import Start
+
+from perdure_runner.host.backend import BackendError, Ended, LimitReached
+from perdure_runner.host.cgroups import Group, Groups
+
+
+class _Process(Protocol):
+    limit: LimitReached | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Of one runner."""
+
+    group: Group | None
+    groups: Groups | None
+    folder: Path | None
+
+    def joining(self) -> list[int]:
+        """Open files by which a process joins its control groups; the caller closes them."""
+        return self.group.join() if self.group else []
+
+    def let_go(self, process: _Process, status: int | None, ended: Ended) -> None:
+        """Its process is gone: find out why, clean up, and pass it on."""
+        if self.group is not None:
+            process.limit = self.group.reached(status)
+        self.clean_up()
+        ended(status)
+
+    def clean_up(self) -> None:
+        """Have nothing any more."""
+        if self.group is not None and self.groups is not None:
+            self.groups.give_back(self.group)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What runners of a host get. `groups`: none, where there are no control groups; `scratch`: where they get a folder
+    each, if their sandbox has no place of its own to write in."""
+
+    groups: Groups | None = None
+    scratch: Path | None = None
+
+    def hold(self, start: Start) -> Holding:
+        """Make what one runner needs.
+
+        Raises:
+            BackendError: this machine is out of something.
+        """
+        try:
+            group = self.groups.make(start.limits) if self.groups else None
+            folder = Path(tempfile.mkdtemp(prefix="runner-", dir=self.scratch)) if self.scratch else None
+        except OSError as error:
+            raise BackendError(f"no control group or folder for a runner: {error}") from None
+        return Holding(group, self.groups, folder)
