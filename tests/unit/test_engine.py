@@ -42,7 +42,9 @@ SERVE = """
 import asyncio, sys
 from pathlib import Path
 from perdure_server.app.server import serve
-asyncio.run(serve(Path(sys.argv[1])))
+from perdure_server.coordinator.settings import Settings
+# What a session does outside is a file of the test's: no sandbox, and so no network policy either.
+asyncio.run(serve(Path(sys.argv[1]), isolation="plain", settings=Settings(default_network="all")))
 """
 
 
