@@ -178,6 +178,8 @@ class Coordinator:
         connection.heard_us = self.clock.now_us()
         kind = message.WhichOneof("message")
         if kind == "hello":
+            if connection.host_id:
+                raise PerdureError("P0702", f"host {connection.host_id} has said hello already")
             self.hosts.greet(connection, message.hello)
             log.info("host %s has dialled in", connection.host_id)
             self.placement.pump()

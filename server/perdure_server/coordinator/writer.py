@@ -61,6 +61,8 @@ def examine(message: Records, payload_bytes: int) -> ev.OfRunner:
                 return ev.Misbehaved(message.epoch, f"a runner wrote an entry of kind {entry.kind}")
             if len(entry.outcome.data) > payload_bytes:
                 return ev.Misbehaved(message.epoch, f"a runner recorded a value of {len(entry.outcome.data)} bytes")
+        elif not record.HasField("log"):
+            return ev.Misbehaved(message.epoch, f"record {record.no} holds nothing that is known here")
     return ev.RecordsReceived(message.epoch, first, expected - first, entries)
 
 

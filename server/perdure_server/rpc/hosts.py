@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ from perdure_proto.v1.runner_pb2 import (
     BlobChunk,
     FetchBlobRequest,
     FromHost,
+    HostHello,
     JoinRequest,
     JoinResponse,
     RenewRequest,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from perdure_server.security.authority import HostCertificate
 
 HELLO_TIMEOUT_S: Final = 5.0
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:@-]{0,128}")  # that one is missing is said elsewhere
+_MAX_TEXTS: Final = 20_000  # a host may have many environments
+_MAX_TEXT: Final = 256
 SILENT_OF_ONE: Final = 8  # streams of one peer that have not said hello yet
 
 _EOF: Final[Any] = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
@@ -115,6 +120,8 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
             self._silent[caller.name] -= 1
         if not isinstance(message, FromHost) or not message.HasField("hello"):
             raise PerdureError("P0702", f"a host has to say hello within {HELLO_TIMEOUT_S:g} s")
+        if not _printable(message.hello):
+            raise PerdureError("P0702", "a host has a name, and says nothing of itself that is not printable")
         if caller.host_id and message.hello.host_id != caller.host_id:
             raise PerdureError(
                 "P0218", f"host {caller.host_id} says that it is {message.hello.host_id[:80]!r}", help="keep the name"
@@ -131,6 +138,15 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
     def _cut(self, host_id: str, reason: str) -> None:
         if (connection := self._coordinator.hosts.get(host_id)) is not None:
             connection.close(reason)
+
+
+def _printable(hello: HostHello) -> bool:
+    """All that is shown and logged of a host fits on one line, and drives no terminal."""
+    texts = [hello.perdure_version, hello.isolation, *hello.pythons, *hello.capabilities, *hello.environments]
+    for name, value in hello.labels.items():
+        texts += (name, value)
+    bounded = len(texts) <= _MAX_TEXTS and all(len(text) <= _MAX_TEXT for text in texts)
+    return bounded and all(map(str.isprintable, texts)) and _NAME.fullmatch(hello.host_id) is not None
 
 
 async def _read(context: Any, receive: Any) -> None:
