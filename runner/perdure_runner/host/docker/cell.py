@@ -32,6 +32,8 @@ from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter
 from perdure_runner.host.zygotes import Fork, Forked, Zygote, ZygoteError
 
+LATER_S = 0.1
+"""For a session to start, before its machine does what is less urgent: the engine's work is heavy."""
 _SAID_LINES = 20
 _STOPPED_S = 10  # for a container to stop whose zygote is gone
 _KILLED = -signal.SIGKILL
@@ -154,6 +156,7 @@ class Cell:
     async def _rename(self, start: Start) -> None:
         """Call the container as its session, for who looks at `docker ps`: a courtesy."""
         name = f"perdure-{start.session_id}-{start.epoch}"
+        await asyncio.sleep(LATER_S)
         with contextlib.suppress(EngineError):
             await self._box.engine.call(lambda client: client.api.rename(self._box.container, name))
 

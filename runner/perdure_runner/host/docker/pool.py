@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from perdure_runner.host.backend import BackendError
-from perdure_runner.host.docker.cell import Cell
+from perdure_runner.host.docker.cell import LATER_S, Cell
 from perdure_runner.host.docker.shape import Shape
 from perdure_runner.host.pythons import Interpreter
 
@@ -88,10 +88,10 @@ class Pool:
         self._waiting[cell.shape].append(cell)
 
     def _leave(self, cell: Cell) -> None:
-        """A cell gets its runner: another takes its place."""
+        """A cell gets its runner: another takes its place, but not while that one needs the processor to start."""
         with contextlib.suppress(ValueError):
             self._waiting.get(cell.shape, []).remove(cell)
-        self.warm(cell.shape, cell.python)
+        asyncio.get_running_loop().call_later(LATER_S, self.warm, cell.shape, cell.python)
 
     def _use(self, shape: Shape) -> None:
         self._waiting[shape] = self._waiting.pop(shape, [])
