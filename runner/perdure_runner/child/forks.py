@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from io import TextIOWrapper
 
 from perdure_runner.child.lanes.lanes import Lanes
 from perdure_runner.child.link import Link
@@ -27,5 +27,5 @@ def watch(link: Link, lanes: Lanes | None) -> None:
     os.register_at_fork(after_in_child=leave)
 
 
-def _text(descriptor: int) -> TextIO:
+def _text(descriptor: int) -> TextIOWrapper:
     return open(descriptor, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
