@@ -70,7 +70,8 @@ async def test_the_runner_inherits_nothing_but_its_socket(tmp_path: Path) -> Non
         assert seen["ours"] == []
         assert seen["parent"] == zygote.pid
         assert set(seen["environment"]) <= {
-            "PATH", "LANG", "HOME", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE", "LC_CTYPE", "PERDURE_PURE",
+            "PATH", "LANG", "HOME", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE", "LC_CTYPE",
+            "PERDURE_PURE",
         }  # fmt: skip
         assert os.listdir(seen["environment"]["HOME"]) == []
         start = seen["start"]
