@@ -176,13 +176,14 @@ async def test_labels_load_and_warmth_choose_the_host(make: Make) -> None:
     assert (host.health.load, host.labels["gpu"], host.pid, host.sessions) == (3.0, "yes", 7, 1)
 
 
-async def test_a_session_waits_for_a_host_with_its_labels(make: Make) -> None:
+async def test_a_session_waits_for_a_host_with_its_labels(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     world = await make([("hang",)])
     plain = PoolHost(world, "plain")
     await start_on_gpu(world, "g")
     await world.start("p")
     await world.until(lambda: "p" in plain.runners)
     assert world.state("g") == "created"
+    assert "sessions wait for a host with gpu='yes'" in caplog.messages
     gpu = PoolHost(world, "gpu", gpu="yes")
     await world.until(lambda: "g" in gpu.runners)
 

@@ -18,6 +18,15 @@ class Need:
     build: str = ""  # digest
     environment: str = ""  # digest of the lock of its requirements; empty: it has none
 
+    def __str__(self) -> str:
+        asked = [f"{name}={value!r}" for name, value in sorted(self.runs_on)]
+        return ", ".join([f"Python {self.python!r}"] * bool(self.python) + asked) or "room"
+
+    @property
+    def demand(self) -> Need:
+        """What decides whether a host suits at all."""
+        return Need(self.python, self.runs_on)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

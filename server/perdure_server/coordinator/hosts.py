@@ -174,10 +174,17 @@ class Hosts:
         chosen = choose(self._asked(need), [connection.candidate() for connection in free])
         return self._connections[chosen] if chosen is not None else None
 
+    def have_room(self, need: Need) -> bool:
+        """Could one of them take such a session now?"""
+        asked = self._asked(need)
+        return any(connection.room and suits(asked, connection.candidate()) for connection in self)
+
     def can_ever_run(self, need: Need) -> bool:
         """Does any host suit, or may one that does still join?"""
-        if not (self._settings.hosts_are_all and self._connections):
-            return True
+        return not (self._settings.hosts_are_all and self._connections) or self.suit(need)
+
+    def suit(self, need: Need) -> bool:
+        """Could one of them take such a session, if it had room?"""
         return any(suits(self._asked(need), connection.candidate()) for connection in self)
 
     def _asked(self, need: Need) -> Need:

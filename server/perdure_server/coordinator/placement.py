@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1.runner_pb2 import Start, ToHost
 
 from perdure_server.coordinator import history
+from perdure_server.coordinator.choosing import Need
 from perdure_server.coordinator.hosts import Connection, Hosts
+from perdure_server.coordinator.queueing import Queue
 from perdure_server.coordinator.quotas import Quotas
 from perdure_server.core import events as ev
 from perdure_server.core import limits
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.actor import Actor
     from perdure_server.coordinator.engine import Coordinator
 
+log: Final = logging.getLogger("perdure.coordinator")
+
+_TOLD: Final = 1_000
+
 
 class Placement:
     """The queue of sessions that want a runner, and the sending of histories."""
@@ -28,8 +34,9 @@ class Placement:
     def __init__(self, coordinator: Coordinator, hosts: Hosts) -> None:
         self._c = coordinator
         self._hosts = hosts
-        self._queue: deque[Actor] = deque()
+        self._queue: Queue[Actor] = Queue()
         self.quotas = Quotas()
+        self._told: set[Need] = set()  # that nobody meets: each is told once
         self._sending = asyncio.Semaphore(coordinator.settings.placing_limit)
 
     def __len__(self) -> int:
@@ -43,6 +50,9 @@ class Placement:
     def admit(self, record: SessionRecord, queue: int) -> None:
         """Raises P0610 when too many wait: of all sessions, or of the deployment's, of which `queue` may (0: any)."""
         if self.full:
+            for gone in self._queue.keep(_wants):
+                self.quotas.dequeued(gone)
+        if self.full:
             reason = limits.reached("queue", f"{self._c.settings.queue_limit} of all projects", str(len(self)))
             raise PerdureError("P0610", reason, help="add a host, or start it again later")
         self.quotas.admit(record, queue)
@@ -52,32 +62,45 @@ class Placement:
         if after_s:
             actor.arm("backoff", after_s, lambda: self.want(actor, 0))
             return
-        self._queue.append(actor)
+        demand = self._need(actor).demand
+        self._queue.append(demand, actor)
         self.quotas.enqueued(actor)
         self.pump()
+        if demand not in self._told and len(self._hosts) and not self._hosts.suit(demand):
+            if len(self._told) >= _TOLD:
+                self._told.clear()
+            self._told.add(demand)
+            log.warning("sessions wait for a host with %s", demand)
 
     def pump(self) -> None:
         """Give room to those that wait, in order; one that needs what no host has lets others pass."""
         passed: list[Actor] = []
-        while self._queue and any(host.room for host in self._hosts):
-            actor = self._queue.popleft()
-            if actor.dropped or actor.state.runner is not Runner.WANTED:
+        while (actor := self._queue.take(self._served)) is not None:
+            if not _wants(actor):
                 self.quotas.dequeued(actor)
                 continue
             if self.quotas.park(actor):
                 continue
-            need = self._c.builds.need(actor.record.build_id)
+            need = self._need(actor)
             if actor.unborn is None and not self._hosts.can_ever_run(need):
                 actor.handle(ev.Doomed("P0213", f"no host has Python {need.python}, which the project asks for"))
                 continue
             host = self._hosts.choose(actor.session_id, need)
-            if host is None:
+            if host is None:  # the one with room has it already, for a replay or until its old runner is gone
                 passed.append(actor)
                 continue
             actor.connection = host
             self.quotas.dequeued(actor)
             actor.handle(ev.Placed())
-        self._queue.extendleft(reversed(passed))
+        for actor in reversed(passed):
+            self._queue.appendleft(self._need(actor).demand, actor)
+
+    def _need(self, actor: Actor) -> Need:
+        return self._c.builds.need(actor.record.build_id)
+
+    def _served(self, demand: Need) -> bool:
+        """Has a host room for such sessions, or is it time to tell them that there will be none?"""
+        return self._hosts.have_room(demand) or not self._hosts.can_ever_run(demand)
 
     def begin(self, actor: Actor, epoch: int) -> None:
         """Fence off earlier runners durably, then send the session to its host."""
@@ -124,7 +147,7 @@ class Placement:
     def given_back(self, session_id: str, epoch: int) -> None:
         """The session's deployment may have another one run."""
         if (parked := self.quotas.give_back(session_id, epoch)) is not None:
-            self._queue.appendleft(parked)
+            self._queue.appendleft(self._need(parked).demand, parked)
             self._c.soon(self.pump)
 
     async def _send(self, actor: Actor, epoch: int, connection: Connection) -> None:
@@ -150,3 +173,7 @@ class Placement:
         except PerdureError as error:
             if current():
                 actor.handle(ev.Doomed(error.code, str(error)))
+
+
+def _wants(actor: Actor) -> bool:
+    return not actor.dropped and actor.state.runner is Runner.WANTED
