@@ -126,13 +126,13 @@ async def test_files_that_differ_from_what_is_listed_are_found(
     make: Make, blobs: Blobs, house: Wheelhouse, sources: Indexes
 ) -> None:
     """uv's cache holds unpacked wheels, and does not look at them again."""
-    digest = blobs.lock(house.wheel("tiny", "1.0"))
-    await make().get(digest, HERE)
+    wheel = house.wheel("tiny", "1.0")
+    await make().get(blobs.lock(wheel), HERE)
     cached = list(Path(sources.environment["UV_CACHE_DIR"]).rglob("tiny.py"))
     assert cached
     for path in cached:
         path.write_text("VERSION = 'poison'\n")
-    again = blobs.lock(house.wheel("tiny", "1.0"), house.wheel("other", "1.0"))
+    again = blobs.lock(wheel, house.wheel("other", "1.0"))
     with pytest.raises(InstallError, match=r"'tiny\.py' is not the file that its package lists") as caught:
         await make().get(again, HERE)
     assert caught.value.code == "P0304"

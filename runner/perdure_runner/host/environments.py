@@ -157,10 +157,9 @@ class EnvironmentStore:
         _say(f"installing {count} for Python {lock.python} ...")
         work = Path(tempfile.mkdtemp(prefix=f"tmp-{os.getpid()}-", dir=self._root))
         try:
-            made = work / "made"
-            made.mkdir()
+            made, notes = work / "made", work / "notes"
             sources = self._sources or indexes()
-            await installing.install(lock, python, sources, made / "site", work, self._config.patience.install_s)
+            await installing.install(lock, python, sources, made / "site", notes, self._config.patience.install_s)
             size = await asyncio.to_thread(self._finish, made, self._root / name, python)
         except UvMissingError as error:
             raise InstallError(str(error)) from None

@@ -1,6 +1,7 @@
 """Installs a lock's packages into a folder that nobody will write to any more.
 
-Wheels only, unless the lock says otherwise: installing a wheel copies files and runs nothing of it. uv checks each
+Wheels only, unless the lock says otherwise: installing a wheel copies files and runs nothing of it, while a source
+distribution is built by code of its own, in a sandbox. uv checks each
 file's hash against the lock, and then every file that a wheel lists is checked once more where it lies, since uv's
 cache may hold unpacked wheels from long ago. Files are copied, never linked: two environments share none, nor does
 the cache with them.
@@ -16,12 +17,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from perdure_runner.host import uv
+from perdure_runner.host import confined, uv
 from perdure_runner.host.indexes import Indexes
 from perdure_runner.host.locks import Lock
 from perdure_runner.host.pythons import Interpreter
 
-_UNCHECKED = (".dist-info/RECORD", ".pyc")
+_UNCHECKED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s", ".pyc")  # as wheels have it
 
 
 class InstallError(Exception):
@@ -39,25 +40,47 @@ async def install(
     site: Path,
     notes: Path,
     limit_s: float,
-    *,
-    before: Sequence[str] = (),
 ) -> None:
-    """Install into the new folder `site`; the folder `notes` is for what uv reads and says. `before` runs uv.
+    """Install into the new folder `site`; the folder `notes` is for what uv reads and says.
 
     Raises:
         InstallError, UvMissingError, OSError
     """
-    requirements = notes / "requirements.txt"
-    requirements.write_text(lock.requirements(), encoding="utf-8")
-    wheels_only = [] if lock.sdists else ["--only-binary=:all:"]
-    arguments = ["pip", "install", f"--target={site}", *_for(python), f"--requirement={requirements}"]
-    arguments += ["--require-hashes", "--no-deps", "--link-mode=copy", *wheels_only]
-    finished = await uv.run(arguments, indexes, notes, limit_s, before=before)
+    requirements = _written(lock, notes)
+    arguments = ["pip", "install", "--require-hashes", "--no-deps", "--link-mode=copy", *_for(python)]
+    arguments += [f"--requirement={requirements.name}"]
+    if lock.sdists:
+        finished = await _confined(arguments, indexes, site, notes, limit_s, python)
+    else:
+        arguments += ["--only-binary=:all:", f"--target={site}"]
+        finished = await uv.run(arguments, indexes, notes, limit_s)
     if finished.status == 0:
         return
     said = finished.said or "it said nothing"
     why = f"uv needed more than {limit_s:.0f} s" if finished.status is None else said
     raise InstallError(f"the requirements cannot be installed: {why}", "" if finished.may_pass else "P0304")
+
+
+def _written(lock: Lock, notes: Path) -> Path:
+    """The file that uv reads. What may be confined reads it as another user."""
+    notes.mkdir()
+    notes.chmod(0o755)
+    requirements = notes / "requirements.txt"
+    requirements.write_text(lock.requirements(), encoding="utf-8")
+    requirements.chmod(0o644)
+    return requirements
+
+
+async def _confined(
+    arguments: Sequence[str], indexes: Indexes, site: Path, notes: Path, limit_s: float, python: Interpreter
+) -> uv.Finished:
+    """Source distributions run code of theirs: somewhere else than here."""
+    arguments = [*arguments, f"--target={site.name}"]
+    path = sys.executable if python.foreign else python.path
+    try:
+        return await confined.run(arguments, indexes, notes, site.name, site.parent, limit_s, path)
+    except confined.ConfinementError as error:
+        raise InstallError(str(error), "P0305") from None
 
 
 def check(site: Path, most_bytes: int) -> int:

@@ -52,15 +52,22 @@ def executable() -> str:
 
 
 async def run(
-    arguments: Sequence[str], indexes: Indexes, folder: Path, limit_s: float, *, before: Sequence[str] = ()
+    arguments: Sequence[str],
+    indexes: Indexes,
+    folder: Path,
+    limit_s: float,
+    *,
+    before: Sequence[str] = (),
+    output: Path | None = None,
 ) -> Finished:
-    """Run `uv arguments` in a folder, which also takes what it says. `before` is a command that runs it.
+    """Run `uv arguments` in a folder, which also takes what it says. `before` is a command that runs it, whose
+    standard output goes to the file `output`.
 
     Raises:
         UvMissingError, OSError: it cannot be started.
     """
     talk = folder / "uv.log"
-    with talk.open("wb") as file:
+    with talk.open("wb") as file, (output or Path(os.devnull)).open("wb") as out:
         process = await asyncio.create_subprocess_exec(
             *before,
             executable(),
@@ -68,7 +75,7 @@ async def run(
             *_COMMON,
             *indexes.arguments,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=file,
+            stdout=out if output else file,
             stderr=file,
             cwd=folder,
             env=dict(indexes.environment),

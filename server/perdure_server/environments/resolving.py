@@ -8,15 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from perdure_runner.host import uv
+from perdure_runner.host import confined, uv
 from perdure_runner.host.indexes import Indexes, indexes
-from perdure_runner.host.locks import Lock, LockError, Package
+from perdure_runner.host.locks import MAX_BYTES, Lock, LockError, Package
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.environments.lines import Place
 from perdure_server.environments.reading import OURS, Wanted
 
 LIMIT_S: Final = 180.0
+_LOCK: Final = "lock.txt"
 
 _NO_WHEELS: Final = re.compile(r"Wheels are required for `(?P<name>[^`]+)`")
 _NO_WHEEL_FITS: Final = re.compile(r"(?P<name>[a-z0-9-]+)(?:==(?P<version>\S+))? has no (?:usable )?wheels")
@@ -24,37 +25,60 @@ _SAID: Final = 2_000  # characters of uv's explanation
 
 
 async def resolve(wanted: Wanted, sources: Indexes | None = None) -> Lock:
-    """The newest versions that fit, wheels only unless it says otherwise.
+    """The newest versions that fit and have wheels; with source distributions only where there is no other way.
 
     Raises `PerdureError`: P0303 nothing fits, or the index cannot be reached; P0305 there is no wheel.
     """
     with tempfile.TemporaryDirectory(prefix="perdure-lock-") as scratch:
-        folder = Path(scratch)
-        arguments = _arguments(wanted, folder)
         try:
-            finished = await uv.run(arguments, sources or indexes(), folder, LIMIT_S)
+            finished, text = await _run(wanted, sources or indexes(), Path(scratch))
+            sdists = wanted.sdists and not finished.may_pass and finished.status != 0
+            if sdists:
+                finished, text = await _run_confined(wanted, sources or indexes(), Path(scratch))
         except uv.UvMissingError as error:
             raise PerdureError("P0303", str(error), help="pip install uv") from None
-        if finished.status != 0:
-            raise _refusal(wanted, finished)
-        text = (folder / "lock.txt").read_text(encoding="utf-8")
+        except confined.ConfinementError as error:
+            raise PerdureError("P0305", str(error), help="require packages that have wheels") from None
+    if finished.status != 0:
+        raise _refusal(wanted, finished)
     try:
-        lock = Lock.compiled(text, wanted.python, sdists=wanted.sdists)
+        lock = Lock.compiled(text, wanted.python, sdists=sdists)
     except LockError as error:
         raise PerdureError("P0303", f"the resolution makes no sense: {error}") from None
     return Lock(lock.python, tuple(_as_allowed(package, wanted) for package in lock.packages), lock.sdists)
 
 
+async def _run(wanted: Wanted, sources: Indexes, scratch: Path) -> tuple[uv.Finished, str]:
+    """How it ended with wheels only, and the lock."""
+    folder = scratch / "wheels"
+    arguments = [*_arguments(wanted, folder), "--no-build"]
+    finished = await uv.run(arguments, sources, folder, LIMIT_S)
+    return finished, _text(folder) if finished.status == 0 else ""
+
+
+async def _run_confined(wanted: Wanted, sources: Indexes, scratch: Path) -> tuple[uv.Finished, str]:
+    """As `_run`, with source distributions: even their facts may only be known to code of theirs."""
+    folder, into = scratch / "sources", scratch / "made"
+    arguments = _arguments(wanted, folder)
+    finished = await confined.run(arguments, sources, folder, _LOCK, into, LIMIT_S, sys.executable)
+    return finished, _text(into) if finished.status == 0 else ""
+
+
+def _text(folder: Path) -> str:
+    with (folder / _LOCK).open(encoding="utf-8") as file:
+        return file.read(MAX_BYTES)
+
+
 def _arguments(wanted: Wanted, folder: Path) -> list[str]:
+    folder.mkdir()
+    folder.chmod(0o755)  # what may be confined reads it as another user
     files = {"in.txt": wanted.requirements, "bounds.txt": wanted.constraints}
     for name, requirements in files.items():
         folder.joinpath(name).write_text("".join(f"{r.text}\n" for r in requirements), encoding="utf-8")
     folder.joinpath("ours.txt").write_text(f"{OURS}\n", encoding="utf-8")
     arguments = ["pip", "compile", "--quiet", "in.txt", "--constraints=bounds.txt", "--excludes=ours.txt"]
-    arguments += ["--output-file=lock.txt", "--generate-hashes", "--no-header", "--no-annotate", "--no-sources"]
-    arguments += [f"--python={sys.executable}", f"--python-version={wanted.python}"]
-    # Even the facts of a source distribution may only be known to code of its own, which is never run here.
-    return arguments if wanted.sdists else [*arguments, "--no-build"]
+    arguments += [f"--output-file={_LOCK}", "--generate-hashes", "--no-header", "--no-annotate", "--no-sources"]
+    return [*arguments, f"--python={sys.executable}", f"--python-version={wanted.python}"]
 
 
 def _as_allowed(package: Package, wanted: Wanted) -> Package:
