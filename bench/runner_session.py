@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from perdure_runner import frames
+from perdure_runner import frames, marks
 from perdure_runner.child import process
 
 _cpu_ns = time.process_time_ns  # before it becomes a marker
@@ -55,14 +55,14 @@ class Wire:
     def _sendall(self, data: bytes) -> None:
         self._data += data
         for header, payload in self._parser.feed(data):
-            if header["t"] == "rec" and header["sync"]:
-                self._answer({"t": "ack", "no": header["no"]})
+            if header.get("sync"):
+                self._answer({"t": "ack", "no": header["no"] + header.get("n", 1) - 1})
             elif header["t"] == "done":
                 self.result = payload if header["state"] == "completed" else None
 
     def rows(self) -> list[frames.Frame]:
         """The journal."""
-        sent = frames.Parser().feed(bytes(self._data))
+        sent = marks.expanded(frames.Parser().feed(bytes(self._data)))
         return self._before + [(header["e"], payload) for header, payload in sent if header["t"] == "rec"]
 
     def _answer(self, header: frames.Header) -> None:

@@ -8,7 +8,7 @@ import json
 import socket
 import time
 
-from perdure_runner import frames
+from perdure_runner import frames, marks
 
 RESOLVED, FIRED = 6, 1  # numbers of journal.proto
 _time = time.time
@@ -37,7 +37,7 @@ class Host(socket.socket):
         self._end = None
 
     def sendall(self, data, flags=0):
-        for header, payload in self._parser.feed(bytes(data)):
+        for header, payload in marks.expanded(self._parser.feed(bytes(data))):
             self._take(header, payload)
 
     def _take(self, header, payload):

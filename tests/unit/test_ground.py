@@ -1,9 +1,11 @@
 """Deterministic ground, in real sessions: what is recorded, and what follows from a seed."""
 
 import random
+import threading
 import time
 
 import perdure
+import pytest
 from perdure import testing
 
 
@@ -57,3 +59,38 @@ def test_without_a_seed_every_draw_is_recorded():
     outcome = testing.run(unseeded, 3)
     assert outcome.functions() == ["random.shuffle", "random.choice"]
     assert sorted(outcome.result[0]) == list(range(20))
+
+
+def mixed(event):
+    before = [random.random(), time.time()]
+    print("a line")
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(random.randint(1, 6)))
+    thread.start()
+    thread.join()
+    time.sleep(0.001)
+    longer = [random.choice(["é"]), random.choice([float("inf")]), random.choice(["x" * 99])]
+    return [*before, *seen, *map(str, longer), time.monotonic()]
+
+
+MIXED = [
+    *("random.random", "time.time", "random.randint", "time.sleep"),
+    *("random.choice", "random.choice", "random.choice", "time.monotonic"),
+]
+
+
+@pytest.mark.parametrize("entry", [None, *range(1, len(MIXED) + 2)])
+def test_markers_have_the_same_rows_wherever_the_session_is_killed(entry):
+    outcome = testing.run(mixed, None, crash_after=entry)
+    assert outcome.functions() == MIXED
+    assert outcome.result[3:6] == ["é", "inf", "x" * 99]
+
+
+def many(event):
+    return [time.monotonic_ns() for _ in range(event)]
+
+
+def test_many_markers_come_in_their_order():
+    outcome = testing.run(many, 1000)
+    assert outcome.result == sorted(outcome.result)
+    assert outcome.functions() == ["time.monotonic_ns"] * 1000

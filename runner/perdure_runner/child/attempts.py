@@ -112,9 +112,9 @@ def _timeout(name: str, timeout_s: float) -> perdure.ActivityTimeout:
     return perdure.ActivityTimeout(f"{name} took longer than {timeout_s:g} s")
 
 
-def user_frame(is_user_file: Callable[[str], bool]) -> types.FrameType | None:
-    """The innermost frame of user code above the caller; None where there is none."""
-    frame: types.FrameType | None = _getframe(1)  # inspect.currentframe() is this, with a check
+def user_frame(is_user_file: Callable[[str], bool], frame: types.FrameType | None = None) -> types.FrameType | None:
+    """The innermost frame of user code, from `frame` on outwards, or from the caller's; None where there is none."""
+    frame = frame or _getframe(1)  # inspect.currentframe() is this, with a check
     while frame is not None and not is_user_file(frame.f_code.co_filename):
         frame = frame.f_back
     return frame

@@ -5,7 +5,6 @@ This is the only part of the runner that turns decisions of `replay` into frames
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable
@@ -17,11 +16,12 @@ import perdure
 from perdure_runner.child import divergence
 from perdure_runner.child.collecting import Collector
 from perdure_runner.child.effects import given as effects
+from perdure_runner.child.kept import standing
 from perdure_runner.child.lanes.clock import Clock
-from perdure_runner.child.lanes.lanes import Lanes
+from perdure_runner.child.lanes.lanes import Lane, Lanes
 from perdure_runner.child.lanes.pending import Key, Pending
 from perdure_runner.child.lanes.scheduler import Scheduler
-from perdure_runner.child.link import Link, standing_text
+from perdure_runner.child.link import Link
 from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.replay import (
     VERSIONS,
@@ -39,7 +39,6 @@ from perdure_runner.child.replay import (
     Run,
     Wait,
     WaitKind,
-    standing_keys,
 )
 from perdure_runner.child.stopping import Stop
 from perdure_runner.child.values import codec
@@ -54,12 +53,9 @@ _FIRST_ROW = {
     Form.TIMER: Kind.WAIT,
     Form.SIGNAL: Kind.WAIT,
 }
-
-
 _RACE = (
     "P0407: threads or tasks came in another order than they did, because they race or wait for what is not recorded"
 )
-
 _NEW: Final = Run()
 
 Debug = Callable[[BaseException | None], None]
@@ -85,10 +81,9 @@ class Calls:
         """`begin_us`: when the session was created: its clock begins there."""
         self._about = about
         self._history = history
-        self.must_no = 0
-        """The last record that must be durable before something outside begins."""
         self._live_said = False
         self.link = link
+        self.link.macs = values.macs
         self.values = values
         self.lanes = lanes
         self.references: Handles | None = None
@@ -130,18 +125,26 @@ class Calls:
         if self.ordinal >= self.collector.due:
             self.collector.step(self.ordinal, function)
         lane = self.lanes.calling(function)
-        self.ordinal += 1
-        lane.ordinal += 1
-        lane.begun = self.ordinal
-        lane.site = site
+        ordinal = self.place(lane, site)
         digest = (fingerprint or codec.fingerprint_call(args, kwargs)).hex()
-        call = Call(lane.name, lane.ordinal, form, function, digest, "", site)
+        call = Call(lane.name, ordinal, form, function, digest, "", site)
         self.decided = decision = self._decide(call)
         if isinstance(decision, Diverged):
             call.args = codec.preview_call(args, kwargs)
             call.parts = divergence.described(args, kwargs) if decision.recorded else ()
             self._diverged(decision, call)
         return call, decision
+
+    def goes_on(self) -> bool:
+        """Is the next call new, as the one before it was, and may it begin without more ado?"""
+        return self._live_said and self.ordinal < self.collector.due and not (self.refusal or self.link.stop_asked)
+
+    def place(self, lane: Lane, site: SiteInfo | None) -> int:
+        """Give the next call its place among all and in its lane; returns the latter."""
+        self.ordinal = lane.begun = self.ordinal + 1
+        lane.site = site
+        lane.ordinal = ordinal = lane.ordinal + 1
+        return ordinal
 
     def _decide(self, call: Call) -> Decision:
         if not len(self._history):  # nothing of the journal is left
@@ -266,9 +269,9 @@ class Calls:
         row = call.own_keys(kind)
         row["at"] = at = time_ns() // 1000
         row.update(more)
-        number = self.link.record(row, payload, standing=_standing(call.lane, call.function, call.site), **how)
+        number = self.link.record(row, payload, standing=standing(call.lane, call.function, call.site), **how)
         if kind is not Kind.STARTED:
-            self.must_no = number
+            self.link.must_no = number
             if kind is Kind.ACTIVITY:
                 self.clock.advance(at)
         return number
@@ -290,7 +293,8 @@ class Calls:
 
         That somebody else may have the session by now is found out by having the attempt's own row committed, too.
         """
-        earlier, sure = self.must_no, self.link.sure and not at_most_once
+        self.link.settle()
+        earlier, sure = self.link.must_no, self.link.sure and not at_most_once
         more: Row = {"att": attempt, "amo": 1} if at_most_once else {"att": attempt}
         own = self.put(call, Kind.STARTED, more, sync=not sure or self.link.synced < earlier)
         self.link.wait_acked(earlier if sure else own)
@@ -317,11 +321,11 @@ class Calls:
     def order(self, key: Key) -> None:
         """Say in the journal that user code goes on because this wait has ended."""
         row: Row = {"lane": key[0], "ord": key[1], "kind": int(Kind.ORDER), "at": time_ns() // 1000}
-        self.must_no = self.link.record(row, keep_back=True)
+        self.link.must_no = self.link.record(row, keep_back=True)
 
     def may_start(self) -> bool:
         """Is all durable that must be before something outside begins? Or has nobody asked for it yet?"""
-        return self.link.acked >= self.must_no or self.link.synced < self.must_no
+        return not self.link.owes() or self.link.synced < self.link.must_no
 
     def stopping(self) -> bool:
         """Was the session asked to stop?"""
@@ -344,7 +348,7 @@ class Calls:
 
     def _await_clock(self, key: Key, due_us: int) -> None:
         row: Row = {"lane": key[0], "ord": key[1], "kind": int(Kind.WAIT), "fn": "timers", "at": time_ns() // 1000}
-        self.must_no = self.link.record(row | {"wk": int(WaitKind.TIMER), "fires": due_us}, sync=True)
+        self.link.must_no = self.link.record(row | {"wk": int(WaitKind.TIMER), "fires": due_us}, sync=True)
 
     # ---- the end
 
@@ -375,11 +379,6 @@ class Calls:
             self._about.debug(None)
         self.link.done({"state": state, **fields})
         os._exit(0)
-
-
-@functools.lru_cache(1024)
-def _standing(lane: str, function: str, site: SiteInfo | None) -> str:
-    return standing_text(standing_keys(lane, function, site))
 
 
 def _beyond(call: Call) -> Row:

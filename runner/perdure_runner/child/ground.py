@@ -107,7 +107,8 @@ def prepare() -> None:
 
 def _listening() -> Recorder | None:
     """The recorder, if what happens now is to be recorded."""
-    return None if _recorder is None or _recorder.direct() else _recorder
+    recorder = _recorder
+    return None if recorder is None or recorder.direct() else recorder
 
 
 def _mark(module: types.ModuleType, name: str, unless_given: int | None = None) -> None:
@@ -118,10 +119,9 @@ def _mark(module: types.ModuleType, name: str, unless_given: int | None = None) 
 
     @speaks_for_others
     def marked(*args: Any, **kwargs: Any) -> Any:
-        recorder = _listening()
-        if recorder is None or (unless_given is not None and len(args) > unless_given):
+        if _recorder is None or (unless_given is not None and len(args) > unless_given):
             return real(*args, **kwargs)
-        return recorder.marker(qualified, real, None, args, kwargs)
+        return _recorder.marker(qualified, real, None, args, kwargs)
 
     _replace(module, name, marked)
 
@@ -130,7 +130,6 @@ def _replace(module: types.ModuleType, name: str, new: Callable[..., Any]) -> No
     replacement = functools.wraps(getattr(module, name))(new if type(new) is types.FunctionType else _function(new))
     del replacement.__wrapped__
     replacement.__module__ = module.__name__
-    replacement.__perdure_activity__ = None  # type: ignore[attr-defined]  # call sites leave it alone
     setattr(module, name, replacement)
 
 

@@ -3,7 +3,7 @@
 Everything is blocking and happens in the thread that asks: user code owns the process, so nothing reads ahead in the
 background. Any thread may send; the one that has the baton (`scheduler`) reads. Records are numbered here; small ones
 that nobody waits for are kept back and travel with the next that must go out (see "Output commit" in
-docs/explanation/architecture.md).
+docs/explanation/architecture.md), most markers even unwritten (`kept`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import CLOCK_BOOTTIME, clock_gettime  # the functions: user code gets others from the module
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from perdure_runner import frames
+from perdure_runner.child import kept
 from perdure_runner.child.replay import Row
 
 KEEP_BACK_BYTES = 32 * 1024
@@ -34,11 +35,6 @@ still: no coordinator gives the sessions of a silent host to others so soon (`ho
 
 FRAME_VERSION = 1
 _ORPHANED = 69  # EX_UNAVAILABLE of sysexits.h: the host is gone
-
-
-def standing_text(keys: Row) -> str:
-    """Keys that many rows have, as `Link.record` wants them: it need not encode them again each time."""
-    return frames.dump(keys)[1:-1] + ","
 
 
 class Link:
@@ -60,11 +56,19 @@ class Link:
         """Number of the last record known to be durable."""
         self.synced = 0
         """Number of the last record whose commit was asked for."""
+        self.must_no = 0
+        """The last record that must be durable before something outside begins."""
+        self.kept: Final[list[kept.Mark]] = []
+        """Markers that are not numbered yet; `write_kept` is to be called when there are `kept.MOST`."""
+        self.macs: kept.Macs | None = None
+        """What their values are signed with, from the first of them on."""
         self._asked = 0
         """Number of the record that is to show that the session is this runner's; 0: none is on its way."""
         self._asked_at = self._ours_until = 0.0
         self.stop_reason: str | None = None
-        """Why the session was asked to stop; None while nobody asked."""
+        """Why the session was asked to stop; None while nobody has said."""
+        self.stop_asked = False
+        """The session was asked to stop, by a frame or, which may be faster, by a signal."""
         self.busy = False
         """A line of output is on its way: a signal must not cut it, or the rest of the stream were garbage."""
         self.after_line: Callable[[], None] | None = None
@@ -98,16 +102,19 @@ class Link:
 
     def say(self, kind: str, **fields: object) -> None:
         """Send a frame that is no record, after everything kept back."""
-        self._transmit(frames.encode({"t": kind, **fields}))
+        with self._sending:
+            self._settle()
+            self._transmit(frames.encode({"t": kind, **fields}))
 
     def record(
         self, row: Row, payload: bytes = b"", *, standing: str = "", sync: bool = False, keep_back: bool = False
     ) -> int:
         """Number a journal row and send it; `sync`: ask for its commit now. Returns its number.
 
-        standing: more keys of the row, encoded already by `standing_text`.
+        standing: more keys of the row, encoded already by `kept.standing`.
         """
         with self._sending:
+            self._settle()
             self.sent += 1
             sync = sync or self.sent % SYNC_EVERY == 0
             text = f'{{"t":"rec","no":{self.sent},"sync":{sync:d},"e":{{{standing}{frames.dump(row)[1:]}}}'
@@ -120,6 +127,7 @@ class Link:
         self.busy = True
         try:
             with self._sending:
+                self._settle()
                 self.sent += 1
                 number = self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
         finally:
@@ -132,8 +140,38 @@ class Link:
 
     def done(self, fields: dict[str, Any], payload: bytes = b"") -> None:
         """Send the end of the session."""
-        self.sent += 1
-        self._transmit(frames.encode({"t": "done", "no": self.sent, **fields}, payload))
+        with self._sending:
+            self._settle()
+            self.sent += 1
+            self._transmit(frames.encode({"t": "done", "no": self.sent, **fields}, payload))
+
+    def write_kept(self) -> None:
+        """Send the markers that are kept."""
+        with self._sending:
+            self._settle(keep_back=False)
+        self._read_now_and_then()
+
+    def owes(self) -> bool:
+        """Must something become durable before anything outside may begin?"""
+        self.settle()
+        return self.acked < self.must_no
+
+    def settle(self) -> None:
+        """Number the markers that are kept."""
+        if self.kept:
+            with self._sending:
+                self._settle()
+
+    def _settle(self, *, keep_back: bool = True) -> None:
+        if not self.kept:
+            return
+        assert self.macs is not None
+        marks = [*self.kept]
+        self.kept.clear()
+        number = self.sent + 1
+        self.sent = self.must_no = self.sent + len(marks)
+        sync = (number - 1) // SYNC_EVERY < self.sent // SYNC_EVERY
+        self._put(kept.frame(number, marks, self.macs, sync=sync), sync=sync, keep_back=keep_back)
 
     def _put(self, frame: bytes, *, sync: bool, keep_back: bool) -> int:
         if sync:
@@ -230,7 +268,7 @@ class Link:
                 self.say("suspended")
                 os._exit(0)
             case "stop":
-                self.stop_reason = header.get("reason") or "stopped"
+                self.stop_asked, self.stop_reason = True, header.get("reason") or "stopped"
             case other:
                 raise frames.FrameError(f"unexpected frame {other!r} from the host")
 

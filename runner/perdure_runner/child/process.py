@@ -22,7 +22,6 @@ import perdure
 from perdure import _runtime
 
 from perdure_runner.child import (
-    attempts,
     blame,
     environment,
     forks,
@@ -34,6 +33,7 @@ from perdure_runner.child import (
     relay,
     restore,
 )
+from perdure_runner.child.callers import Callers
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.lanes import ordered, watch
 from perdure_runner.child.lanes.lanes import Lanes
@@ -41,7 +41,6 @@ from perdure_runner.child.lanes.locks import Keeper
 from perdure_runner.child.lanes.threads import Threads
 from perdure_runner.child.link import Link
 from perdure_runner.child.patching import hook
-from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.place import Place
 from perdure_runner.child.policy.policy import Policy
 from perdure_runner.child.policy.rules import Rules
@@ -104,7 +103,6 @@ class _Session:
         tree = hook.UserTree(self._root)
         self.is_user_file = functools.lru_cache(maxsize=None)(tree.owns)
         self.relative = tree.relative
-        self._site_at = functools.lru_cache(4096)(lambda path, line: SiteInfo(tree.relative(path), line, 0, None, path))
         restore.run_in(self._root)
         limits = start.get("limits") or {}
         self._values = codec.Codec(bytes.fromhex(start["key"]), limits.get("payload_bytes") or codec.DEFAULT_MAX_BYTES)
@@ -169,7 +167,7 @@ class _Session:
         about = About(self._start["session"], bool(self._start.get("replay_only")), self._debug)
         begin_us = _microseconds(self._start.get("created_at") or "")
         self._calls = Calls(about, self._link, history, self._values, Lanes(), begin_us)
-        recorder = Recorder(about.session_id, self._calls, policy, rules, self._site)
+        recorder = Recorder(about.session_id, self._calls, policy, rules, Callers(self.is_user_file, self.relative))
         self._calls.references = table = handles.Table(self._calls, recorder, policy)
         recorder.unwrap = table.unwrap
         _runtime.current = recorder
@@ -184,10 +182,6 @@ class _Session:
         ordered.number_futures(recorder.direct)
         ordered.begin_in_order()
         return recorder
-
-    def _site(self) -> SiteInfo | None:
-        frame = attempts.user_frame(self.is_user_file)
-        return None if frame is None else self._site_at(frame.f_code.co_filename, frame.f_lineno)
 
     def run(self) -> int:
         """Load the module, call the handler, send its outcome. Returns the exit code."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,23 +17,19 @@ from perdure import _runtime
 from perdure_runner.child import attempts, turn
 from perdure_runner.child.activity import Activity
 from perdure_runner.child.blame import speaks_for_others
+from perdure_runner.child.callers import Callers
 from perdure_runner.child.calls import Calls, time_ns
-from perdure_runner.child.effects.given import NOTHING, Given
 from perdure_runner.child.lanes.lanes import MAIN
 from perdure_runner.child.lanes.loop import Loop
-from perdure_runner.child.outcomes import Outcomes
+from perdure_runner.child.markers import Markers
 from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.place import AFTER, Place
 from perdure_runner.child.policy.policy import Policy, Verdict
 from perdure_runner.child.policy.rules import Rules
-from perdure_runner.child.replay import Form, How, Kind, Replay, Run, WaitKind
+from perdure_runner.child.replay import Form, How, Kind, Run, WaitKind
 from perdure_runner.child.turn import Patient
-from perdure_runner.child.values.fingerprint import only_atoms
 
 speaks_for_others(Calls.outcome)  # it raises what the journal says that the program got
-
-SiteFinder = Callable[[], SiteInfo | None]
-"""Where user code is, for calls that it makes through the SDK or through library code."""
 
 Unwrap = Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
 """Arguments as user code gave them to arguments as the outside wants them."""
@@ -52,6 +49,8 @@ class Doing(NamedTuple):
     """How many calls had begun, in all lanes, when this one had."""
 
 
+_getframe = sys._getframe  # noqa: SLF001 - kept: programs put others in its place
+_inhibited = _runtime.inhibit.get
 _doing: ContextVar[Doing | None] = ContextVar("perdure_activity", default=None)
 A = TypeVar("A", bound=Activity)
 
@@ -59,13 +58,16 @@ A = TypeVar("A", bound=Activity)
 class Recorder:
     """Implements `sites.Router` for the call sites and `perdure._runtime.Runtime` for the SDK."""
 
-    def __init__(self, session_id: str, calls: Calls, policy: Policy, rules: Rules, site: SiteFinder) -> None:
+    def __init__(self, session_id: str, calls: Calls, policy: Policy, rules: Rules, callers: Callers) -> None:
         self._calls = calls
         self._policy = policy
         self._rules = rules
-        self._site = site
+        self._callers = callers
         self.session_id = session_id
+        self._here = calls.lanes.here
         self._running: dict[int, Doing] = {}
+        self.marker = Markers(calls, callers).make
+        """A cheap nondeterministic value, recorded without waiting; where calls are not recorded, it is not."""
         self.end_lines: Callable[[], None] = lambda: None
         """Called after each attempt of an activity: its lines end with it, for replay will not make its part of one."""
         self.unwrap: Unwrap = _as_they_are
@@ -93,7 +95,8 @@ class Recorder:
         """True where calls are not recorded: inside an activity, under `inhibit_activities`, in a library's thread."""
         if self._calls.refusal:
             return False
-        return _runtime.inhibit.get() > 0 or self._calls.lanes.is_free()
+        strand = self._here.strand
+        return strand is None or strand.depth > 0 or _inhibited() > 0
 
     def route(self, f: Callable[..., Any], verdict: Verdict, site: SiteInfo) -> Callable[..., Any]:
         """What to call instead of `f` at `site`."""
@@ -188,7 +191,7 @@ class Recorder:
     ) -> tuple[A, perdure.ActivityOptions, str]:
         options = self._rules.options(f, name)
         name = options.name or name
-        activity = kind(self._calls, f, name, options, site or self._site(), args, kwargs)
+        activity = kind(self._calls, f, name, options, site or self._callers.site(_getframe()), args, kwargs)
         self._last_activity = self._calls.ordinal
         return activity, options, name
 
@@ -214,40 +217,8 @@ class Recorder:
             self._running.pop(doing.number, None)
             _doing.reset(token)
 
-    # ---- markers
-
     def _marker_at(self, f: Callable[..., Any], site: SiteInfo, /, *args: Any, **kwargs: Any) -> Any:
         return self.marker(self._policy.name(f), f, site, args, kwargs)
-
-    @speaks_for_others
-    def marker(
-        self,
-        name: str,
-        f: Callable[..., Any],
-        site: SiteInfo | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        """A cheap nondeterministic value, `f(*args, **kwargs)`, recorded under `name` without waiting."""
-        calls = self._calls
-        plain = not (args or kwargs) or (only_atoms(map(type, args)) and only_atoms(map(type, kwargs.values())))
-        given = NOTHING if plain else Given(args, kwargs)
-        digest = None if plain else given.digest
-        call, decision = calls.begin(Form.MARKER, name, site or self._site(), args, kwargs, digest)
-        outcomes = Outcomes(calls, call, Kind.MARKER, given, (f, args, kwargs))
-        if isinstance(decision, Replay):
-            return outcomes.replayed(decision.row)
-        assert isinstance(decision, Run)
-        calls.refuse_if_stopping(call, Kind.MARKER)
-        given.watch()
-        began = time_ns()
-        try:
-            with calls.lanes.free():
-                value = f(*args, **kwargs)
-        except BaseException as error:
-            outcomes.raised(error, began)
-            raise
-        return outcomes.returned(value, began)
 
     # ---- perdure._runtime.Runtime
 
@@ -257,7 +228,7 @@ class Recorder:
         if self.direct():
             attempts.real_sleep(seconds)
             return
-        call, decision = self._calls.begin(Form.TIMER, "time.sleep", self._site(), (seconds,), {})
+        call, decision = self._calls.begin(Form.TIMER, "time.sleep", self._callers.site(_getframe()), (seconds,), {})
         if isinstance(decision, Run):
             fires_at = time_ns() // 1000 + round(seconds * 1e6)
             self._calls.put(call, Kind.WAIT, {"wk": int(WaitKind.TIMER), "fires": fires_at}, sync=True)
@@ -282,7 +253,9 @@ class Recorder:
         """The next signal of one of these names; None when `timeout` seconds have passed without one."""
         if self.direct():
             raise perdure.Error("next_signal() waits, and so cannot be called inside an activity")
-        call, decision = self._calls.begin(Form.SIGNAL, "perdure.next_signal", self._site(), (*names, timeout), {})
+        call, decision = self._calls.begin(
+            Form.SIGNAL, "perdure.next_signal", self._callers.site(_getframe()), (*names, timeout), {}
+        )
         if isinstance(decision, Run):
             fires_at = 0 if timeout is None else time_ns() // 1000 + round(timeout * 1e6)
             wait = {"wk": int(WaitKind.SIGNAL), "names": list(names), "fires": fires_at}
@@ -296,7 +269,7 @@ class Recorder:
         """Which branch of changed code the session takes; an activity, which is not replayed, may take the newest."""
         if self.direct():
             return self._calls.versions.get(name, newest)
-        return self._calls.version(name, newest, self._site())
+        return self._calls.version(name, newest, self._callers.site(_getframe()))
 
     def activity_key(self) -> str:
         """The idempotency key of the activity that runs now."""

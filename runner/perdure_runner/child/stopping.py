@@ -25,7 +25,6 @@ class Stop:
     def __init__(self, link: Link, lanes: Lanes) -> None:
         self._link = link
         self._lanes = lanes
-        self._signalled = False
         self._interruptible = False
         signal.signal(signal.SIGUSR1, self._on_signal)
 
@@ -36,7 +35,7 @@ class Stop:
     @property
     def asked(self) -> bool:
         """The session is to stop."""
-        return self._signalled or self._link.stop_reason is not None
+        return self._link.stop_asked
 
     def cancelled(self, recorded: str = "") -> perdure.Cancelled:
         """The exception to raise; from now on the lane has been told.
@@ -60,7 +59,7 @@ class Stop:
         self._interruptible = False
 
     def _on_signal(self, _number: int, _frame: types.FrameType | None) -> None:
-        self._signalled = True
+        self._link.stop_asked = True
         if self._link.busy:
             self._link.after_line = self._interrupt
         else:

@@ -177,7 +177,7 @@ def _first(calls: Calls, kind: type[Any]) -> Any:
     if isinstance(decision, Replay):
         return kind(position=decision.position)
     speaks = isinstance(decision, Interrupted) or calls.stop.pending()
-    if not speaks and not calls.left() and calls.link.acked >= calls.must_no:
+    if not speaks and not calls.left() and not calls.link.owes():
         return None
     pending = kind(starts=True)
     pending.speaks = speaks

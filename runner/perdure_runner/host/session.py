@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from perdure_proto.v1 import runner_pb2 as runner
 
+from perdure_runner import marks
 from perdure_runner.frames import FrameError, Header, Parser, encode
 from perdure_runner.host import convert
 from perdure_runner.host.backend import Launched, Process, Said
@@ -209,6 +210,11 @@ class Session:
 
     def _frame(self, header: Header, payload: bytes) -> None:
         kind: Any = header.get("t")
+        if kind == "marks":
+            for record, value in marks.unpack(header, payload):
+                self._frame(record, value)
+                self._outbox.weigh_last()
+            return
         following = FRAMES.get((self.state, kind)) if isinstance(kind, str) else None
         if following is None:
             raise ProtocolError(f"frame {kind!r:.40} of a session that is {self.state.value}")

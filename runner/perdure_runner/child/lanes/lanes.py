@@ -91,8 +91,9 @@ class Lanes:
 
     def __init__(self) -> None:
         self.main = Strand(Lane(MAIN), threading.main_thread())
-        self._here = _Here()
-        self._here.strand = self.main
+        self.here = _Here()
+        """Has the strand of the thread that asks, as `strand` gives it."""
+        self.here.strand = self.main
         self._strands: weakref.WeakSet[Lane] = weakref.WeakSet()
         self._tasks: weakref.WeakKeyDictionary[asyncio.Task[Any], Lane] = weakref.WeakKeyDictionary()
         self.failure: perdure.ConcurrencyError | None = None
@@ -108,16 +109,16 @@ class Lanes:
 
     def enter(self, strand: Strand) -> None:
         """This thread is that strand."""
-        self._here.strand = strand
+        self.here.strand = strand
         self._strands.add(strand.lane)
 
     def strand(self) -> Strand | None:
         """The strand of this thread; None if it is none of user code's."""
-        return self._here.strand
+        return self.here.strand
 
     def current(self) -> Lane:
         """The lane of user code that asks."""
-        strand = self._here.strand
+        strand = self.here.strand
         assert strand is not None
         if _running_loop() is not None and (task := _current_task()) is not None:
             return self._tasks.get(task, strand.lane)
@@ -125,18 +126,18 @@ class Lanes:
 
     def free(self) -> AbstractContextManager[None]:
         """Entered where this strand runs what is not recorded. Other threads are free anyway."""
-        return self._here.strand or _FREE_ANYWAY
+        return self.here.strand or _FREE_ANYWAY
 
     def is_free(self) -> bool:
         """Whether the code that asks runs as a part of an activity, so that its calls are not recorded."""
-        strand = self._here.strand
+        strand = self.here.strand
         return strand is None or strand.depth > 0
 
     def hear_of_stop(self) -> None:
         """The lane that asks is told that the session is being stopped, and so is the thread whose task it may be: what
         a task raises reaches the one that awaits it, whose cleanup may make calls.
         """
-        strand = self._here.strand
+        strand = self.here.strand
         assert strand is not None
         self.current().stopped = strand.lane.stopped = True
 
@@ -148,7 +149,7 @@ class Lanes:
         """
         loop = _running_loop()
         if loop is None:
-            strand = self._here.strand
+            strand = self.here.strand
             assert strand is not None
             return strand.lane
         if not getattr(loop, "perdure_lanes", False):

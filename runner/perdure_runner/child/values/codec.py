@@ -5,7 +5,7 @@ made with the session's key, which the store never sees: whoever can write to th
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from hmac import compare_digest
@@ -158,6 +158,15 @@ class Codec:
             return plain.loads(data)
         except ValueError as error:
             raise PayloadCorrupt(f"a recorded value of {len(data)} bytes is no JSON: {error}") from None
+
+    def macs(self, texts: Iterable[bytes]) -> list[bytes]:
+        """The digests of values in JSON."""
+        fresh, made = self._macs[JSON].copy, []
+        for text in texts:
+            mac = fresh()
+            mac.update(text)
+            made.append(mac.digest())
+        return made
 
     def _mac(self, encoding: int, data: bytes) -> bytes:
         mac = self._macs[encoding].copy()  # a third faster than a new one with the key

@@ -37,7 +37,7 @@ def fingerprint(value: object) -> bytes:
 def fingerprint_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
     """16 bytes for the arguments of a call."""
     if not args and not kwargs:
-        return _OF_NOTHING
+        return OF_NOTHING
     if all(map(marshals, args)) and all(map(marshals, kwargs.values())) and only_atoms(map(type, kwargs)):
         return fingerprint_flat(args, kwargs)
     return fingerprint((args, {**kwargs}))
@@ -48,7 +48,7 @@ def fingerprint_flat(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
     return blake2b(marshal.dumps((args, {**kwargs}), FORMAT), digest_size=16).digest()
 
 
-_OF_NOTHING = fingerprint_flat((), {})
+OF_NOTHING = fingerprint_flat((), {})
 
 
 Seen = bytes | Parts

@@ -1,7 +1,7 @@
 """Plain data: what JSON carries there and back without a difference."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any
 
@@ -13,7 +13,11 @@ from perdure_runner.child.values import inert
 MAX_DEPTH = 200  # containers in each other; deeper ones could exhaust the C stack of a decoder
 MAX_CONTAINERS = 1_000_000  # in a value that crosses sessions; more can only come from containers shared many times
 
+Atom = None | bool | int | float | str
 _ATOMS = frozenset({NoneType, bool, int, float, str})
+_only_numbers = frozenset({int, float}).issuperset
+_SHORT = 48  # characters of text; escapes can make two of one
+_SHORT_INT = 1 << 63
 _only_atoms = _ATOMS.issuperset
 _only_text = frozenset({str}).issuperset
 _scan: Callable[[str, int], tuple[object, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -53,6 +57,23 @@ def dumps(value: object) -> bytes | None:
     if type(value) is int:
         return b"%d" % value if -(2**63) <= value < 2**63 else _dumps(value)
     return _dumps(value) if type(value) in _ATOMS or is_plain(value) else None
+
+
+def is_short(value: Any) -> bool:
+    """Is it an atom that JSON can carry, in less than 100 bytes?"""
+    kind = type(value)
+    if kind is float:
+        return bool(value - value == 0.0)  # finite
+    if kind is str:
+        return len(value) <= _SHORT and value.isascii() and value.isprintable()
+    return kind is bool or kind is NoneType or (kind is int and -_SHORT_INT <= value < _SHORT_INT)
+
+
+def dump_short(values: Sequence[Atom]) -> list[bytes]:
+    """What `dumps` gives for each of these, of which `is_short` is true."""
+    if _only_numbers(map(type, values)):
+        return [b"%a" % value for value in values]
+    return [frames.dump(value).encode() for value in values]
 
 
 def _dumps(value: object) -> bytes | None:
