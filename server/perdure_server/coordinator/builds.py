@@ -12,7 +12,7 @@ from perdure_proto.v1.runner_pb2 import ActivityRule, Limits, RetryPolicy
 from perdure_server.coordinator.choosing import Need
 from perdure_server.core.errors import PerdureError
 from perdure_server.manifest.limits import Limits as ManifestLimits
-from perdure_server.manifest.network import Network
+from perdure_server.manifest.network import Mode, Network
 from perdure_server.store import Build, Deployment, Mutation, Store
 
 MAX_PAYLOAD_BYTES: Final = 64 * 1024 * 1024  # a message holds one, and more does not fit into 80 MiB
@@ -48,8 +48,9 @@ UNKNOWN: Final = BuildInfo(
 class Builds:
     """A cache over the store."""
 
-    def __init__(self, store: Store, ceiling: ManifestLimits | None = None) -> None:
+    def __init__(self, store: Store, ceiling: ManifestLimits | None = None, default_network: Mode = "none") -> None:
         self._store = store
+        self._default_network = default_network
         self._ceiling = ceiling
         self._builds: dict[str, BuildInfo] = {}
         self._deployments: dict[str, Deployment] = {}
@@ -74,7 +75,9 @@ class Builds:
     def need(self, build_id: str) -> Need:
         """What runners of a build that was asked for before need of their host."""
         known = self._builds.get(build_id)
-        return Need(known.python, known.runs_on, build_id) if known else Need(build=build_id)
+        if known is None:
+            return Need(build=build_id)
+        return Need(known.python, known.runs_on, build_id, network=known.network.mode or self._default_network)
 
     async def deployment(self, deployment_id: str) -> Deployment | None:
         """A deployment as it was made, with its snapshot of variables; None for sessions without one."""
