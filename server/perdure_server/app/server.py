@@ -14,7 +14,7 @@ from typing import Any
 
 from perdure_runner.host.docker.config import DockerConfig
 
-from perdure_server.app import ray_hosts
+from perdure_server.app import logs, ray_hosts
 from perdure_server.app.beside import Beside, HostBeside
 from perdure_server.app.engine import CAPACITY, open_coordinator
 from perdure_server.app.entrance import Addresses, Entrance, entrance
@@ -72,6 +72,7 @@ async def serve(
     settings: Settings | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; then end gracefully. Gives the exit code; raises as `serving`."""
+    logs.to_stderr()
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -18,7 +18,7 @@ from perdure_server.cli import documents
 from perdure_server.cli.calls import Call, CallState, assemble
 from perdure_server.cli.compare import Difference
 from perdure_server.cli.diverged import divergence
-from perdure_server.cli.text import clean, cut
+from perdure_server.cli.text import clean, cut, visible
 from perdure_server.core.divergence import NEITHER, Sides
 from perdure_server.core.errors import PerdureError
 
@@ -92,12 +92,12 @@ def output(line: journal.LogLine, prefix: str = "") -> None:
     """A line that user code printed or logged: stdout to stdout, stderr and logging to stderr."""
     match line.stream:
         case journal.STREAM_STDOUT:
-            sys.stdout.write(f"{prefix}{line.text}\n")
+            sys.stdout.write(f"{prefix}{visible(line.text, terminal=sys.stdout.isatty())}\n")
             sys.stdout.flush()
         case journal.STREAM_LOG:
-            say(f"{prefix}{clock(line.at_us)} {_leveled(line)}")
+            say(f"{prefix}{clock(line.at_us)} {visible(_leveled(line), terminal=sys.stderr.isatty())}")
         case _:
-            sys.stderr.write(f"{prefix}{line.text}\n")
+            sys.stderr.write(f"{prefix}{visible(line.text, terminal=sys.stderr.isatty())}\n")
             sys.stderr.flush()
 
 
