@@ -170,3 +170,18 @@ async def test_no_project_gets_more_than_the_operators_ceiling(make: Make) -> No
     session = await world.completed("s")
     assert session.error.message.startswith("journal_entries: limit 10, used 1")
     assert host.runner("s").start.limits.memory_bytes == 1 << 30
+
+
+async def test_a_session_goes_where_it_can_be_held_to_its_network_policy(make: Make) -> None:
+    world = await make(WAITS)
+    plain, held = FakeHost(world, "plain"), FakeHost(world, "held", capacity=1)
+    plain.connection.hello.isolation, held.connection.hello.isolation = "plain", "namespaces"
+    for name in "st":
+        await world.start(name)
+    await world.until(lambda: world.state("s") == "waiting")
+    assert [len(host.connection.sessions) for host in (plain, held)] == [0, 1]
+    assert world.state("t") == "created", "it waits for room there"
+    held.connection.close("cut")
+    await world.start("u")
+    await world.until(lambda: world.state("u") == "waiting")
+    assert plain.connection.sessions, "where no host can hold it, one has to refuse it"

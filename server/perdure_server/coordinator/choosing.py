@@ -17,6 +17,7 @@ class Need:
     runs_on: frozenset[tuple[str, str]] = frozenset()  # labels that the host must have
     build: str = ""  # digest
     environment: str = ""  # digest of the lock of its requirements; empty: it has none
+    network: str = "all"  # what it may reach, which the host has to hold it to: "all", "none", "hosts"
 
     def __str__(self) -> str:
         asked = [f"{name}={value!r}" for name, value in sorted(self.runs_on)]
@@ -25,7 +26,7 @@ class Need:
     @property
     def demand(self) -> Need:
         """What decides whether a host suits at all."""
-        return Need(self.python, self.runs_on)
+        return Need(self.python, self.runs_on, network=self.network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,11 @@ class Candidate:
     load: float = 0.0  # runnable processes for each processor
     memory_available_bytes: int | None = None
     disk_free_bytes: int | None = None
+    isolation: str = ""  # of its runners, as it says in its hello
 
+
+# Which network policies a kind of isolation cannot hold; all other kinds hold all.
+CANNOT_HOLD: Final[Mapping[str, Collection[str]]] = {"plain": {"none", "hosts"}, "landlock": {"hosts"}}
 
 # What makes a host the worse choice, in shares of its capacity: 0.5 stands for being half full.
 BUILD_MISSING: Final = 0.1  # to be fetched and compiled: tenths of a second
@@ -56,9 +61,10 @@ SHORT_OF_DISK: Final = 256 * MIB
 
 
 def suits(need: Need, host: Candidate) -> bool:
-    """Can the host ever run it? Its labels and interpreters do not change; a path of one is the host's business."""
+    """Can the host ever run it? What it says in its hello does not change; a path of Python is its own business."""
     has_python = not need.python or "/" in need.python or need.python in host.pythons
-    return has_python and all(host.labels.get(name) == value for name, value in need.runs_on)
+    labelled = all(host.labels.get(name) == value for name, value in need.runs_on)
+    return has_python and labelled and need.network not in CANNOT_HOLD.get(host.isolation, ())
 
 
 def has_room(host: Candidate) -> bool:

@@ -76,7 +76,7 @@ class Coordinator:
         self.actors: dict[str, Actor] = {}
         self.hosts = Hosts(store.coordinator_id, self.settings, self.clock)
         self.watchers = Watchers(self.settings.watch_updates)
-        self.builds = Builds(store, self.settings.ceiling)
+        self.builds = Builds(store, self.settings.ceiling, self.settings.default_network)
         self.locks = Locks(blobs, blobs.root.parent / "locks")
         self.variables = Variables(store, self.vault, self.builds, self.clock)
         self.placement = Placement(self, self.hosts)

@@ -17,7 +17,7 @@ from perdure_proto.v1.runner_pb2 import (
     Welcome,
 )
 
-from perdure_server.coordinator.choosing import Candidate, Need, choose, suits
+from perdure_server.coordinator.choosing import CANNOT_HOLD, Candidate, Need, choose, suits
 from perdure_server.coordinator.clock import Clock, Handle
 from perdure_server.coordinator.settings import PROTOCOL_VERSION, Settings
 from perdure_server.core.errors import PerdureError
@@ -87,6 +87,7 @@ class Connection:
             load=health.load if health else 0.0,
             memory_available_bytes=health.memory_available_bytes if health else None,
             disk_free_bytes=health.disk_free_bytes if health else None,
+            isolation=hello.isolation,
         )
 
     def receive(self, message: FromHost) -> None:
@@ -188,8 +189,14 @@ class Hosts:
         return any(suits(self._asked(need), connection.candidate()) for connection in self)
 
     def _asked(self, need: Need) -> Need:
-        """Labels choose between hosts: where there is but the one beside the coordinator, they mean nothing."""
-        return replace(need, runs_on=frozenset()) if self._settings.hosts_are_all else need
+        """Labels choose between hosts: where there is but the one beside the coordinator, they mean nothing.
+
+        And where no host can hold a session to its network policy, one of them has to say so.
+        """
+        if self._settings.hosts_are_all:
+            need = replace(need, runs_on=frozenset())
+        held = any(need.network not in CANNOT_HOLD.get(c.hello.isolation, ()) for c in self._connections.values())
+        return need if held else replace(need, network="all")
 
     def _watch(self, connection: Connection) -> None:
         """Close the link of a host that falls silent. Heartbeats come far more often than this looks."""
