@@ -21,6 +21,7 @@ from perdure_runner.host import joining
 from perdure_runner.host.dialling import LinkBrokenError
 from perdure_runner.host.joining import Identity, Invitation, Joined, JoinError, join
 from perdure_runner.host.pinning import PinError, pinned_authority
+from perdure_server.app.hosting import way_to
 from perdure_server.rpc.channel import open_channel
 from perdure_server.security.authority import Authority
 from perdure_server.security.joining import Joining
@@ -276,3 +277,21 @@ def _wrong_request(kind: str) -> bytes:
         case "large":
             return b"x" * 20_000
     return b""
+
+
+async def test_a_service_may_be_started_with_its_old_token_for_ever(doors: Doors, tmp_path: Path) -> None:
+    """It is taken up once; when the certificate is over, a new one is."""
+    state, token = tmp_path / "host", await doors.invite()
+    first = await way_to(None, token, state, "alpha", "")
+    again = await way_to(None, token, state, "", "")
+    without = await way_to(None, None, state, "", "")
+    assert first.host_id == again.host_id == without.host_id == "alpha"
+    assert again.address == doors.hosts
+    identity = Identity.load(state)
+    assert identity is not None
+    Identity(**{**_fields(identity), "until_us": now_us()}).save(state)
+    with refused("P0216"):
+        await way_to(None, token, state, "", "")
+    renewed = await way_to(None, await doors.invite(host_id="alpha"), state, "", "")
+    assert renewed.host_id == "alpha"
+    assert Identity.load(state) != identity

@@ -86,6 +86,11 @@ class Identity:
         except (ValueError, TypeError) as error:
             raise JoinError(f"{path} is damaged: {error}", help=f"remove it, and join again: {path}") from None
 
+    @property
+    def over(self) -> bool:
+        """Has its certificate ended?"""
+        return _now_us() >= self.until_us
+
     def save(self, state_dir: Path) -> None:
         """Whole or not at all, and its owner's only."""
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -146,7 +151,7 @@ class Joined:
 
     async def dial(self) -> tuple[grpc.aio.Channel, Metadata]:
         identity = self._identity
-        if _now_us() >= identity.until_us:
+        if identity.over:
             raise LinkBrokenError(
                 f"P0218: the certificate of host {identity.host_id} has ended; `perdure hosts invite --host "
                 f"{identity.host_id}` makes a token to join again with"

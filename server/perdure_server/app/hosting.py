@@ -22,13 +22,13 @@ class Way:
 
 
 async def way_to(coordinator: str | None, token: str | None, state_dir: Path, name: str, bearer: str) -> Way:
-    """`token` is taken up only if no host has joined from `state_dir` before: a service may always be started with it.
+    """`token` is taken up only if there is no host in `state_dir` whose certificate lasts: a service may always have it.
 
     Raises `PerdureError`: P0216 and P0217 it cannot join, P0207 nobody answers, P0215 nothing to show.
     """
     try:
         identity = Identity.load(state_dir)
-        if identity is None and token is not None:
+        if token is not None and (identity is None or identity.over):
             identity = await join(token, state_dir, name)
             _say(f"joined as {identity.host_id}")
     except JoinError as error:
