@@ -176,6 +176,22 @@ async def test_labels_load_and_warmth_choose_the_host(make: Make) -> None:
     assert (host.health.load, host.labels["gpu"], host.pid, host.sessions) == (3.0, "yes", 7, 1)
 
 
+async def test_a_host_that_has_the_environment_is_worth_a_detour(make: Make) -> None:
+    world = await make([("hang",)])
+    build = Build("d" * 64, 1, 1, [], {"environment": "e" * 64})
+    await world.store.commit(Mutation(lambda transaction: transaction.put_build(build)))
+    cold, warm = PoolHost(world, "a-cold"), PoolHost(world, "b-warm")
+    room = {"memory_available_bytes": 1 << 40, "disk_free_bytes": 1 << 40}
+    warm.send(heartbeat=rpb.Heartbeat(health=rpb.HostHealth(environments=["e" * 64], **room)))
+    await world.until(lambda: warm.received[-1] == "heartbeat")
+    for name in "st":
+        request = cpb.StartSessionRequest(session_id=name, build_id=build.digest, entry_point="main.py:run")
+        await world.control.start_session(request)
+    await world.until(lambda: warm.runners.keys() == {"s", "t"})
+    await world.start("p")
+    await world.until(lambda: cold.runners.keys() == {"p"})
+
+
 async def test_a_session_waits_for_a_host_with_its_labels(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     world = await make([("hang",)])
     plain = PoolHost(world, "plain")

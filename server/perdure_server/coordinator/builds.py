@@ -77,7 +77,8 @@ class Builds:
         known = self._builds.get(build_id)
         if known is None:
             return Need(build=build_id)
-        return Need(known.python, known.runs_on, build_id, network=known.network.mode or self._default_network)
+        network = known.network.mode or self._default_network
+        return Need(known.python, known.runs_on, build_id, known.environment, network)
 
     async def deployment(self, deployment_id: str) -> Deployment | None:
         """A deployment as it was made, with its snapshot of variables; None for sessions without one."""
