@@ -167,6 +167,14 @@ def of_host(url: str, host_id: str) -> list[dict[str, Any]]:
     return [each for each in containers(url) if each["Labels"].get("perdure.host") == host_id]
 
 
+def base_versions(url: str) -> list[str]:
+    """Minor versions of Python that an engine has base images of."""
+    engine = Engine(url)
+    found = engine.ask(base.bases)
+    engine.close()
+    return ["{}.{}".format(*each.python.version) for each in found]
+
+
 def copy_base(source: str, target: str) -> None:
     """Give an engine the base images of another one."""
     engines = Engine(source), Engine(target)

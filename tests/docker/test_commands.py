@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker_support import Dockerd, NoEngine, containers, copy_base
+from docker_support import Dockerd, NoEngine, base_versions, containers, copy_base
 from e2e.terminal import Server, Terminal, kill, opened, until
 from environments.wheelhouse import Wheelhouse
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 TINY = """
     import os
@@ -157,7 +157,9 @@ def test_no_engine_is_said_at_once(terminal: Terminal) -> None:
 
 
 def test_a_base_of_an_image(terminal: Terminal, own: Dockerd) -> None:
-    made = terminal.run("images", "build-base", "--from", "perdure-base:3.11", "--json").document
-    assert (made["image"], made["python"].rpartition(".")[0]) == ("perdure-base:3.11", "3.11")
+    (version,) = base_versions(own.url)
+    name = f"perdure-base:{version}"
+    made = terminal.run("images", "build-base", "--from", name, "--json").document
+    assert (made["image"], made["python"].rpartition(".")[0]) == (name, version)
     said = terminal.run("images", "build-base", "--from", "no-such-image:1", code=2).err
     assert "docker pull no-such-image:1" in said

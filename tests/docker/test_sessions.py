@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker_support import begin, docker_host, kill_container, lost, of_host, result
+from docker_support import base_versions, begin, docker_host, kill_container, lost, of_host, result
 from perdure_proto.v1 import runner_pb2 as runner
 from perdure_runner.host.docker.engine import Engine
 from perdure_runner.host.egress import EgressConfig
 
-pytestmark = pytest.mark.timeout(240)  # the first one may have to make the base image
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]  # the first one may have to make the base image
 
 CODE = '''
 import ctypes, os, select, socket, time
@@ -136,7 +136,8 @@ MIB = 1 << 20
 async def test_a_session_in_a_container(tmp_path: Path, engine: str) -> None:
     async with docker_host(tmp_path, engine, CODE) as (host, coordinator, build):
         hello = coordinator.heard[0].hello
-        assert (list(hello.capabilities), hello.isolation, list(hello.pythons)) == (["docker"], "docker", ["3.11"])
+        assert (list(hello.capabilities), hello.isolation) == (["docker"], "docker")
+        assert list(hello.pythons) == base_versions(engine)
         begin(coordinator, build, "echo", event=b'{"a": [1, 2.5, "x"]}')
         assert await result(coordinator) == {"a": [1, 2.5, "x"]}
         assert of_host(engine, host.config.host_id)  # at least a warm one

@@ -69,15 +69,21 @@ def sweep(client: Any) -> int:
 
     A host in another process namespace is given the benefit of the doubt, unless the machine has been started anew.
     """
-    removed = 0
-    for found in client.api.containers(all=True, filters={"label": OWNER}):
-        if _orphan(found["Labels"][OWNER]):
-            client.api.remove_container(found["Id"], force=True, v=True)
-            removed += 1
-    for found in client.api.containers(all=True, filters={"label": f"{LABEL}=building", "status": "exited"}):
-        client.api.remove_container(found["Id"], force=True, v=True)
-        removed += 1
-    return removed
+    ours = client.api.containers(all=True, filters={"label": OWNER})
+    orphans = [found for found in ours if _orphan(found["Labels"][OWNER])]
+    orphans += client.api.containers(all=True, filters={"label": f"{LABEL}=building", "status": "exited"})
+    return sum(_taken_away(client, found["Id"]) for found in orphans)
+
+
+def _taken_away(client: Any, container: str) -> bool:
+    """Remove a container; False if another host was faster."""
+    from docker.errors import APIError  # type: ignore[import-untyped]
+
+    try:
+        client.api.remove_container(container, force=True, v=True)
+    except APIError:
+        return False
+    return True
 
 
 def _orphan(label: str) -> bool:
