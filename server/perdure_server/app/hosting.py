@@ -22,7 +22,7 @@ class Way:
 
 
 async def way_to(coordinator: str | None, token: str | None, state_dir: Path, name: str, bearer: str) -> Way:
-    """`token` is taken up only if there is no host in `state_dir` whose certificate lasts: a service may always have it.
+    """`token` is taken up only if no host whose certificate lasts is in `state_dir`: a service may always have it.
 
     Raises `PerdureError`: P0216 and P0217 it cannot join, P0207 nobody answers, P0215 nothing to show.
     """
