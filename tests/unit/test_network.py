@@ -149,9 +149,16 @@ async def test_programs_that_a_session_starts_find_the_proxy_too(tmp_path: Path,
     assert inside == [*["http://127.0.0.1:3128"] * 3, "localhost,127.0.0.1,::1"]
 
 
-@pytest.mark.parametrize("mode", [pb.NETWORK_MODE_UNSPECIFIED, pb.NETWORK_MODE_NONE])
-async def test_no_network(tmp_path: Path, service: int, mode: pb.NetworkMode.ValueType) -> None:
-    async with hosting(tmp_path) as coordinator:
+@pytest.mark.parametrize(
+    ("isolation", "mode"),
+    [
+        ("namespaces", pb.NETWORK_MODE_UNSPECIFIED),
+        ("namespaces", pb.NETWORK_MODE_NONE),
+        ("landlock", pb.NETWORK_MODE_NONE),
+    ],
+)
+async def test_no_network(tmp_path: Path, service: int, isolation: str, mode: pb.NetworkMode.ValueType) -> None:
+    async with hosting(tmp_path, isolation) as coordinator:
         urls = [f"http://{HERE}:{service}/", f"http://127.0.0.1:{service}/"]
         found = await result(coordinator, "handler", pb.Network(mode=mode), {"urls": urls})
         assert await result(coordinator, "proxies", pb.Network(mode=mode)) == [None] * 4
