@@ -154,6 +154,22 @@ async def test_what_is_refused_says_why(way: Callable[..., Way], target: str, to
     assert answer.startswith(f"HTTP/1.1 {told}")
 
 
+async def test_a_name_that_changes_its_answer_gains_nothing() -> None:
+    answers = [["127.0.0.1"], ["10.0.0.1"]]
+
+    async def rebinding(_host: str, _port: int) -> list[Address]:
+        return [ipaddress.ip_address(text) for text in answers.pop(0)]
+
+    async with served(say_what_came) as port:
+        here = Way([f"flips.test:{port}"], resolver=rebinding)
+        url = f"http://flips.test:{port}/"
+        assert "200 OK" in await here.answer(f"GET {url} HTTP/1.1")
+        assert len(answers) == 1, "what was judged is what was connected to"
+        assert "403 perdure: flips.test" in await here.answer(f"GET {url} HTTP/1.1")
+    here.door.close()
+    here.egress.close()
+
+
 async def test_who_sends_much_and_is_refused_still_hears_why(way: Callable[..., Way]) -> None:
     body = b"x" * 3_000_000
     answer = await way().answer(f"POST http://here.test/ HTTP/1.1\nContent-Length: {len(body)}", body)
