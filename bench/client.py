@@ -47,6 +47,11 @@ async def start(control: Control, handler: str, event: object = None) -> str:
     return (await control.start_session(request)).session_id
 
 
+async def entries(control: Control, session_id: str) -> int:
+    """How many journal entries a session has."""
+    return (await control.get_session(pb.GetSessionRequest(session_id=session_id))).entries
+
+
 async def result(control: Control, session_id: str) -> Any:
     """What the handler returned, once it has. Raises RuntimeError when the session ends in any other way."""
     session = await control.get_session(pb.GetSessionRequest(session_id=session_id))

@@ -32,8 +32,9 @@ async def embedded(home: Path) -> AsyncIterator[Control]:
 class Server:
     """`perdure serve`: a coordinator, a host beside it as a process of its own, and what that starts."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, isolation: str) -> None:
         self._home = home
+        self._isolation = isolation
         self._log = home.parent / f"{home.name}.log"
         self._process = self._start()
         self.address = self._ready()
@@ -85,7 +86,9 @@ class Server:
 
     def _start(self) -> "subprocess.Popen[str]":
         with self._log.open("w") as log:
-            return start([*PERDURE, "serve", "--home", str(self._home)], stdout=log, stderr=log)
+            return start(
+                [*PERDURE, "serve", "--home", str(self._home), "--isolation", self._isolation], stdout=log, stderr=log
+            )
 
     def _ready(self) -> str:
         until = time.monotonic() + READY_S
@@ -98,9 +101,9 @@ class Server:
 
 
 @asynccontextmanager
-async def served(bench: Bench, name: str) -> AsyncIterator[tuple[Server, Control]]:
+async def served(bench: Bench, name: str, isolation: str = "own") -> AsyncIterator[tuple[Server, Control]]:
     """A server on a home of its own, bench/project deployed, one session run, and a client of it."""
-    server = Server(bench.folder(name))
+    server = Server(bench.folder(name), isolation)
     try:
         async with RemoteControl(server.address) as control:
             await client.deploy(control)

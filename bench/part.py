@@ -54,6 +54,15 @@ PARTS: Mapping[str, Part] = {
     ),
     "runner": Part("bench.runner_cost:measure", ("activity_us", "marker_us", "replay_entry_us"), 15, 10),
     "docker": Part("bench.containers:measure", ("docker_start_ms_p50", "docker_start_ms_p90"), 60, 30),
+    "sandbox": Part(
+        "bench.sandbox:measure",
+        (
+            *("sandbox_start_ms_p50", "sandbox_start_ms_p90", "own_start_ms_p50", "own_start_ms_p90"),
+            "sandbox_sessions_per_gib",
+        ),
+        90,
+        45,
+    ),
     "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 45, 25),
 }
 

@@ -20,7 +20,7 @@ def measure_served(bench: Bench) -> Samples:
 async def _embedded(bench: Bench) -> Samples:
     runs = 3 if bench.quick else 5
     async with embedded(bench.folder("embedded")) as control:
-        samples = await _starts(control, 30 if bench.quick else 200)
+        samples = await starts(control, 10 if bench.quick else 66)
         samples["sequential_activities_per_s"] = await _sequential(control, runs, 300 if bench.quick else 1500)
         sessions = 64 if bench.quick else 200
         samples["sessions_per_s"] = [await _sessions(control, sessions) for _ in turns(1 if bench.quick else 3, 8.0)]
@@ -55,12 +55,12 @@ async def _fan_out(control: Control, count: int) -> float:
     return float(await client.run(control, "gathering", {"activities": count, "seconds": 0.05}))
 
 
-async def _starts(control: Control, count: int) -> Samples:
-    """Milliseconds from the request to the handler's first line, one session at a time; three series."""
+async def starts(control: Control, count: int, times: int = 3) -> Samples:
+    """Milliseconds from the request to the handler's first line, one session at a time; so many series."""
     series = []
-    for _ in range(3):
+    for _ in range(times):
         took = []
-        for _ in turns(count // 3, 4.0):
+        for _ in turns(count, 4.0):
             asked = time.clock_gettime(time.CLOCK_MONOTONIC)
             took.append((await client.run(control, "first_line") - asked) * 1e3)
         series.append(sorted(took))

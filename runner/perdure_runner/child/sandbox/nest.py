@@ -6,6 +6,7 @@ init                     first process of a session's; only waits. Orphans becom
 runner                   the second one: signals mean for it what they mean everywhere
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from perdure_runner.child.sandbox.kernel import Namespace
 
 _OF_SESSION = Namespace.MOUNT | Namespace.IPC | Namespace.UTS | Namespace.CGROUP
 _HOST_NAME = "runner"
+_SLEEP = ("/bin/sleep", "infinity")
 
 
 def open_cell(settings: Settings) -> Cell:
@@ -106,12 +108,16 @@ def _go_inside() -> None:
 
 
 def _be_init() -> None:
-    """Wait for the end; ignored SIGCHLD means that the kernel reaps. Never returns, touches little memory."""
+    """Wait for the end; never returns. What is ignored stays so in another program, which needs a tenth of our memory:
+    with SIGCHLD ignored, the kernel reaps."""
     try:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
         os.closerange(0, os.sysconf("SC_OPEN_MAX"))
         limits.close_doors(b"")
+        with contextlib.suppress(OSError):
+            os.execve(_SLEEP[0], _SLEEP, {})  # noqa: S606 (no shell is wanted)
         while True:
             signal.pause()
     finally:

@@ -1,0 +1,76 @@
+"""What the sandbox costs: how soon a session starts in it, and how many live ones fit into a GiB."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from perdure_server.app.engine import Engine
+
+from bench import client
+from bench.client import Control
+from bench.engines import served
+from bench.place import Bench, Samples, turns
+from bench.throughput import starts
+
+SANDBOXED, OWN = "strict", "own"
+SESSIONS = 300
+SECONDS = 40.0  # that each stays in its activity: the last one starts well before the first ends
+GIB_IN_KIB = 1 << 20
+
+
+def measure(bench: Bench) -> Samples:
+    return asyncio.run(_sandbox(bench))
+
+
+async def _sandbox(bench: Bench) -> Samples:
+    samples = await _starts(bench, 60 if bench.quick else 200)
+    live = 60 if bench.quick else SESSIONS
+    samples["sandbox_sessions_per_gib"] = [await _live(bench, live)]
+    return samples
+
+
+async def _starts(bench: Bench, count: int) -> Samples:
+    """Both profiles under `perdure serve`, in turns, so that what else the machine does strikes both."""
+    samples: Samples = {}
+    async with AsyncExitStack() as stack:
+        servers = {
+            prefix: (await stack.enter_async_context(served(bench, f"starts-{isolation}", isolation)))[1]
+            for prefix, isolation in (("sandbox_", SANDBOXED), ("own_", OWN))
+        }
+        for _ in turns(3, 12.0):
+            for prefix, control in servers.items():
+                for name, series in (await starts(control, count // 3, 1)).items():
+                    samples.setdefault(prefix + name, []).extend(series)
+    return samples
+
+
+async def _live(bench: Bench, count: int) -> float:
+    """How many sessions inside an activity 1 GiB holds, by what so many take of the machine's available memory.
+
+    Everything counts: the kernel's share (namespaces, mounts, page tables, sockets), the coordinator's and the host's.
+    """
+    async with Engine.embedded(bench.folder("live"), capacity=count + 1, isolation=SANDBOXED) as engine:
+        control: Control = engine.control
+        await client.deploy(control)
+        await client.run(control, "first_line")
+        before = _available_kib()
+        ids: list[str] = []
+        await client.at_once(count, 8, lambda: _hold(control, ids))
+        await _all_attached(control, ids)
+        return GIB_IN_KIB / ((before - _available_kib()) / count)
+
+
+async def _hold(control: Control, ids: list[str]) -> None:
+    ids.append(await client.start(control, "pausing", {"seconds": SECONDS}))
+
+
+async def _all_attached(control: Control, ids: list[str]) -> None:
+    """Wait until every session is inside its activity. Raises RuntimeError when that takes too long."""
+    async with asyncio.timeout(SECONDS):
+        for session_id in ids:
+            while (await client.entries(control, session_id)) == 0:
+                await asyncio.sleep(0.05)
+
+
+def _available_kib() -> int:
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
