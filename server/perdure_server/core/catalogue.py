@@ -410,8 +410,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "the host cannot hold the session to its network policy",
         "The project may reach nothing, or listed hosts only, and the session's host has no way to hold it to that: it "
         "runs sessions without network namespaces. Nothing of the session was run.",
-        "Let `perdure doctor` say what the machine lacks for stronger isolation, run sessions of this project on another "
-        "host (`runs_on`), or set `network: all` in perdure.yaml.",
+        "Let `perdure doctor` say what the machine lacks for stronger isolation, add a host that has it, or set "
+        "`network: all` in perdure.yaml.",
     ),
     "P0612": Explanation(
         "too many open files",
