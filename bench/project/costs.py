@@ -5,6 +5,8 @@ import time
 
 import perdure
 
+WARM = 100
+
 
 @perdure.activity
 def small(number, text):
@@ -17,9 +19,10 @@ def own_ns():
 
 
 def costs(event):
-    """Nanoseconds of so many activities, and of so many markers, after a first one of each."""
+    """Nanoseconds of so many activities, and of so many markers, after the first `WARM` of each."""
     count = event["count"]
-    small(time.time(), "read the source, which rows quote")
+    for _ in range(WARM):
+        small(time.time(), "some text")
     began = own_ns()
     for number in range(count):
         small(number, "some text")

@@ -40,13 +40,12 @@ def standing(lane: str, function: str, site: Site | None) -> str:
 def frame(number: int, kept: list[Mark], macs: Macs, *, sync: bool) -> bytes:
     """The rows of these markers, numbered from `number` on."""
     lanes, functions, sites, ordinals, digests, began_ns, ended_ns, values = zip(*kept, strict=True)
-    heads = [*zip(lanes, functions, map(id, sites), strict=True)]
-    first = {head: i for i, head in enumerate(dict.fromkeys(heads))}
-    which = [*map(first.__getitem__, heads)]
+    heads: dict[tuple[str, str, int], int] = {}
+    which = [heads.setdefault(head, len(heads)) for head in zip(lanes, functions, map(id, sites), strict=True)]
     texts = plain.dump_short(values)
     return marks.pack(
         number,
-        [_head(kept[which.index(i)]) for i in range(len(first))],
+        [_head(kept[which.index(i)]) for i in range(len(heads))],
         which,
         ordinals,
         began_ns,
