@@ -48,9 +48,7 @@ class Wheelhouse:
         content[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
         with zipfile.ZipFile(path, "w") as archive:
             for file, text in content.items():
-                archive.writestr(
-                    zipfile.ZipInfo(file), text
-                )  # of 1980: the same wheel again
+                archive.writestr(zipfile.ZipInfo(file), text)  # of 1980: the same wheel again
         return path
 
     def source(self, name: str, version: str, backend: str) -> Path:
