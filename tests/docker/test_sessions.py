@@ -272,6 +272,16 @@ async def test_only_the_hosts_of_a_project_are_reached(tmp_path: Path, engine: s
             assert await result(coordinator) == [["200", "403", "403"], "http://127.0.0.1:3128"]
 
 
+async def test_a_session_that_may_reach_everything(tmp_path: Path, engine: str) -> None:
+    network = runner.Network(mode=runner.NETWORK_MODE_ALL)
+    async with docker_host(tmp_path, engine, CODE) as (_, coordinator, build):
+        for session_id in ("one", "two"):
+            begin(coordinator, build, "look", session_id, network=network)
+        done = [await coordinator.next("done") for _ in range(2)]
+        for each in done:
+            assert sorted(json.loads(each.result.data)["interfaces"]) == ["eth0", "lo"]
+
+
 async def test_many_at_once(tmp_path: Path, engine: str) -> None:
     async with docker_host(tmp_path, engine, CODE) as (host, coordinator, build):
         for number in range(6):

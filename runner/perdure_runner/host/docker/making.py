@@ -15,7 +15,7 @@ from perdure_runner.host.docker import ending
 from perdure_runner.host.docker.cell import Box, Cell, said_last
 from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.docker.ending import Undertaker
-from perdure_runner.host.docker.engine import Engine, EngineError, NoEngineError, NotThereError
+from perdure_runner.host.docker.engine import Engine, EngineError, NoEngineError
 from perdure_runner.host.docker.images import Images
 from perdure_runner.host.docker.layers import LABEL
 from perdure_runner.host.docker.shape import INSIDE, USER, Shape
@@ -40,6 +40,7 @@ class Maker:
         self._config = config
         self._docker = docker
         self._egress = Egress(config.egress)
+        self._one = asyncio.Lock()
         self._cells = config.state_dir / "cells"
         self._labels = {LABEL: "session", "perdure.host": config.host_id, ending.OWNER: ending.owner()}
 
@@ -138,13 +139,8 @@ class Maker:
 
     async def _network(self) -> str:
         """Give the network of sessions that may reach everything: each other not, and no port is published."""
-        options = {"com.docker.network.bridge.enable_icc": "false"}
-        try:
-            await self._engine.call(lambda client: client.networks.get(_NETWORK))
-        except NotThereError:
-            await self._engine.call(
-                lambda client: client.networks.create(_NETWORK, "bridge", options=options, labels={LABEL: "network"})
-            )
+        async with self._one:  # the engine would make two of the same name
+            await self._engine.call(_ensure_network)
         return _NETWORK
 
     async def _accept(self, listener: socket.socket, container: str) -> socket.socket:
@@ -159,6 +155,12 @@ class Maker:
                     raise EngineError(f"a container ended at once: {said}") from None
             else:
                 return control
+
+
+def _ensure_network(client: Any) -> None:
+    if not client.networks.list(names=[_NETWORK]):
+        options = {"com.docker.network.bridge.enable_icc": "false"}
+        client.networks.create(_NETWORK, "bridge", options=options, labels={LABEL: "network"}, check_duplicate=True)
 
 
 def _start(client: Any, given: dict[str, Any]) -> str:
