@@ -60,8 +60,8 @@ PARTS: Mapping[str, Part] = {
             *("sandbox_start_ms_p50", "sandbox_start_ms_p90", "own_start_ms_p50", "own_start_ms_p90"),
             "sandbox_sessions_per_gib",
         ),
-        90,
-        45,
+        70,
+        40,
     ),
     "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 45, 25),
 }
