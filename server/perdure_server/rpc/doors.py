@@ -70,7 +70,7 @@ class Tls:
 def doors_of(addresses: Sequence[str], tls: Tls | None, hosts: str) -> list[Door]:
     """What to listen on: `addresses`, and with TLS also `hosts`, for hosts that have joined.
 
-    Raises `PerdureError` P0217 for an address that others can reach, without TLS.
+    Raises `PerdureError`: P0217 for an address that others can reach, without TLS; P0203 for what is none of ours.
     """
     doors = [Door(_kind(address, tls), address) for address in addresses]
     if tls is not None and hosts:
@@ -85,6 +85,8 @@ def _kind(address: str, tls: Tls | None) -> Kind:
         return Kind.TLS
     if is_loopback(address):
         return Kind.LOOPBACK
+    if why := _obstacle(address):
+        raise _cannot_listen(address, why)
     raise PerdureError(
         "P0217",
         f"{address} can be reached by others, and there is no TLS",
