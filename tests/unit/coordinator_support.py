@@ -31,20 +31,27 @@ Step = tuple[Any, ...]
 
 
 class VirtualClock:
-    """Time passes only in `advance`."""
+    """Time passes only in `advance`; in `set` somebody sets the time of day."""
 
     def __init__(self) -> None:
         self._now_us = 1_700_000_000 * SECOND_US
+        self._set_by_us = 0
         self._calls: list[tuple[int, int, Callable[[], None]]] = []
         self._cancelled: set[int] = set()
         self._numbers = itertools.count()
 
     def now_us(self) -> int:
+        return self._now_us + self._set_by_us
+
+    def running_us(self) -> int:
         return self._now_us
+
+    def set(self, seconds: float) -> None:
+        self._set_by_us += int(seconds * SECOND_US)
 
     def call_at(self, at_us: int, callback: Callable[[], None]) -> Any:
         number = next(self._numbers)
-        heapq.heappush(self._calls, (at_us, number, callback))
+        heapq.heappush(self._calls, (at_us - self._set_by_us, number, callback))
         clock = self
 
         class Handle:

@@ -185,6 +185,24 @@ async def test_a_silent_host_is_given_up(make: Make) -> None:
     assert world.state("s") == "starting"
 
 
+async def test_a_clock_that_is_set_says_nothing_of_hosts(make: Make) -> None:
+    world = await make([("hang",)], host_timeout_s=10.0)
+    host = FakeHost(world)
+    await world.start("s")
+    await world.until(lambda: world.state("s") == "running")
+    world.clock.set(3600)
+    world.clock.advance(9.0)
+    host.send(heartbeat=rpb.Heartbeat())
+    await world.until(lambda: host.received[-1] == "heartbeat")
+    world.clock.set(-7200)
+    world.clock.advance(9.0)
+    assert host.connection is not None
+    listed = (await world.control.list_hosts(cpb.ListHostsRequest())).hosts
+    assert listed[0].heard_us == world.clock.now_us() - 9_000_000
+    world.clock.advance(1.1)
+    assert host.connection is None, "it is silent, whatever time it is"
+
+
 async def test_sessions_wait_for_room(make: Make) -> None:
     world = await make([("signal", "go")], rules=Rules(suspend_after_s=1e6), queue_limit=2)
     host = FakeHost(world, capacity=1)

@@ -16,6 +16,9 @@ class Clock(Protocol):
     def now_us(self) -> int:
         """Unix time in microseconds."""
 
+    def running_us(self) -> int:
+        """Microseconds since some moment; however the time of day is set, they pass evenly."""
+
     def call_at(self, at_us: int, callback: Callable[[], None]) -> Handle:
         """Call back on the loop's thread at `at_us` (Unix time in microseconds), or soon when that has passed."""
 
@@ -25,6 +28,9 @@ class SystemClock:
 
     def now_us(self) -> int:
         return time.time_ns() // 1000
+
+    def running_us(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
     def call_at(self, at_us: int, callback: Callable[[], None]) -> Handle:
         delay_s = max(0.0, (at_us - self.now_us()) / 1e6)

@@ -175,7 +175,7 @@ class Coordinator:
 
     def receive(self, connection: Connection, message: rpb.FromHost) -> None:
         """Take a message of a host. Raises `PerdureError` when the host itself makes no sense (P0208, P0702)."""
-        connection.heard_us = self.clock.now_us()
+        connection.heard_us = self.clock.running_us()
         kind = message.WhichOneof("message")
         if kind == "hello":
             if connection.host_id:

@@ -49,7 +49,7 @@ class Connection:
         self.health: HostHealth | None = None  # of its last heartbeat
         self.sessions: set[tuple[str, int]] = set()  # (session, epoch) that it was given
         self.moving: set[tuple[str, int]] = set()  # of these: killed, to go on elsewhere
-        self.heard_us = 0
+        self.heard_us = 0  # when it last said anything, by `Clock.running_us`
         self.draining = False  # it gets no more sessions
         self.leaving = False  # what is lost there is no fault of its session
         self.closed = False
@@ -200,18 +200,20 @@ class Hosts:
 
     def _watch(self, connection: Connection) -> None:
         """Close the link of a host that falls silent. Heartbeats come far more often than this looks."""
-        connection.heard_us = self._clock.now_us()
+        connection.heard_us = self._clock.running_us()
         timeout_us = int(self._settings.host_timeout_s * 1e6)
 
         def check() -> None:
-            silent_us = self._clock.now_us() - connection.heard_us
+            silent_us = self._clock.running_us() - connection.heard_us
             if silent_us >= timeout_us:
                 connection.close(f"the host was silent for {silent_us / 1e6:.0f} s")
             else:
-                later = connection.heard_us + timeout_us
-                self._checks[connection.host_id] = self._clock.call_at(later, check)
+                check_in(timeout_us - silent_us)
 
-        self._checks[connection.host_id] = self._clock.call_at(connection.heard_us + timeout_us, check)
+        def check_in(us: int) -> None:
+            self._checks[connection.host_id] = self._clock.call_at(self._clock.now_us() + us, check)
+
+        check_in(timeout_us)
 
 
 def kill_runner(connection: Connection, session_id: str, epoch: int, reason: str) -> None:

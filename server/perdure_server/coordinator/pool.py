@@ -29,7 +29,9 @@ class Pool:
 
     def list(self) -> pb.ListHostsResponse:
         """All hosts that are connected, in the order of their ids."""
-        return pb.ListHostsResponse(hosts=[_message(c) for c in sorted(self._c.hosts, key=lambda c: c.host_id)])
+        started_us = self._c.clock.now_us() - self._c.clock.running_us()
+        hosts = sorted(self._c.hosts, key=lambda connection: connection.host_id)
+        return pb.ListHostsResponse(hosts=[_message(connection, started_us) for connection in hosts])
 
     # Emptying one.
 
@@ -101,7 +103,8 @@ class Pool:
                 answer.set_result(RunnerHealth())  # it has no such runner any more
 
 
-def _message(connection: Connection) -> pb.Host:
+def _message(connection: Connection, started_us: int) -> pb.Host:
+    """`started_us`: the time of day when the clock was started by which hosts are heard."""
     hello = connection.hello
     return pb.Host(
         host_id=connection.host_id,
@@ -114,7 +117,7 @@ def _message(connection: Connection) -> pb.Host:
         labels=hello.labels,
         pythons=hello.pythons,
         health=connection.health,
-        heard_us=connection.heard_us,
+        heard_us=started_us + connection.heard_us,
         peer=connection.peer,
         certificate_until_us=connection.certificate_until_us,
     )
