@@ -138,6 +138,14 @@ def test_known_libraries_run_directly_from_an_environment_too(terminal: Terminal
     assert (document["result"], document["activities"]) == ("1", [])
 
 
+def test_a_package_cannot_take_the_place_of_ours(terminal: Terminal, house: Wheelhouse) -> None:
+    ours = ("perdure/__init__.py", "perdure_runner/__init__.py", "_perdure_cloudpickle.py", "sitecustomize.py", "os.py")
+    house.wheel("evil", "1.0", dict.fromkeys(ours, "raise SystemExit('poison')\n"))
+    code = "import os, perdure\ndef main(event):\n    perdure.sleep(0.01)\n    return os.path.basename(os.__file__)\n"
+    document = terminal.run("run", project(terminal, "p", "evil\n", code), "--json").document
+    assert (document["state"], document["result"]) == ("completed", "os.py")
+
+
 def test_an_upgrade_is_asked_for(terminal: Terminal, house: Wheelhouse) -> None:
     project(terminal, "p", "tiny\n")
     server = terminal.serve()

@@ -18,7 +18,7 @@ from perdure_runner.host.environments import EnvironmentStore
 from perdure_runner.host.indexes import Indexes
 from perdure_runner.host.installing import InstallError
 from perdure_runner.host.locks import Lock, Package
-from perdure_runner.host.pythons import Interpreter
+from perdure_runner.host.pythons import Interpreter, Interpreters
 from wheelhouse import Wheelhouse
 
 HERE = Interpreter(sys.executable, sys.version_info[:3], sys.implementation.cache_tag or "")
@@ -208,6 +208,16 @@ async def test_whoever_waits_for_another_host_gets_what_that_made(
     first = await make().get(digest, HERE)
     monkeypatch.setattr(installing, "install", None)  # nothing is installed any more
     assert await make().get(digest, HERE) == first
+
+
+async def test_the_interpreter_of_a_lock_is_the_usual_one_without_a_search() -> None:
+    """Every project with requirements says its version, and is to start as fast as others."""
+    pythons = Interpreters()
+    default = await pythons.resolve("")
+    for name in ("", PYTHON, f"{PYTHON}.{sys.version_info[2]}", sys.executable):
+        assert pythons.means(name, default)
+    for name in ("3.99", "/usr/bin/other"):
+        assert not pythons.means(name, default)
 
 
 async def test_left_overs_of_dead_hosts_are_cleared_away(make: Make, tmp_path: Path) -> None:

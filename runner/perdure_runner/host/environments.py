@@ -14,7 +14,6 @@ import fcntl
 import hashlib
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -171,7 +170,7 @@ class EnvironmentStore:
     def _finish(self, made: Path, final: Path, python: Interpreter) -> int:
         site = made / "site"
         size = installing.check(site, self._config.limits.environment_bytes)
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        with contextlib.suppress(OSError):
             installing.compile_all(site, final / "site", python, self._config.patience.compile_s)
         installing.seal(made)
         into_place(made, final)

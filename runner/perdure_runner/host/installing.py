@@ -8,10 +8,13 @@ the cache with them.
 """
 
 import base64
+import contextlib
 import csv
 import hashlib
 import os
 import platform
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +26,10 @@ from perdure_runner.host.locks import Lock
 from perdure_runner.host.pythons import Interpreter
 
 _UNCHECKED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s", ".pyc")  # as wheels have it
+
+
+_COMPILER = {resource.RLIMIT_AS: 2 << 30, resource.RLIMIT_FSIZE: 64 << 20, resource.RLIMIT_CORE: 0}
+"""For each process that compiles: its input is a stranger's."""
 
 
 class InstallError(Exception):
@@ -105,17 +112,22 @@ def compile_all(site: Path, final: Path, python: Interpreter, limit_s: float) ->
     if python.foreign:
         return  # done where it is
     arguments = ["-q", "-j0", "--invalidation-mode=unchecked-hash", f"-s{site}", f"-p{final}", str(site)]
-    subprocess.run(
+    process = subprocess.Popen(
         [python.path, "-I", "-S", "-m", "compileall", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={"PATH": "/usr/bin:/bin"},
         cwd=site,
-        timeout=limit_s,
-        check=False,
         start_new_session=True,
     )
+    with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+        for what, most in _COMPILER.items():  # from outside: nothing of ours may run between its fork and its exec
+            resource.prlimit(process.pid, what, (most, most))
+        process.wait(limit_s)
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)  # it has workers
+        process.wait()
 
 
 def seal(root: Path) -> None:
