@@ -104,6 +104,25 @@ def test_requirements_are_a_layer_that_projects_share(terminal: Terminal, engine
     assert left(engine, terminal.folder) == []
 
 
+def test_a_host_of_containers_that_dials_in(terminal: Terminal, engine: str) -> None:
+    terminal.write("p/handlers.py", STEPS)
+    server = terminal.serve("home", "--runner", "none")
+    address = json.loads((server.home / "endpoint.json").read_text())["socket"]
+    log = (terminal.folder / "host.log").open("w")
+    host = terminal.spawn(
+        "host", "--backend", "docker", "--coordinator", address, "--state-dir", "state", "--name", "d", stderr=log
+    )
+    server.deploy("p")
+    assert server.until(server.begin("handlers.py:main", 1), "completed").result.data == b"1"
+    (shown,) = terminal.run("hosts", "list", "--home", server.home, "--json").document
+    assert (shown["host_id"], shown["isolation"]) == ("d", "docker")
+    host.terminate()
+    terminal.finish(host)
+    server.stop()
+    log.close()
+    assert left(engine, terminal.folder) == []
+
+
 def test_nothing_is_left_when_everything_is_killed(terminal: Terminal, engine: str) -> None:
     terminal.write("p/handlers.py", STEPS)
     server = terminal.serve("home", "--runner", "docker")

@@ -133,6 +133,13 @@ def test_every_container_has_every_limit() -> None:
     assert shape().container(DockerConfig(runtime="runsc"), "perdure")["runtime"] == "runsc"
 
 
+def test_an_engine_is_asked_for_nothing_that_it_refuses() -> None:
+    given = shape(cpus=1000.0, open_files=4).container(DockerConfig(), "perdure")
+    assert given["nano_cpus"] == (os.cpu_count() or 1) * 1_000_000_000
+    assert given["ulimits"][0]["Soft"] == 256
+    assert shape(cpus=0.001).container(DockerConfig(), "perdure")["nano_cpus"] == 10_000_000
+
+
 def test_only_who_may_reach_everything_gets_a_network() -> None:
     for mode, network in (
         (runner.NETWORK_MODE_UNSPECIFIED, "none"),

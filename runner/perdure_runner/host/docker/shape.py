@@ -1,5 +1,6 @@
 """What a container is like: everything that has to be decided before it is made, so that equal ones can be pooled."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,7 @@ class Shape:
         `network` is the engine's network for sessions that may reach everything.
         """
         memory = self.memory_bytes + config.overhead_bytes
+        files = max(self.open_files, _ZYGOTES_FILES)
         given: dict[str, Any] = {
             "image": self.image,
             "user": USER,
@@ -63,7 +65,7 @@ class Shape:
             "shm_size": min(_SHARED_MEMORY, self.disk_bytes),
             "tmpfs": {"/tmp": f"rw,nosuid,nodev,size={self.disk_bytes},nr_inodes={self.files},mode=1777"},  # noqa: S108
             "ulimits": [
-                {"Name": "nofile", "Soft": self.open_files, "Hard": self.open_files},
+                {"Name": "nofile", "Soft": files, "Hard": files},
                 {"Name": "core", "Soft": 0, "Hard": 0},
             ],
             "log_config": {"Type": "local", "Config": _LOG},
@@ -79,13 +81,15 @@ class Shape:
             "working_dir": "/",
         }
         if self.cpus:
-            given["nano_cpus"] = round(self.cpus * 1e9)
+            # The engine refuses what it has not, and less than a hundredth.
+            given["nano_cpus"] = round(max(0.01, min(self.cpus, os.cpu_count() or 1)) * 1e9)
         if config.runtime:
             given["runtime"] = config.runtime
         return given
 
 
 _OWN_PROCESSES = 2  # the engine's init and the zygote
+_ZYGOTES_FILES = 256  # open ones; the zygote holds its runner to what is less
 
 
 def _held(limits: Limits, most: Most) -> dict[str, Any]:
