@@ -143,8 +143,9 @@ def test_a_cluster_runs_the_quickstart_and_loses_nothing_with_a_node(
         until(lambda: "Ray runtime started" in log.read_text(), "the head is up", PATIENCE_S)
         second = stack.enter_context(ended(cluster.start(f"--address={cluster.address}")))
         terminal.program = [*machine.command, str(programs / "perdure")]
+        doors = ("--grpc", "127.0.0.1:0", "--tls-name", "127.0.0.1")  # so hosts are invited, and join
         cluster_of = ("--runner", "ray", "--ray-address", cluster.address, "--network", "all")
-        server = terminal.serve("home", *cluster_of)
+        server = terminal.serve("home", *doors, *cluster_of)
         until(lambda: len(hosts(server)) == 2, f"each node has a host: {server.log}", PATIENCE_S)
         url = stack.enter_context(shop(machine))
         shutil.copytree(QUICKSTART, terminal.folder / "quickstart")

@@ -12,6 +12,7 @@ from coordinator_support import FakeHost, Step, World, refused
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_proto.v1.runner_pb2 import FromHost, ToHost
+from perdure_server.coordinator import history
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core.state import Rules
 from perdure_server.store import Build, Mutation
@@ -135,6 +136,28 @@ async def test_a_session_is_placed_anew_only_when_its_old_runner_is_gone(make: M
     first.send(lost=rpb.Lost(session_id="a", epoch=1, reason="killed"))
     await world.until(lambda: "a" in second.runners)
     assert second.runner("a").start.epoch == 2
+
+
+async def test_a_session_that_is_on_its_way_to_a_host_turns_round_when_that_is_emptied(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make([("hang",)])
+    ready, message = asyncio.Event(), history.start_message
+
+    async def late(*arguments: Any) -> rpb.Start:
+        await ready.wait()
+        return await message(*arguments)
+
+    monkeypatch.setattr(history, "start_message", late)
+    first = PoolHost(world, "first")
+    await world.start("a")
+    await world.until(lambda: first.connection.sessions)
+    await drain(world, "first", move=True)
+    second = PoolHost(world, "second")
+    ready.set()
+    await world.until(lambda: "a" in second.runners)
+    assert not first.runners
+    assert not first.connection.sessions
 
 
 async def test_a_host_that_leaves_gives_its_sessions_away(make: Make) -> None:

@@ -164,6 +164,10 @@ class Placement:
                         return
                     for entry in page.entries:
                         actor.waits.note(entry)
+                    if start is not None and (actor.session_id, epoch) in connection.moving:
+                        actor.detach(epoch)  # it never came there: nobody will say that it is gone
+                        actor.handle(ev.HostGone("the host is being emptied"))
+                        return
                     if start is not None:
                         actor.knows_secrets |= bool(start.secrets)
                         connection.send(ToHost(start=start))
