@@ -30,6 +30,7 @@ from perdure_runner.host.pythons import Interpreter
 from perdure_runner.host.trees import clear_away, into_place, remove
 from perdure_runner.host.uv import UvMissingError
 
+_AT_ONCE = 2  # that are made; more would only wait for the same disk
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,6 +58,7 @@ class EnvironmentStore:
         self._root = config.state_dir / "environments"
         self._held: dict[str, int] = {}  # name -> descriptor of its lock file, locked for sharing
         self._making: dict[str, asyncio.Task[Path]] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
 
     def prepare(self) -> None:
         """Make the directory, and clear away what hosts that are dead now left unfinished."""
@@ -124,7 +126,8 @@ class EnvironmentStore:
             try:
                 made = not (self._root / name).is_dir()
                 if made:
-                    size = await self._make(name, await self.lock(digest), python)
+                    async with self._room:
+                        size = await self._make(name, await self.lock(digest), python)
                     os.pwrite(descriptor, str(size).encode(), 0)
             except BaseException:
                 os.close(descriptor)

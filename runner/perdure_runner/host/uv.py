@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from perdure_runner.host.indexes import Indexes
 
 _KEPT_BYTES = 64 << 10  # of what it says
+_LIMITS = {resource.RLIMIT_FSIZE: 4 << 30, resource.RLIMIT_CORE: 0}  # a wheel may unpack to anything
 _COMMON = ("--no-progress", "--color=never", "--no-python-downloads")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _TROUBLE = re.compile(
@@ -81,6 +83,9 @@ async def run(
             env=dict(indexes.environment),
             start_new_session=True,
         )
+    for what, most in _LIMITS.items():
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(process.pid, what, (most, most))
     status: int | None = None
     try:
         with contextlib.suppress(TimeoutError):

@@ -24,6 +24,7 @@ from perdure_server.environments.reading import Wanted
 from perdure_server.environments.resolving import resolve
 from perdure_server.store.blobs import BlobStore
 
+_AT_ONCE: Final = 4  # processes of uv
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -46,6 +47,7 @@ class Locks:
         self._folder = folder
         self._sources = sources
         self._resolving: dict[str, asyncio.Task[str]] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def lock(self, wanted: Wanted, *, upgrade: bool = False) -> Locked:
         """The lock for these requirements; `upgrade`: resolve them though they were before.
@@ -74,7 +76,8 @@ class Locks:
         return digest if _DIGEST.fullmatch(digest) and self._blobs.exists(digest) else ""
 
     async def _resolve(self, key: str, wanted: Wanted) -> str:
-        lock = await resolve(wanted, self._sources)
+        async with self._room:
+            lock = await resolve(wanted, self._sources)
         return await asyncio.to_thread(self._keep, key, lock)
 
     def _keep(self, key: str, lock: Lock) -> str:
