@@ -10,6 +10,7 @@ from typing import Final
 
 from perdure_proto.v1 import control_pb2 as pb
 
+from perdure_server.app import isolating
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.settings import Faults, Settings
@@ -113,6 +114,7 @@ async def _host_beside(
         patience=patience,
         isolation=isolation,
     )
+    await isolating.require(isolation, state_dir)
     link = InProcessLink(coordinator, config)
     try:
         await link.start()

@@ -14,7 +14,7 @@ from typing import Any
 
 from perdure_runner.host.docker.config import DockerConfig
 
-from perdure_server.app import logs, ray_hosts
+from perdure_server.app import isolating, logs, ray_hosts
 from perdure_server.app.beside import Beside, HostBeside
 from perdure_server.app.engine import CAPACITY, open_coordinator
 from perdure_server.app.entrance import Addresses, Entrance, entrance
@@ -40,10 +40,12 @@ async def serving(
     `runner`: "local" starts a host beside it, "docker" one with containers, as `docker` says, "ray" has one on each
     node of the cluster at `ray_address`, "none" waits for hosts to dial in. `isolation`: of its runners. `private`:
     ranges of addresses of internal services that sessions may reach if their project lists them. Raises `PerdureError`:
-    P0103 there is no Ray, P0202 home in use, P0203 address in use, P0209 and P0210 about the journal, P0217 an address
-    needs TLS.
+    P0103 there is no Ray, P0202 home in use, P0203 address in use, P0209 and P0210 about the journal, P0213 runners
+    cannot be held so, P0217 an address needs TLS.
     """
     home = _absolute(home)
+    if runner == "local":
+        await isolating.require(isolation, home / "host")
     async with AsyncExitStack() as stack:
         coordinator = await stack.enter_async_context(open_coordinator(home, settings or Settings()))
         opened = await stack.enter_async_context(entrance(coordinator, home, at or Addresses()))

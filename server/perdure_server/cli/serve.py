@@ -107,11 +107,14 @@ async def host(
     """Run a host: it dials the coordinator, starts runners for it, and goes on dialling when the link is lost."""
     from perdure_runner.host.main import main
 
+    from perdure_server.app import isolating
     from perdure_server.app.hosting import way_to
 
     settings = Settings.load()
     docker = containers.docker_config(settings) if backend == "docker" else None
     folder = Path(settings.text("state_dir", state_dir))
+    if docker is None:
+        await isolating.require(settings.text("isolation", isolation) or "auto", folder)
     way = await way_to(coordinator, options.secret_text(join, "--join"), folder, name or "", settings.token())
     return await main(
         way.address,

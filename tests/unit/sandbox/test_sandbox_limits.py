@@ -89,7 +89,7 @@ async def test_open_files(tmp_path: Path, namespaces: str) -> None:
 async def test_no_group_is_left(tmp_path: Path, namespaces: str) -> None:
     async with inside(tmp_path, namespaces) as here:
         await here.see("subprocess.Popen(['sleep', '60'], start_new_session=True)")
-        groups = here.host._backend._groups  # type: ignore[attr-defined]
+        groups = here.host._backend._held.groups  # type: ignore[attr-defined]
         await asyncio.wait_for(here.host._empty.wait(), 10)
         folders = [hierarchy.folder for hierarchy in groups._hierarchies]
         assert all(not [path for path in folder.iterdir() if path.is_dir()] for folder in folders)
