@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from perdure_proto.v1 import runner_pb2 as runner
 from perdure_runner import marks
 from perdure_runner.child import kept
+from perdure_runner.child.callers import Callers
 from perdure_runner.child.link import SYNC_EVERY, Link
 from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.values import plain
@@ -170,3 +172,34 @@ def test_the_commit_of_many_is_asked_for_now_and_then(ends: tuple[Link, socket.s
         link.write_kept()
         asked += [header["no"] for header, _ in marks.expanded(Parser().feed(theirs.recv(1 << 20))) if header["sync"]]
     assert asked == [1100, 2100]
+
+
+# ---- where a marker stands
+
+
+LIBRARY = compile("def through(f, *args):\n    return f(*args)\n", "/library.py", "exec")
+
+
+def test_a_place_in_user_code_is_found_from_library_code_and_remembered_for_its_own_calls() -> None:
+    names: dict[str, Any] = {}
+    exec(LIBRARY, names)
+    callers = Callers(lambda path: path == __file__, lambda path: "main.py")
+    here = callers.site(sys._getframe())
+    frame = names["through"](sys._getframe, 1)
+    assert here == SiteInfo("main.py", here.line, 0, None)
+    assert [code for code, _ in callers.known.values()] == [frame.f_code]
+    from_library = names["through"](lambda: callers.site(sys._getframe(1)))
+    assert from_library.line > here.line
+    assert len(callers.known) == 1
+
+
+def test_there_may_be_no_user_code_around() -> None:
+    assert Callers(lambda path: False, str).site(sys._getframe()) is None
+
+
+def test_not_more_places_are_remembered_than_fit() -> None:
+    callers = Callers(lambda path: True, str)
+    for _ in range(5000):
+        names: dict[str, Any] = {"sys": sys, "callers": callers}
+        exec("callers.site(sys._getframe())", names)
+    assert 0 < len(callers.known) < 5000

@@ -422,3 +422,16 @@ def test_what_is_decided_beforehand_is_what_would_be_decided():
             f = getattr(o, name)
             if type(f) is types.BuiltinFunctionType:
                 assert make().verdict(f) is patterned.verdict(f) is patterned._decide(f).verdict, f
+
+
+def test_the_interpreter_s_frozen_modules_are_decided_about_once(policy):
+    for f in (os.getenv, os.path.join, os.environ.get.__func__):
+        assert policy.verdict(f) is Verdict.DIRECT
+        assert policy.is_direct_code(f.__code__)
+
+
+def test_what_was_made_in_memory_is_not_kept_alive(policy):
+    names = {"__name__": "os"}
+    exec(compile("def f():\n    pass\n", "<string>", "exec"), names)
+    policy.verdict(names["f"])
+    assert not policy.is_direct_code(names["f"].__code__)

@@ -47,6 +47,7 @@ __all__ = ["MARK", "Decision", "Policy", "Takes", "Verdict", "is_marked"]
 _OURS: Final = ("perdure", "perdure_runner")
 _CONSTRUCTION: Final = frozenset({"__class_getitem__", "__init__", "__init_subclass__", "__new__", "__set_name__"})
 _CACHE_LIMIT: Final = 65536
+_FROZEN: Final = "<frozen "  # the interpreter's own: os, posixpath, _collections_abc, ...
 _len: Final = len  # programs (and tests) put others into `builtins` for a while
 
 
@@ -217,7 +218,7 @@ class Policy:
         if entry is not None:
             return entry[1]
         verdict = self._decide(f).verdict
-        if not code.co_filename.startswith("<"):
+        if not code.co_filename.startswith("<") or code.co_filename.startswith(_FROZEN):  # others were made in memory
             if _len(self._codes) >= _CACHE_LIMIT:
                 self._codes.clear()
             self._codes[id(code)] = code, verdict
