@@ -63,6 +63,7 @@ class Dockerd:
         deadline = time.monotonic() + READY_S
         while not answers(self.url):
             if process.poll() is not None or time.monotonic() > deadline:
+                self.end()
                 raise NoEngine(f"dockerd does not come up: {(self.folder / 'log').read_text()[-500:]}")
             time.sleep(_POLL_S)
 
@@ -112,8 +113,13 @@ def shared_engine(folder: Path) -> Iterator[str]:
     with _state(folder) as state:
         if not state.get("users"):
             ours.start()
+            try:
+                _ensure_base(ours.url)
+            except BaseException:
+                ours.end()
+                ours.remove()
+                raise
             state["pid"] = ours.pid
-            _ensure_base(ours.url)
         ours.pid = state["pid"]
         state["users"] = state.get("users", 0) + 1
     try:

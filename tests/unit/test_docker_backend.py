@@ -119,7 +119,7 @@ async def test_a_closed_pool_keeps_nothing() -> None:
 
 
 def test_every_container_has_every_limit() -> None:
-    for of in (shape(), shape(memory_bytes=64 * MIB, processes=5, disk_bytes=MIB, files=10, open_files=20, cpus=1.5)):
+    for of in (shape(), shape(memory_bytes=64 * MIB, processes=5, disk_bytes=MIB, files=10, open_files=20, cpus=0.5)):
         given = of.container(DockerConfig(), "perdure")
         assert given["mem_limit"] == given["memswap_limit"] == of.memory_bytes + 32 * MIB
         assert given["pids_limit"] == of.processes + 2
@@ -128,7 +128,7 @@ def test_every_container_has_every_limit() -> None:
         assert f"size={of.disk_bytes},nr_inodes={of.files}," in given["tmpfs"]["/tmp"]
         assert "ports" not in given
         assert "privileged" not in given
-    assert given["nano_cpus"] == 1_500_000_000
+    assert given["nano_cpus"] == 500_000_000
     assert "runtime" not in given
     assert shape().container(DockerConfig(runtime="runsc"), "perdure")["runtime"] == "runsc"
 
