@@ -199,7 +199,7 @@ class Contained:
         """See whether it was memory: killed by the kernel, and the engine has noticed that it was for that."""
         if post is not None and post.out_of_memory:
             most = self._cell.shape.memory_bytes // _MIB
-            self.limit = LimitReached("P0603", f"memory: the session needed more than its limit of {most} MiB")
+            self.limit = LimitReached("P0603", f"memory: limit {most} MiB, all of it used")
             status = _KILLED
         elif post is not None and status is None and post.exit_code > 128:
             status = 128 - post.exit_code
