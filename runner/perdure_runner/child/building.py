@@ -32,7 +32,7 @@ def run(settings: Settings, folder: str, result: str, command: Sequence[str]) ->
     try:
         held = nest.open_cell(settings)  # another process may go on from here
         held.ready()
-        forked = held.fork()
+        forked = held.fork(alone=False)
     except OSError as error:
         return _no_sandbox(error)
     if forked.pid == 0:

@@ -161,7 +161,7 @@ class _Zygote:
     def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
         number = request["id"]
         try:
-            pid, init, outer = self._cell.fork()
+            pid, init, outer = self._cell.fork(alone=request["confine"].get("network") != "all")
         except OSError as error:
             self._report(op="failed", id=number, reason=str(error))
         else:

@@ -6,6 +6,7 @@ cannot be had is left out: `Groups.missing` says why. The names are those of the
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ class Groups:
     def __init__(self, proc: Path = Path("/proc/self")) -> None:
         self._count = 0
         self._left: list[Group] = []  # whose processes were not all gone
+        self._lock = threading.Lock()
         self._hierarchies: list[Hierarchy] = []
         self.missing: dict[str, str] = {}  # controller -> why it cannot be had
         for found in _hierarchies(proc):
@@ -63,14 +65,16 @@ class Groups:
         return group
 
     def give_back(self, group: "Group") -> None:
-        """Remove a group as soon as nothing is in it any more."""
-        self._left = [each for each in (*self._left, group) if not each.close()]
+        """Remove a group as soon as nothing is in it any more. For any thread: the kernel may take its time."""
+        with self._lock:
+            self._left = [each for each in (*self._left, group) if not each.close()]
 
     def close(self) -> None:
         """Remove what can be removed; the rest goes when the next host starts."""
-        for hierarchy in self._hierarchies:
-            _remove(hierarchy.folder)
-        self._hierarchies.clear()
+        with self._lock:
+            for hierarchy in self._hierarchies:
+                _remove(hierarchy.folder)
+            self._hierarchies.clear()
 
     def _take(self, found: Hierarchy) -> None:
         """Have a folder of our own in this hierarchy, if we may."""

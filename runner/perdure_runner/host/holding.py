@@ -1,5 +1,7 @@
 """What a runner holds on this machine besides its processes: a control group, a folder to write in."""
 
+import asyncio
+import functools
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -36,11 +38,12 @@ class Holding:
         ended(status)
 
     def clean_up(self) -> None:
-        """Have nothing any more."""
+        """Have nothing any more, soon: other sessions must not wait for it."""
+        loop = asyncio.get_running_loop()
         if self.group is not None and self.groups is not None:
-            self.groups.give_back(self.group)
+            loop.run_in_executor(None, self.groups.give_back, self.group)
         if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            loop.run_in_executor(None, functools.partial(shutil.rmtree, self.folder, ignore_errors=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,8 @@ class Cell:
     def lost(self, pid: int) -> None:
         """A process that was made ahead has died."""
 
-    def fork(self) -> Forked:
-        """Fork. Raises OSError."""
+    def fork(self, *, alone: bool) -> Forked:  # noqa: ARG002 (of those that have network namespaces)
+        """Fork. `alone`: without the machine's network, if that can be had. Raises OSError."""
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:

@@ -10,15 +10,19 @@ import contextlib
 import os
 import select
 import signal
+import socket
+import traceback
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from perdure_runner.child import relay
 from perdure_runner.child.sandbox import kernel, limits, network, places, root, users
 from perdure_runner.child.sandbox.cell import Cell, Forked, Isolation, Settings
 from perdure_runner.child.sandbox.kernel import Namespace
 
-_OF_SESSION = Namespace.MOUNT | Namespace.IPC | Namespace.UTS | Namespace.CGROUP
 _HOST_NAME = "runner"
+_DONE = b"!"
+_CRASHED = 70  # EX_SOFTWARE
 _SLEEP = ("/bin/sleep", "infinity")
 
 
@@ -37,6 +41,23 @@ def open_cell(settings: Settings) -> Cell:
     return Nest(settings, root.prepare(shown, settings.hidden))
 
 
+class _Ahead(NamedTuple):
+    """The first process of a session to come. `made`: readable when its network and names are there."""
+
+    init: int
+    descriptor: int
+    made: int
+
+    def wait(self) -> None:
+        """Until it has made them. Raises RuntimeError: it died before."""
+        if os.read(self.made, 1) != _DONE:
+            raise RuntimeError("the first process of the session's namespaces has died")
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+        os.close(self.made)
+
+
 class Nest(Cell):
     """Makes a process namespace for each fork, ahead of it where there is time."""
 
@@ -44,49 +65,69 @@ class Nest(Cell):
         super().__init__(settings)
         self._root = prepared
         self._home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._init = 0
+        self._ahead: _Ahead | None = None
 
     def prepare(self) -> None:
-        if self._init:
-            return
-        kernel.unshare(Namespace.PID)
-        try:
-            self._init = os.fork()
-        except OSError:
-            kernel.enter(self._home, Namespace.PID)
-            raise
-        if self._init == 0:
-            _be_init()
+        if self._ahead is None:
+            self._ahead = self._make_init()
 
     def lost(self, pid: int) -> None:
-        if pid == self._init:
-            self._init = 0
+        if self._ahead is not None and pid == self._ahead.init:
+            self._ahead.close()
+            self._ahead = None
             kernel.enter(self._home, Namespace.PID)
 
-    def fork(self) -> Forked:
-        self.prepare()
-        init, self._init = self._init, 0
+    def fork(self, *, alone: bool) -> Forked:
+        ahead = self._ahead or self._make_init()
+        self._ahead = None
         try:
             pid = os.fork()
         except OSError:
+            os.kill(ahead.init, signal.SIGKILL)
+            ahead.close()
             kernel.enter(self._home, Namespace.PID)
-            os.kill(init, signal.SIGKILL)
             raise
-        if pid:
-            kernel.enter(self._home, Namespace.PID)
-        return Forked(pid, init, _outer_number(pid) if pid else 0)
+        if pid == 0:
+            _join(ahead, alone=alone)
+            return Forked(0)
+        ahead.close()
+        kernel.enter(self._home, Namespace.PID)
+        return Forked(pid, ahead.init, _outer_number(pid))
 
     def enter(self, confine: Mapping[str, object], *, counted: bool, egress: int | None = None) -> None:
-        alone = confine.get("network") != "all"
-        kernel.unshare(_OF_SESSION | (Namespace.NET if alone else Namespace(0)))
-        _set_host_name()
-        if alone:
-            network.loopback_up()
+        kernel.unshare(Namespace.MOUNT | Namespace.CGROUP)
         if egress is not None:
             relay.open_door(egress)
         root.enter(self._root, confine)
         users.become_session()
         super().enter(confine, counted=counted)
+
+    def _make_init(self) -> _Ahead:
+        """Have a new process namespace, and its first process. Raises OSError."""
+        made, tell = os.pipe2(os.O_CLOEXEC)
+        try:
+            kernel.unshare(Namespace.PID)
+            pid = os.fork()
+            if pid == 0:
+                _be_init(tell)
+            return _Ahead(pid, os.pidfd_open(pid), made)
+        except OSError:
+            os.close(made)
+            kernel.enter(self._home, Namespace.PID)
+            raise
+        finally:
+            os.close(tell)
+
+
+def _join(ahead: _Ahead, *, alone: bool) -> None:
+    """Enter what the first process has made, in a fresh fork, which ends if that cannot be done."""
+    try:
+        ahead.wait()
+        kernel.enter(ahead.descriptor, Namespace.IPC | Namespace.UTS | (Namespace.NET if alone else Namespace(0)))
+        ahead.close()
+    except BaseException:  # noqa: BLE001 (nothing may get past a fork)
+        traceback.print_exc()
+        os._exit(_CRASHED)
 
 
 def _go_inside() -> None:
@@ -107,13 +148,20 @@ def _go_inside() -> None:
     os.close(alive)
 
 
-def _be_init() -> None:
-    """Wait for the end; never returns. What is ignored stays so in another program, which needs a tenth of our memory:
-    with SIGCHLD ignored, the kernel reaps."""
+def _be_init(tell: int) -> None:
+    """Make the namespaces that cost time, say so, and wait for the end; never returns.
+
+    What is ignored stays so in another program, which needs a tenth of our memory: with SIGCHLD ignored, the kernel
+    reaps.
+    """
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
+        kernel.unshare(Namespace.NET | Namespace.IPC | Namespace.UTS)
+        socket.sethostname(_HOST_NAME)
+        network.loopback_up()
+        os.write(tell, _DONE)
         os.closerange(0, os.sysconf("SC_OPEN_MAX"))
         limits.close_doors(b"")
         with contextlib.suppress(OSError):
@@ -132,9 +180,3 @@ def _outer_number(pid: int) -> int:
             return next(int(line.split()[1]) for line in info if line.startswith("Pid:"))
     finally:
         os.close(descriptor)
-
-
-def _set_host_name() -> None:
-    import socket
-
-    socket.sethostname(_HOST_NAME)

@@ -29,7 +29,7 @@ def _try(settings: Settings) -> None:
     """Be a zygote and one session of it, in all that can fail."""
     cell = nest.open_cell(settings)
     cell.ready()
-    forked = cell.fork()
+    forked = cell.fork(alone=True)
     if forked.pid == 0:
         os._exit(_code(lambda: _enter(cell, settings.hidden)))
     _, status = os.waitpid(forked.pid, 0)
