@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import perdure.testing
 import pytest
 from e2e.terminal import Terminal, opened
 from wheelhouse import Wheelhouse
@@ -157,6 +158,12 @@ def test_an_upgrade_is_asked_for(terminal: Terminal, house: Wheelhouse) -> None:
     assert terminal.run(*start).document["result"] == "2.0"
     assert not terminal.run("deploy", "p", "--upgrade", *where).document["environment"]["reused"]
     assert terminal.run(*start).document["result"] == "3.0"
+
+
+def test_tests_of_handlers_run_where_packages_are_installed(tmp_path: Path, house: Wheelhouse) -> None:
+    (tmp_path / "requirements.txt").write_text("nowhere-to-be-found\n")
+    (tmp_path / "main.py").write_text("import click\ndef main(event):\n    return event\n")
+    assert perdure.testing.run(f"{tmp_path}:main.py:main", 7).result == 7
 
 
 def test_what_is_wrong_with_requirements_is_told_at_deploy(terminal: Terminal) -> None:

@@ -56,11 +56,14 @@ class Engine:
     async def in_memory(
         scratch: Path, *, settings: Settings | None = None, faults: Faults | None = None
     ) -> AsyncIterator[Engine]:
-        """As `embedded`, but the journal is in memory and ends with the context; `scratch` is for builds and blobs."""
+        """As `embedded`, but the journal is in memory and ends with the context; `scratch` is for builds and blobs.
+
+        Requirements are not installed: tests run where those of the project are.
+        """
         async with AsyncExitStack() as stack:
             store = Store.memory()
             stack.callback(store.close)
-            chosen = _embedded_settings(settings, faults)
+            chosen = replace(_embedded_settings(settings, faults), environments=False)
             coordinator = Coordinator(store, BlobStore(scratch / "blobs"), SessionKeys.random(), chosen)
             stack.push_async_callback(coordinator.close)
             await coordinator.start(recover=False)

@@ -47,7 +47,8 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest], *, upgr
     header, tarball = await _collect(parts, c.settings.build_bytes)
     checked = await asyncio.to_thread(_check, c, tarball)
     project = header.project or checked.name
-    locked = await c.locks.lock(checked.requires, upgrade=upgrade) if checked.requires else None
+    needed = checked.requires if c.settings.environments else None
+    locked = await c.locks.lock(needed, upgrade=upgrade) if needed else None
     build = _with_environment(checked.build, locked) if locked else checked.build
     await asyncio.to_thread(c.blobs.put, tarball)
     deployment_id = new_id(c, ids.DEPLOYMENT)

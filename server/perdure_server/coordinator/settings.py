@@ -38,6 +38,7 @@ class Settings:
     signal_bytes: int = MIB
     build_bytes: int = 256 * MIB  # of a tarball
     hosts_are_all: bool = False  # no host will join later: a session that none can run fails at once
+    environments: bool = True  # of projects with requirements; else sessions see what is installed on their host
     isolate_scan: bool = True  # parse the files of a build in a process of its own
     default_network: Mode = "none"  # of projects whose manifest does not say
     ceiling: Limits | None = None  # no project gets more, whatever its manifest says
