@@ -19,6 +19,7 @@ from perdure_server.rpc.client import RemoteControl
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+PART_OF_HEADERS = b"\x00\x01\x00\x01\x04\x00\x00\x00\x01\x83\x86"  # 2 bytes of the 256 that it says
 MANY = 40
 
 
@@ -50,7 +51,11 @@ async def shown_out(readers: Iterable[asyncio.StreamReader]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("say", [b"", PREFACE[:10], PREFACE + SETTINGS], ids=["silent", "half", "whole"])
+@pytest.mark.parametrize(
+    "say",
+    [b"", PREFACE[:10], PREFACE + SETTINGS, PREFACE + SETTINGS + PART_OF_HEADERS],
+    ids=["silent", "half", "whole", "slow"],
+)
 @pytest.mark.parametrize("door", ["loopback", "tls", "hosts"])
 async def test_connections_without_a_call_are_ended(doors: Doors, door: str, say: bytes) -> None:
     """c09: silent, with half an HTTP/2 preface, and with all of it; clients are served the while."""
@@ -89,6 +94,17 @@ async def test_streams_without_a_hello_are_few_and_short(
     assert set(codes) <= refused
     assert 0 < told.count("P0702") <= hosts_module.SILENT_OF_ONE
     assert told.count("P0221") > 0
+
+
+async def test_a_call_whose_request_does_not_come_ends(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow on purpose: strangers that begin as many calls as strangers may have do not keep others out for long."""
+    monkeypatch.setattr(guard_module, "REQUEST_TIMEOUT_S", 0.3)
+    async with open_channel(doors.loopback) as channel:
+        ask = channel.stream_stream("/perdure_proto.v1.Control/GetVersion")
+        slow = [ask() for _ in range(HASTE.streams - 1)]
+        codes = [await asyncio.wait_for(call.code(), PATIENCE_S) for call in slow]
+        assert set(codes) <= {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        await control_of(channel).GetVersion(cpb.GetVersionRequest())
 
 
 async def test_one_peer_has_so_many_calls_only(doors: Doors, world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,6 @@ async def test_a_name_belongs_to_one_host_until_somebody_invites_another(
         await world.until(lambda: not list(world.coordinator.hosts))
     assert second.host_id == "alpha"
     async with Stream(mutual_channel(doors, first)) as stream:
-        await stream.call.write(hello("alpha"))
         assert await stream.ended() == (grpc.StatusCode.UNAUTHENTICATED, "P0218")
     async with Stream(mutual_channel(doors, second)) as stream:
         assert (await stream.greet("alpha")).HasField("welcome")
@@ -105,7 +104,7 @@ async def test_a_revoked_host_is_cut_and_not_let_in_again(doors: Doors, world: W
         await world.until(lambda: not list(world.coordinator.hosts))
     async with mutual_channel(doors, identity) as channel:
         for call in (
-            hosts_of(channel).Attach(iter([hello("alpha")])),
+            hosts_of(channel).Attach(),
             hosts_of(channel).FetchBlob(rpb.FetchBlobRequest(digest="0" * 64)),
             hosts_of(channel).Renew(rpb.RenewRequest(csr=b"")),
         ):
@@ -143,7 +142,6 @@ async def test_a_certificate_of_the_ca_for_a_host_that_never_joined_opens_nothin
     made = doors.access.authority.for_host(request, "ghost", dt.datetime.now(dt.UTC), 60)
     credentials = grpc.ssl_channel_credentials(doors.authority, key, made.certificate)
     async with Stream(grpc.aio.secure_channel(doors.hosts, credentials)) as stream:
-        await stream.call.write(hello("ghost"))
         assert await stream.ended() == (grpc.StatusCode.UNAUTHENTICATED, "P0218")
 
 

@@ -67,7 +67,7 @@ async def test_each_rpc_refuses_what_is_less_than_it_needs(doors: Doors, path: s
     async with open_channel(doors.loopback) as channel:
 
         async def ask(token: str) -> str:
-            call: Any = channel.stream_stream(path)(iter([b""]), metadata=bearer(token) if token else ())
+            call: Any = channel.unary_stream(path)(b"", metadata=bearer(token) if token else ())
             return (await status(call))[1]
 
         if not need.strangers:
@@ -93,7 +93,5 @@ async def test_what_is_in_no_table_is_not_served(doors: Doors) -> None:
 
 async def test_hosts_attach_at_their_doors_only(doors: Doors) -> None:
     async with open_channel(doors.tls, doors.authority) as channel:
-        call = channel.stream_stream("/perdure_proto.v1.Hosts/Attach")(
-            iter([b""]), metadata=bearer(await doors.token("admin"))
-        )
+        call = channel.unary_stream("/perdure_proto.v1.Hosts/Attach")(b"", metadata=bearer(await doors.token("admin")))
         assert (await status(call))[0] is grpc.StatusCode.UNIMPLEMENTED

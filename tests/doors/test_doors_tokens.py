@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from coordinator_support import BUILD, FakeHost, World, refused
-from doors_support import Doors, Stream, bearer, control_of, endpoint, hello, now_us, status
+from doors_support import Doors, Stream, bearer, control_of, endpoint, now_us, status
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.rpc.channel import open_channel
@@ -38,7 +38,6 @@ async def test_a_session_id_alone_opens_nothing(doors: Doors, world: World) -> N
         ):
             assert await status(call) == (grpc.StatusCode.PERMISSION_DENIED, "P0215")
         async with Stream(channel) as stream:
-            await stream.call.write(hello("thief"))
             assert await stream.ended() == (grpc.StatusCode.PERMISSION_DENIED, "P0215")
     assert [host.host_id for host in world.coordinator.hosts] == ["h1"]
 

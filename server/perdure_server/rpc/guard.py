@@ -6,6 +6,7 @@ strangers are refused by their metadata. Then a request is measured before it is
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 from collections import Counter
@@ -25,6 +26,7 @@ from perdure_server.security.scopes import SOCKET, Caller, Scope
 
 CALLS_OF_ONE: Final = 256  # that one caller may have open at once
 CALLS_OF_STRANGERS: Final = 32  # all of them together, at one door
+REQUEST_TIMEOUT_S: Final = 10.0  # from a call to the end of its only request: strangers are few at a time
 
 CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
 """Who makes the call that runs in this context."""
@@ -127,7 +129,11 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
                 del self._open[name]
 
     async def _request(self, caller: Caller, context: Any) -> Any:
-        request = await context.read()
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                request = await context.read()
+        except TimeoutError:
+            raise PerdureError("P0702", f"no request came within {REQUEST_TIMEOUT_S:g} s") from None
         if request is _EOF:
             raise PerdureError("P0702", "the call ended without a request")
         if caller.project:
