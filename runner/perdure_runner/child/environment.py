@@ -31,4 +31,3 @@ def _is_installed(path: str) -> bool:
 
 def _within(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep)
-
