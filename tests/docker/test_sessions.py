@@ -125,6 +125,23 @@ def ask(event):
             answers.append(proxy.recv(100).decode().split()[1])
     return [answers, os.environ["HTTPS_PROXY"]]
 
+def forks_on(event):
+    while True:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+
+def fills_on(event):
+    with open("/tmp/x", "wb", buffering=0) as file:
+        while True:
+            if file.write(bytes(1 << 20)) < 1 << 20:
+                file.write(b"x")
+
+def opens_on(event):
+    held = []
+    while True:
+        held.append(open("handlers.py"))
+
 def spin(event):
     print("spinning", flush=True)
     while True:
@@ -217,6 +234,19 @@ async def test_processes_and_files_are_limited(tmp_path: Path, engine: str) -> N
         assert await result(coordinator, "fill") <= 4 * MIB
         begin(coordinator, build, "files", "files", limits=limits)
         assert await result(coordinator, "files") < 50
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("forks_on", "P0606"), ("fills_on", "P0607"), ("opens_on", "P0612")],
+    ids=["forks", "disk", "files"],
+)
+async def test_a_limit_that_ends_a_session_is_named(tmp_path: Path, engine: str, name: str, code: str) -> None:
+    limits = runner.Limits(processes=20, disk_bytes=4 * MIB, files=50, open_files=40)
+    async with docker_host(tmp_path, engine, CODE) as (_, coordinator, build):
+        begin(coordinator, build, name, limits=limits)
+        done = await coordinator.next("done")
+        assert (done.state, done.error.code) == (runner.DONE_STATE_FAILED, code)
 
 
 async def test_a_polite_stop_and_a_kill(tmp_path: Path, engine: str) -> None:

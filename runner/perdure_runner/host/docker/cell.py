@@ -122,7 +122,7 @@ class Cell:
             self.remove()
             raise
         code, cache = f"{INSIDE}/code", f"{INSIDE}/cache"
-        return Launched(self._runner, ours, said, code, cache, environment, proxied=door is not None)
+        return Launched(self._runner, ours, said, code, cache, environment, proxied=door is not None, confined=True)
 
     def end(self) -> None:
         """Have the zygote end, and with it all that is in the container."""
