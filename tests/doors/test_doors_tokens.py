@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -154,11 +155,23 @@ async def test_a_token_of_one_project_sees_no_other(doors: Doors, world: World) 
         with refused("P0215"):
             await anext(client.fetch_build(rpb.FetchBlobRequest(digest=other)))
 
-        async def parts():  # type: ignore[no-untyped-def]
+        async def parts() -> AsyncIterator[cpb.DeployRequest]:
             yield cpb.DeployRequest(header=cpb.DeployHeader(project="q"))
 
         with refused("P0215"):
             await client.deploy(parts())
+
+
+async def test_whoever_may_not_deploy_is_told_so_though_still_sending(doors: Doors) -> None:
+    async def parts() -> AsyncIterator[cpb.DeployRequest]:
+        yield cpb.DeployRequest(header=cpb.DeployHeader(project="p"))
+        for _ in range(8):
+            yield cpb.DeployRequest(chunk=b"x" * 256 * 1024)
+
+    async with doors.client(await doors.token("read")) as client:
+        for _ in range(20):
+            with refused("P0215"):
+                await client.deploy(parts())
 
 
 async def test_who_can_read_the_home_needs_no_token(doors: Doors, tmp_path: Path) -> None:

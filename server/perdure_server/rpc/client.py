@@ -62,7 +62,18 @@ class RemoteControl:
 
     async def deploy(self, parts: AsyncIterable[pb.DeployRequest], *, upgrade: bool = False) -> pb.DeployResponse:
         more = ((UPGRADE, "1"),) if upgrade else ()
-        return await self._unary(self._stub.Deploy, parts, timeout_s=None, more=more)
+        try:
+            return await self._unary(self._stub.Deploy, parts, timeout_s=None, more=more)
+        except PerdureError as error:
+            if error.code != "P0702":
+                raise
+            # gRPC loses an answer that comes while we still send. Asked without a build, the server says it again;
+            # P0120 means that it would have taken one.
+            try:
+                await self._unary(self._stub.Deploy, _nothing())
+            except PerdureError as again:
+                raise (error if again.code == "P0120" else again) from None
+            raise
 
     async def start_session(self, request: pb.StartSessionRequest) -> pb.StartSessionResponse:
         return await self._unary(self._stub.StartSession, request)
@@ -168,6 +179,12 @@ class RemoteControl:
         if not self.token and not self.address.startswith("unix:"):
             self.token = home_token(theirs.home, self.address)
         self._connected = True
+
+
+async def _nothing() -> AsyncIterator[pb.DeployRequest]:
+    no_parts: tuple[pb.DeployRequest, ...] = ()
+    for part in no_parts:
+        yield part
 
 
 def _bearer(token: str) -> Metadata:
