@@ -79,7 +79,7 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize("entry", [None, *range(1, len(MIXED) + 2)])
+@pytest.mark.parametrize("entry", [None, 2, 5, 7, 9])
 def test_markers_have_the_same_rows_wherever_the_session_is_killed(entry):
     outcome = testing.run(mixed, None, crash_after=entry)
     assert outcome.functions() == MIXED
