@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN    := .venv/bin
 JOBS   ?= 2
 
-.PHONY: setup run test test-fast transparency test-all check matrix proto fmt lint bench bench-peers clean
+.PHONY: setup run test test-fast transparency test-all check matrix attack proto fmt lint bench bench-peers clean
 
 setup: .venv/installed          ## everything in .venv, .venv/bin/perdure included
 .venv/installed: pyproject.toml hatch_build.py build_sites.py $(wildcard runner/perdure_runner/child/patching/_sites*.[ch])
@@ -35,6 +35,9 @@ transparency: setup             ## the standard library's own tests through the 
 
 matrix: setup                   ## every construct: plainly, recorded, replayed, killed after every entry
 	@PYTHONPATH=tests $(BIN)/python -m matrix
+
+attack: setup                   ## every attack as user code, on every backend that this machine has
+	@PYTHONPATH=tests $(BIN)/python -m attacks
 
 proto:                          ## generate the committed protobuf code
 	proto/generate.sh

@@ -1,0 +1,69 @@
+"""What holds sessions here, and what this machine has of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from perdure_runner.host import isolation
+from perdure_runner.host.config import HostConfig
+
+PLAIN, DOCKER = "plain", "docker"
+BACKENDS = (PLAIN, "namespaces", "bubblewrap", "landlock", DOCKER)
+MUST_HOLD = ("namespaces", "bubblewrap", DOCKER)
+"""Where every attack must be contained. Landlock is what remains where none of these can be had."""
+
+
+class Missing(Exception):
+    """Why this machine does not have a backend."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`arguments` of `perdure serve`, and `variables` of its environment."""
+
+    name: str
+    arguments: tuple[str, ...]
+    variables: dict[str, str]
+
+
+@contextlib.contextmanager
+def having(name: str, folder: Path) -> Iterator[Backend]:
+    """A backend, for the length of the block; `folder` is for an engine's files.
+
+    Raises:
+        Missing: this machine does not have it.
+    """
+    if name == DOCKER:
+        with _engine(folder) as url:
+            yield Backend(name, ("--runner", "docker"), {"PERDURE_DOCKER_URL": url} if url else {})
+        return
+    if why := _reasons()[name]:
+        raise Missing(why)
+    yield Backend(name, ("--isolation", name), {})
+
+
+def _reasons() -> dict[str, str]:
+    async def ask() -> dict[str, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            return dict((await isolation.survey(HostConfig(state_dir=Path(folder)), sys.executable)).reasons)
+
+    return asyncio.run(ask())
+
+
+@contextlib.contextmanager
+def _engine(folder: Path) -> Iterator[str]:
+    try:
+        from docker.docker_support import NoEngine, shared_engine
+    except ImportError:
+        raise Missing("the docker SDK is not installed") from None
+    try:
+        with shared_engine(folder) as url:
+            yield url
+    except NoEngine as reason:
+        raise Missing(str(reason)) from None

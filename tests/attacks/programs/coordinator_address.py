@@ -1,0 +1,10 @@
+"""The coordinator's own address."""
+
+import socket
+
+from probing import attempt, verdict
+
+
+def main(event):
+    reached = attempt(socket.create_connection, ("127.0.0.1", event["ports"]["coordinator"]), 2)
+    return verdict(["the coordinator's port"] if reached else [])

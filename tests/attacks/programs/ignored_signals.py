@@ -1,0 +1,16 @@
+"""A session that ignores all signals, and a child in a group of its own that does, too."""
+
+import os
+import signal
+import time
+
+
+def main(event):
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+        signal.signal(number, signal.SIG_IGN)
+    if os.fork() == 0:
+        os.setsid()
+        os.execv("/bin/sleep", [f"sleep-{event['mark']}", "60"])
+    print("settled")
+    while True:
+        time.sleep(1)

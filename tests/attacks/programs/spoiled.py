@@ -1,0 +1,1 @@
+"""What `poisoned_build` wants to change."""

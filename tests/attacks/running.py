@@ -1,0 +1,105 @@
+"""Attacks, one after the other or side by side; what each says of itself, and what is seen from outside."""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from attacks.backends import MUST_HOLD, PLAIN
+from attacks.suite import INHERENT, Attack
+from attacks.world import World
+from e2e.terminal import until
+
+SIDE_BY_SIDE = 4
+_LONGEST = 400  # characters of a detail that are shown
+_LIMIT_CODES = ("P06", "P0701")
+"""A session that the sandbox, a limit or the host has ended."""
+
+
+class Verdict(enum.Enum):
+    """What an attack came to."""
+
+    CONTAINED = "contained"
+    LEAKED = "LEAKED"
+    INHERENT = "inherent"
+    BROKEN = "BROKEN"
+
+
+@dataclass
+class Ran:
+    """One attack's session, ended."""
+
+    mark: str
+    before_kb: dict[str, int]
+    state: str = ""
+    code: str = ""
+    message: str = ""
+    result: Any = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cell of the table; `detail` says what leaked, or what the session came to."""
+
+    attack: Attack
+    verdict: Verdict
+    detail: str
+
+
+def run_all(world: World, attacks: Iterable[Attack]) -> Iterator[Finding]:
+    """Run them all, those first that must be alone."""
+    attacks = list(attacks)
+    yield from (run(world, attack) for attack in attacks if attack.alone)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as workers:
+        yield from workers.map(lambda attack: run(world, attack), (each for each in attacks if not each.alone))
+
+
+def run(world: World, attack: Attack) -> Finding:
+    """Run one."""
+    ran = Ran(f"MARK{secrets.token_hex(6)}", {name: world.peak_kb(name) for name in ("host", "coordinator")})
+    session_id = world.start(attack.entry, attack.project, world.event(ran.mark, attack.arguments))
+    if attack.endless:
+        world.settled(session_id)
+        world.kill(session_id)
+    session = until(lambda: _ended(world, session_id), f"{attack.name} ends")
+    ran.state, ran.code, ran.message = session.state, session.error.code, session.error.message
+    ran.result = json.loads(session.result.data or b"null")
+    return _judge(world, attack, ran)
+
+
+def _ended(world: World, session_id: str) -> Any:
+    session = world.server.session(session_id)
+    return session if session.ended_at else None
+
+
+def _judge(world: World, attack: Attack, ran: Ran) -> Finding:
+    seen = attack.oracle(world, ran)
+    said = ran.result if isinstance(ran.result, dict) else {}
+    detail = str(said.get("detail", ""))
+    told = [name for name, secret in world.secrets.items() if secret in detail]
+    if told:
+        seen = f"{seen} secrets: {', '.join(told)}".strip()
+    if seen or said.get("leaked"):
+        verdict = Verdict.INHERENT if attack.name in INHERENT else Verdict.LEAKED
+        return Finding(attack, verdict, f"{seen} {detail}".strip())
+    if said or attack.endless or ran.code.startswith(_LIMIT_CODES):
+        return Finding(attack, Verdict.CONTAINED, detail or f"{ran.state} {ran.code} {ran.message}".strip())
+    return Finding(attack, Verdict.BROKEN, f"{ran.state} {ran.code} {ran.message}")
+
+
+def complaints(backend: str, findings: Iterable[Finding]) -> list[str]:
+    """What must not be: a leak of a sandbox, and on `plain` an attack that does not work."""
+    found = []
+    for finding in findings:
+        attack, verdict = finding.attack, finding.verdict
+        if verdict is Verdict.BROKEN or (verdict is Verdict.LEAKED and (backend in MUST_HOLD or attack.plain)):
+            found.append(f"{attack.name}: {verdict.value}: {finding.detail[:_LONGEST]}")
+        elif backend == PLAIN and verdict is Verdict.CONTAINED and not (attack.plain or (attack.root and os.geteuid())):
+            found.append(f"{attack.name} shows nothing: plain isolation contained it: {finding.detail[:_LONGEST]}")
+    return found
