@@ -95,6 +95,24 @@ async def test_a_host_cannot_take_anothers_name(doors: Doors, world: World, tmp_
     assert not list(world.coordinator.hosts)
 
 
+async def test_a_name_is_not_taken_from_one_who_came_by_another_door(
+    doors: Doors, world: World, tmp_path: Path
+) -> None:
+    """An invited host that calls itself as the server's own does: its certificate is right, the name is in use."""
+    identity = await joined(doors, tmp_path / "host", "vm-1")
+    async with Stream.at(doors.socket) as own:
+        await own.greet("vm-1")
+        async with Stream(mutual_channel(doors, identity)) as stream:
+            await stream.call.write(hello("vm-1"))
+            assert await stream.ended() == (grpc.StatusCode.UNAUTHENTICATED, "P0218")
+        async with Stream.at(doors.socket) as again:
+            assert (await again.greet("vm-1")).HasField("welcome")
+            assert len(world.coordinator.hosts) == 1
+    await world.until(lambda: not list(world.coordinator.hosts))
+    async with Stream(mutual_channel(doors, identity)) as stream:
+        assert (await stream.greet("vm-1")).HasField("welcome")
+
+
 async def test_a_revoked_host_is_cut_and_not_let_in_again(doors: Doors, world: World, tmp_path: Path) -> None:
     identity = await joined(doors, tmp_path / "host")
     async with Stream(mutual_channel(doors, identity)) as stream:

@@ -45,6 +45,7 @@ class Connection:
         self.end = end
         self.hello = HostHello()
         self.peer = ""  # where it dialled in from; empty: from this process
+        self.came_as = ""  # whom the door took it for
         self.certificate_until_us = 0  # 0: it needs none
         self.health: HostHealth | None = None  # of its last heartbeat
         self.sessions: set[tuple[str, int]] = set()  # (session, epoch) that it was given

@@ -58,6 +58,8 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
         try:
             connection = self._coordinator.connect(outbox, drain=outbox.drain)
             connection.peer = context.peer()
+            connection.came_as = caller.name
+            self._check_name(hello.hello.host_id, caller)
             connection.receive(hello)
         except PerdureError as error:
             await _abort(context, error)
@@ -127,6 +129,14 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
                 "P0218", f"host {caller.host_id} says that it is {message.hello.host_id[:80]!r}", help="keep the name"
             )
         return message
+
+    def _check_name(self, host_id: str, caller: Caller) -> None:
+        """A host that dials again takes its own name back, never that of one who came in as somebody else. P0218."""
+        theirs = self._coordinator.hosts.get(host_id)
+        if theirs is not None and theirs.came_as != caller.name:
+            raise PerdureError(
+                "P0218", f"there is a host {host_id} already: {theirs.came_as}", help="take another name with --name"
+            )
 
     async def _until_certificate_ends(self, connection: Connection) -> None:
         """Cut the stream of a host that has not renewed its certificate in time; TLS looks only when one dials."""
