@@ -212,7 +212,8 @@ class _Zygote:
             _reset_signals()
             egress = others[-1] if request["egress"] else None
             connection = _keep_only(self._null, output, connection, egress)
-            self._cell.enter(request["confine"], counted=bool(groups), egress=4 if egress else None)
+            confine = request["confine"]
+            self._cell.enter(confine, counted=bool(confine.get("counted")), egress=4 if egress else None)
             gc.enable()
             status = self._main(socket.socket(fileno=connection))
         except BaseException:  # noqa: BLE001 (nothing may get past a fork)

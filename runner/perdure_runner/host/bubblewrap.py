@@ -112,7 +112,7 @@ class Bubble:
         groups, way_out = held.joining(), door.give() if door is not None else None
         passed = [theirs.detach(), *groups, *([] if way_out is None else [way_out]), tell]
         attach = ["attach", f"--fd={passed[0]}", f"--main={self.config.main}", f"--groups={','.join(map(str, groups))}"]
-        attach += [f"--confine={json.dumps(confine(start, files))}"]
+        attach += [f"--confine={json.dumps(confine(start, files) | {'counted': held.counted})}"]
         attach += [] if way_out is None else [f"--egress={way_out}"]
         try:
             process = subprocess.Popen(

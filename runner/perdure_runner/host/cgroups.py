@@ -52,11 +52,16 @@ class Groups:
         return [name for name in CONTROLLERS if any(name in each.controllers for each in self._hierarchies)]
 
     def make(self, limits: Limits) -> "Group | None":
-        """Make a session's group; None where there are no controllers. Raises OSError."""
-        if not self._hierarchies:
+        """Make a session's group for what is limited; None if nothing is. Raises OSError.
+
+        To join a group of version 1 costs milliseconds for each hierarchy (the kernel waits until all processors have
+        seen it), so only those that limit something are used.
+        """
+        needed = [each for each in self._hierarchies if _settings(each, limits)]
+        if not needed:
             return None
         self._count += 1
-        group = Group([Hierarchy(h.version, h.folder / f"s{self._count}", h.controllers) for h in self._hierarchies])
+        group = Group([Hierarchy(h.version, h.folder / f"s{self._count}", h.controllers) for h in needed])
         try:
             group.make(limits)
         except OSError:
@@ -124,6 +129,10 @@ class Group:
     def counts(self, controller: str) -> bool:
         """Whether it has this controller."""
         return any(controller in hierarchy.controllers for hierarchy in self._hierarchies)
+
+    @property
+    def limits_processes(self) -> bool:
+        return bool(self._limits.processes) and self.counts("pids")
 
     def killed_for_memory(self) -> bool:
         """Whether the kernel killed something in it for want of memory."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from perdure_proto.v1.runner_pb2 import Start
+from perdure_proto.v1.runner_pb2 import Limits, Start
 
 from perdure_runner.host.backend import BackendError, Ended, LimitReached
 from perdure_runner.host.cgroups import Group, Groups
@@ -29,6 +29,11 @@ class Holding:
     def joining(self) -> list[int]:
         """Open files by which a process joins its control groups; the caller closes them."""
         return self.group.join() if self.group else []
+
+    @property
+    def counted(self) -> bool:
+        """Whether a control group limits the number of its processes."""
+        return self.group is not None and self.group.limits_processes
 
     def let_go(self, process: _Process, status: int | None, ended: Ended) -> None:
         """Its process is gone: find out why, clean up, and pass it on."""
@@ -53,6 +58,7 @@ class Held:
 
     groups: Groups | None = None
     scratch: Path | None = None
+    counts_itself: bool = False  # the sandbox limits processes without a control group
 
     def hold(self, start: Start) -> Holding:
         """Make what one runner needs.
@@ -61,7 +67,11 @@ class Held:
             BackendError: this machine is out of something.
         """
         try:
-            group = self.groups.make(start.limits) if self.groups else None
+            limits = Limits()
+            limits.CopyFrom(start.limits)
+            if self.counts_itself:
+                limits.processes = 0
+            group = self.groups.make(limits) if self.groups else None
             folder = Path(tempfile.mkdtemp(prefix="runner-", dir=self.scratch)) if self.scratch else None
         except OSError as error:
             raise BackendError(f"no control group or folder for a runner: {error}") from None

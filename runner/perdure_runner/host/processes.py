@@ -45,6 +45,7 @@ class Nest:
             ended = door.until(ended)
         way_out = door.give() if door is not None else None
         told = confine(start, files, [held.folder] if held.folder else [])
+        told["counted"] = held.counted
         fork = Fork(theirs.detach(), write_end, told, held.joining(), way_out)
         try:
             process = self.zygote.fork(fork, lambda status: held.let_go(process, status, ended))
@@ -86,7 +87,7 @@ class Processes:
         chosen = await isolation.choose(self._config, self._default.path)
         isolation.say(chosen.notes)
         self._kind = self.zygotes.isolation = chosen.kind
-        self._held = Held(self._make_groups(), self._make_scratch())
+        self._held = Held(self._make_groups(), self._make_scratch(), chosen.kind == "namespaces")
         if chosen.kind == "bubblewrap":
             await self._look(self._default)
             return

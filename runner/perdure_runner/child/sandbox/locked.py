@@ -23,4 +23,4 @@ def lock(confine: Mapping[str, object], groups: Sequence[int], egress: int | Non
         relay.open_door(egress)
     cell = Cell(Settings(Isolation.LOCKED, "/nowhere", ()))
     cell.ready()
-    cell.enter(confine, counted=bool(groups))
+    cell.enter(confine, counted=bool(confine.get("counted")))
