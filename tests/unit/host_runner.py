@@ -1,6 +1,6 @@
 """A stand-in for the child half: its `main` speaks the frames that the session's entry point asks for.
 
-Runs in a process forked by a zygote. Standard library and `perdure_runner.frames` only.
+Runs in a process forked by a zygote. Standard library and what both halves of a runner have, only.
 """
 
 import os
@@ -54,6 +54,27 @@ def burst(stream: Stream, argument: str, start: dict) -> None:
     stream.send({"t": "attached"})
     for number in range(1, count + 1):
         stream.send({"t": "rec", "no": number, "sync": number == count, "e": entry(number, size)}, b"1" * size)
+    finish(stream, count + 1)
+
+
+def markers(stream: Stream, values: str, start: dict) -> None:
+    """Markers in one frame that asks for their commit; `values`: a JSON list."""
+    import json
+
+    from perdure_runner import marks
+
+    made = [json.dumps(value).encode() for value in json.loads(values)]
+    count, head = len(made), json.dumps({"lane": "main", "fn": "time.time", "file": "a.py", "line": 3})
+    digests = [bytes(16)] * count
+    stream.send({"t": "attached"})
+    numbers = range(1, count + 1)
+    stream.write(
+        marks.pack(1, [head], [0] * count, numbers, [1000] * count, numbers, digests, digests, made, sync=True)
+    )
+    acknowledged = 0
+    while acknowledged < count:
+        header, _ = stream.recv()
+        acknowledged = header["no"]
     finish(stream, count + 1)
 
 

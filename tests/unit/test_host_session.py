@@ -299,6 +299,16 @@ async def test_secrets_are_masked_in_frames_and_in_last_words(tmp_path: Path) ->
         assert (lost.code, "something" in lost.reason) == ("P0701", False)
 
 
+async def test_markers_of_one_frame_are_records_like_others(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_host, coordinator):
+        coordinator.start('markers:[1.5, "something"]', vars={"A": "something"}, secrets=["A"])
+        assert (await coordinator.next("done")).no == 3
+        number, text = (record.entry for record in coordinator.records())
+        assert (number.lane, number.ordinal, number.kind, number.site.file) == ("main", 1, 4, "a.py")
+        assert (number.outcome.data, number.outcome.preview, number.outcome.size) == (b"1.5", "1.5", 3)
+        assert (text.ordinal, text.outcome.data, text.outcome.preview) == (2, b'"something"', "'***'")
+
+
 async def test_what_was_sent_before_a_crash_is_not_lost(tmp_path: Path) -> None:
     """The runner is long gone when its last records are read; writing to it fails meanwhile."""
     async with running(tmp_path, limits=HostLimits(unacked_bytes=1000)) as (_host, coordinator):
