@@ -109,7 +109,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def secret_text(given: str | None, option: str) -> str | None:
     """A secret of an option: itself, `@FILE`, or `-` for stdin, because everybody can read command lines."""
-    if given is None or not given.startswith(("@", "-")):
+    if given is None or (given != "-" and not given.startswith("@")):
         return given
     try:
         text = sys.stdin.read() if given == "-" else Path(given[1:]).read_text(encoding="utf-8", errors="replace")
