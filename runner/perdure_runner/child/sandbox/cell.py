@@ -91,7 +91,7 @@ class Cell:
 
         Args:
             confine: "memory", "processes", "open_files", "disk", "files": limits, 0 or missing for none; "network":
-                "none", "all" or "hosts"; "code", "cache", "environment": paths; "writable": more of them; "counted": see below.
+                "none", "all" or "hosts"; "code", "cache", "environment": paths; "writable": more of them.
             counted: a control group counts its processes.
             egress: a socket to the egress proxy, for network "hosts".
         Raises:
