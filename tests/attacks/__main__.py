@@ -1,4 +1,4 @@
-"""``python -m attacks [-v] [BACKEND or ATTACK ...]``: a table of attacks and backends. Exit code 1 if a sandbox leaks."""
+"""``python -m attacks [-v] [BACKEND or ATTACK ...]``: attacks and backends, as a table. Exit code 1 if one leaks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attacks.backends import BACKENDS, Missing, having
 from attacks.running import Finding, Verdict, complaints, run_all
-from attacks.suite import ATTACKS, INHERENT, Attack
+from attacks.suite import ATTACKS, INHERENT, KNOWN, Attack
 from attacks.world import opened_world
 
 WIDTH = 12
@@ -57,8 +57,10 @@ def show(attacks: Sequence[Attack], columns: dict[str, dict[str, Finding]]) -> N
     for name, findings in columns.items():
         total = sum(finding.verdict is Verdict.CONTAINED for finding in findings.values())
         print(f"{name}: {total} of {len(findings)} contained")
-    for name, why in INHERENT.items():
-        print(f"{name}: {why}")
+    for attack, why in INHERENT.items():
+        print(f"{attack}: {why}")
+    for (backend, attack), why in KNOWN.items():
+        print(f"{attack} on {backend}: {why}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -58,10 +59,11 @@ def _reasons() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _engine(folder: Path) -> Iterator[str]:
-    try:
-        from docker.docker_support import NoEngine, shared_engine
-    except ImportError:
-        raise Missing("the docker SDK is not installed") from None
+    if importlib.util.find_spec("docker.errors") is None:
+        raise Missing("the docker SDK is not installed")
+    sys.path.append(str(Path(__file__).parent.parent / "docker"))  # that name is the SDK's
+    from docker_support import NoEngine, shared_engine
+
     try:
         with shared_engine(folder) as url:
             yield url

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attacks.backends import MUST_HOLD, PLAIN
-from attacks.suite import INHERENT, Attack
+from attacks.suite import INHERENT, KNOWN, Attack
 from attacks.world import World
 from e2e.terminal import until
 
@@ -28,6 +28,7 @@ class Verdict(enum.Enum):
     CONTAINED = "contained"
     LEAKED = "LEAKED"
     INHERENT = "inherent"
+    KNOWN = "known"
     BROKEN = "BROKEN"
 
 
@@ -63,19 +64,27 @@ def run_all(world: World, attacks: Iterable[Attack]) -> Iterator[Finding]:
 def run(world: World, attack: Attack) -> Finding:
     """Run one."""
     ran = Ran(f"MARK{secrets.token_hex(6)}", {name: world.peak_kb(name) for name in ("host", "coordinator")})
-    session_id = world.start(attack.entry, attack.project, world.event(ran.mark, attack.arguments))
+    event = world.event(ran.mark, attack.arguments)
+    session_id = world.start(attack.entry, attack.project, event)
+    other = None
     if attack.endless:
         world.settled(session_id)
+        other = _end(world, world.start(attack.entry_of_other, attack.project, event)) if attack.other else None
         world.kill(session_id)
-    session = until(lambda: _ended(world, session_id), f"{attack.name} ends")
+    session = _end(world, session_id)
     ran.state, ran.code, ran.message = session.state, session.error.code, session.error.message
-    ran.result = json.loads(session.result.data or b"null")
+    ran.result = json.loads((other or session).result.data or b"null")
     return _judge(world, attack, ran)
 
 
-def _ended(world: World, session_id: str) -> Any:
-    session = world.server.session(session_id)
-    return session if session.ended_at else None
+def _end(world: World, session_id: str) -> Any:
+    """The session, when it has ended."""
+
+    def ended() -> Any:
+        session = world.server.session(session_id)
+        return session if session.ended_at else None
+
+    return until(ended, f"{session_id} ends")
 
 
 def _judge(world: World, attack: Attack, ran: Ran) -> Finding:
@@ -86,11 +95,16 @@ def _judge(world: World, attack: Attack, ran: Ran) -> Finding:
     if told:
         seen = f"{seen} secrets: {', '.join(told)}".strip()
     if seen or said.get("leaked"):
-        verdict = Verdict.INHERENT if attack.name in INHERENT else Verdict.LEAKED
-        return Finding(attack, verdict, f"{seen} {detail}".strip())
+        return Finding(attack, _leak(world.backend.name, attack.name), f"{seen} {detail}".strip())
     if said or attack.endless or ran.code.startswith(_LIMIT_CODES):
         return Finding(attack, Verdict.CONTAINED, detail or f"{ran.state} {ran.code} {ran.message}".strip())
     return Finding(attack, Verdict.BROKEN, f"{ran.state} {ran.code} {ran.message}")
+
+
+def _leak(backend: str, attack: str) -> Verdict:
+    if attack in INHERENT:
+        return Verdict.INHERENT
+    return Verdict.KNOWN if (backend, attack) in KNOWN else Verdict.LEAKED
 
 
 def complaints(backend: str, findings: Iterable[Finding]) -> list[str]:

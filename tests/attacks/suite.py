@@ -26,6 +26,7 @@ class Attack:
     root: on `plain` it only works where the host is root.
     alone: nothing else runs meanwhile, for it takes much, or much is measured.
     endless: it prints "settled" and goes on until it is killed.
+    other: a function of the program that another session runs meanwhile; what that returns counts.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Attack:
     root: bool = False
     alone: bool = False
     endless: bool = False
+    other: str = ""
     program: str = ""
     arguments: tuple[str, ...] = ()
     project: str = "attacks"
@@ -44,10 +46,19 @@ class Attack:
         """As `perdure start` wants it."""
         return f"{self.program or self.name}.py:main"
 
+    @property
+    def entry_of_other(self) -> str:
+        """The other session's."""
+        return f"{self.program or self.name}.py:{self.other}"
+
 
 HOST = "its host does not mind what is no frame, or a wrong one: it ends the session, whatever holds it"
 INHERENT = {"forged_end": "a session can always lie about its own results: they are its own"}
 """What no sandbox holds, and why that is right."""
+KNOWN = {
+    ("bubblewrap", "inode_bomb"): "bwrap cannot limit the number of files; they count to the session's memory",
+}
+"""What a backend does not hold, and why that is borne."""
 
 _CALLS = {
     "bpf": ("bpf",),
@@ -75,6 +86,7 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("disk_bomb", "bombs"),
     Attack("inode_bomb", "bombs"),
     Attack("descriptor_bomb", "bombs", plain="a resource limit, which every runner has"),
+    Attack("inotify_bomb", "bombs", endless=True, other="other"),
     Attack("cpu_bomb", "bombs", alone=True, project="capped"),
     Attack(
         "log_bomb", "bombs", oracles.host_is_small, plain="output is counted, whatever holds the session", alone=True
@@ -99,6 +111,7 @@ ATTACKS: tuple[Attack, ...] = (
     *_several("privileges", "own_namespaces mounts"),
     *_several("kernel", "kernel_settings kernel_memory control_groups", root=True),
     Attack("address_families", "kernel"),
+    Attack("other_architecture", "kernel"),
     *(Attack(name, "kernel", program="system_calls", arguments=calls) for name, calls in _CALLS.items()),
     *_several("network", "coordinator_address local_services private_addresses name_servers sockets_of_services"),
     Attack("poisoned_packages", "poison", root=True),

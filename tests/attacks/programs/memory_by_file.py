@@ -2,11 +2,11 @@
 
 import os
 
-from probing import canaries, content, verdict
+from probing import canaries, content, processes, verdict
 
 
 def main(event):
-    others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - {os.getpid()}
+    others = {*processes()} - {os.getpid()}
     found = []
     for pid in sorted(others & {*event["pids"].values()} or others):
         try:

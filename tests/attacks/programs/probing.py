@@ -51,6 +51,21 @@ def content(path, most=1 << 20):
         os.close(descriptor)
 
 
+def processes():
+    """Numbers of all processes that can be seen."""
+    return sorted(int(name) for name in attempt(os.listdir, "/proc") or () if name.isdigit())
+
+
+def has_route(address, port):
+    """Whether packets would find a way. A UDP `connect` only looks for it and sends nothing."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.connect((address, port))
+    except OSError:
+        return False
+    return True
+
+
 def system_call(number, *arguments):
     """The error number of a system call, 0 if it succeeded."""
     return 0 if libc.syscall(number, *arguments) >= 0 else ctypes.get_errno()

@@ -4,13 +4,13 @@ import os
 import subprocess
 import time
 
-from probing import attempt, content, verdict
+from probing import content, verdict
 
 PROGRAMS = ("/bin/su", "/usr/bin/chfn", "/usr/bin/newgrp")
 
 
 def main(event):
-    if attempt(os.stat, "/etc/shadow") and os.access("/etc/shadow", os.R_OK):
+    if content("/etc/shadow", 1):
         return verdict(["it has all that such a program could give"])
     return verdict(path for path in PROGRAMS if os.path.exists(path) and gains(path))
 

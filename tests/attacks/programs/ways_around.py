@@ -2,7 +2,7 @@
 
 import os
 
-from probing import canaries, content, verdict
+from probing import attempt, canaries, content, verdict
 
 
 def main(event):
@@ -10,7 +10,6 @@ def main(event):
     places = [f"/proc/{pid}/{name}" for pid in ("self", 1, *event["pids"].values()) for name in ("root", "cwd")]
     places += ["", "/proc/self/cwd", "/proc/thread-self/root"]
     found = [seen for place in places for seen in canaries(content(f"{place}{'/..' * 20}{secret}"))]
-    handle = os.open("/", os.O_RDONLY)
+    handle = attempt(os.open, "/", os.O_PATH)
     found += canaries(content(f"/proc/self/fd/{handle}{'/..' * 20}{secret}"))
-    os.close(handle)
     return verdict(set(found))
