@@ -21,6 +21,7 @@ from perdure_server.coordinator.choosing import Need
 from perdure_server.coordinator.hosts import Connection, kill_runner
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
+from perdure_server.secrets import is_sealed
 from perdure_server.store import SessionRecord
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ class Replays:
         connection.gave(*key, build_id)
         try:
             async with asyncio.timeout(patience_s):
-                await self._send(connection, replace(record, build_id=build_id), key)
+                secrets = await self._send(connection, replace(record, build_id=build_id), key)
                 done: rpb.Done = await run.done
                 done.session_id = record.session_id
-                if done.HasField("result"):
-                    done.result.ClearField("data")  # the session's own counts, and this may hold secrets
+                if done.HasField("result") and (secrets or _is_sealed(record)):
+                    done.result.ClearField("data")  # the session's own counts, and this may hold them
                 rows = history.journal(self._c, record.session_id)
                 await asyncio.to_thread(history.complete, done.divergence, rows)
                 _judge(done, record)
@@ -83,7 +84,8 @@ class Replays:
             await asyncio.sleep(_ROOM_POLL_S)
         return connection
 
-    async def _send(self, connection: Connection, record: SessionRecord, key: tuple[str, int]) -> None:
+    async def _send(self, connection: Connection, record: SessionRecord, key: tuple[str, int]) -> bool:
+        """Start and history. Returns whether the runner is given secrets."""
         alias, epoch = key
         start = await history.start_message(self._c, record, epoch, record.entries)
         start.session_id, start.replay_only = alias, True
@@ -92,6 +94,7 @@ class Replays:
             page.session_id = alias
             connection.send(ToHost(history=page))
             await connection.drain()
+        return bool(start.secrets)
 
     def takes(self, connection: Connection, kind: str, body: Any) -> bool:
         """Is the message of a replay? Then it has been dealt with."""
@@ -143,3 +146,7 @@ def _ended_by_itself(record: SessionRecord) -> bool:
     if record.state == Phase.FAILED.value and record.error is not None:
         return jpb.Error.FromString(record.error).code not in _CUT_SHORT
     return record.state == Phase.COMPLETED.value
+
+
+def _is_sealed(record: SessionRecord) -> bool:
+    return record.result is not None and is_sealed(jpb.Payload.FromString(record.result).data)
