@@ -114,6 +114,7 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("other_architecture", "kernel"),
     *(Attack(name, "kernel", program="system_calls", arguments=calls) for name, calls in _CALLS.items()),
     *_several("network", "coordinator_address local_services private_addresses name_servers sockets_of_services"),
+    Attack("egress_proxy", "network", project="listed"),
     Attack("poisoned_packages", "poison", root=True),
     Attack("poisoned_environment", "poison", oracles.folder_is_made, root=True),
     Attack("poisoned_build", "poison", oracles.mark_is_kept),

@@ -126,16 +126,25 @@ class World:
 
     def _serve(self) -> Server:
         network = "all" if self.backend.name == PLAIN else "none"
-        for name in ("attacks", "capped"):
+        port = self._told["port"]
+        hosts = (
+            "all"
+            if network == "all"
+            else json.dumps([f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")])
+        )
+        for name, reaches, more in (
+            ("attacks", network, ""),
+            ("capped", network, "  cpus: 0.1\n"),
+            ("listed", hosts, ""),
+        ):
             shutil.copytree(HERE / "programs", self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            more = "  cpus: 0.1\n" if name == "capped" else ""
-            (self.folder / name / "perdure.yaml").write_text(MANIFEST.format(name=name, network=network) + more)
+            (self.folder / name / "perdure.yaml").write_text(MANIFEST.format(name=name, network=reaches) + more)
         code = (HERE / "victim" / "handlers.py").read_text().replace("CANARY-code-@CODE@", self.secrets["code"])
         self._terminal.write("victim/handlers.py", code)
         self._terminal.write("victim/perdure.yaml", VICTIM.format(network=network, token=self.secrets["variable"]))
         self._terminal.variables |= self.backend.variables | {"CANARY": self.secrets["serverenv"]}
         server = self._terminal.serve("home", *self.backend.arguments)
-        for name in ("attacks", "capped", "victim"):
+        for name in ("attacks", "capped", "listed", "victim"):
             server.deploy(name, name)
         return server
 
