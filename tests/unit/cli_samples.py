@@ -138,7 +138,7 @@ class FakeControl:
         self.asked.append(request)
         return self.replayed
 
-    async def deploy(self, parts: AsyncIterable[control.DeployRequest], **_how: Any) -> control.DeployResponse:
+    async def deploy(self, parts: AsyncIterable[control.DeployRequest]) -> control.DeployResponse:
         self.asked += [part async for part in parts]
         return control.DeployResponse(
             project="demo",

@@ -68,7 +68,7 @@ async def test_an_error_arrives_whole(world: World, address: str, monkeypatch: p
         "P0103", "no such thing: ünïcode", help="try “this”", file="a.yaml", line=3, column=7, source="x: y"
     )
 
-    async def deploy(_parts: Any, **_how: Any) -> Any:
+    async def deploy(_parts: Any) -> Any:
         raise Problems([error, PerdureError("P0104", "a second one" * 1000)])
 
     monkeypatch.setattr(world.control, "deploy", deploy)

@@ -88,15 +88,18 @@ class DeployHeader(google.protobuf.message.Message):
 
     PROJECT_FIELD_NUMBER: builtins.int
     BUILD_ONLY_FIELD_NUMBER: builtins.int
+    UPGRADE_FIELD_NUMBER: builtins.int
     project: builtins.str
     build_only: builtins.bool
+    upgrade: builtins.bool
     def __init__(
         self,
         *,
         project: builtins.str = ...,
         build_only: builtins.bool = ...,
+        upgrade: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["build_only", b"build_only", "project", b"project"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build_only", b"build_only", "project", b"project", "upgrade", b"upgrade"]) -> None: ...
 
 global___DeployHeader = DeployHeader
 
@@ -158,6 +161,7 @@ class DeployResponse(google.protobuf.message.Message):
     ENVIRONMENT_FIELD_NUMBER: builtins.int
     PACKAGES_FIELD_NUMBER: builtins.int
     ENVIRONMENT_REUSED_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_MS_FIELD_NUMBER: builtins.int
     project: builtins.str
     build_id: builtins.str
     deployment_id: builtins.str
@@ -167,6 +171,8 @@ class DeployResponse(google.protobuf.message.Message):
     """in the environment"""
     environment_reused: builtins.bool
     """the same requirements were locked before"""
+    environment_ms: builtins.float
+    """what that took"""
     @property
     def exports(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Export]: ...
     @property
@@ -182,8 +188,9 @@ class DeployResponse(google.protobuf.message.Message):
         environment: builtins.str = ...,
         packages: builtins.int = ...,
         environment_reused: builtins.bool = ...,
+        environment_ms: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "deployment_id", b"deployment_id", "environment", b"environment", "environment_reused", b"environment_reused", "exports", b"exports", "packages", b"packages", "project", b"project", "triggers", b"triggers"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "deployment_id", b"deployment_id", "environment", b"environment", "environment_ms", b"environment_ms", "environment_reused", b"environment_reused", "exports", b"exports", "packages", b"packages", "project", b"project", "triggers", b"triggers"]) -> None: ...
 
 global___DeployResponse = DeployResponse
 

@@ -85,11 +85,12 @@ async def send(
         await remote.set_var(control.SetVarRequest(project=source.project, var=var))
 
     async def parts() -> AsyncIterator[control.DeployRequest]:
-        yield control.DeployRequest(header=control.DeployHeader(project=source.project, build_only=build_only))
+        header = control.DeployHeader(project=source.project, build_only=build_only, upgrade=upgrade)
+        yield control.DeployRequest(header=header)
         for start in range(0, len(tarball), CHUNK_BYTES):
             yield control.DeployRequest(chunk=tarball[start : start + CHUNK_BYTES])
 
-    return await remote.deploy(parts(), upgrade=upgrade)
+    return await remote.deploy(parts())
 
 
 def without_secrets_in(source: Source) -> Source:

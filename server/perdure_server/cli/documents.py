@@ -197,7 +197,12 @@ def _environment(message: control.DeployResponse) -> Document | None:
     """The locked requirements of a deployment; None: it has none."""
     if not message.environment:
         return None
-    return {"lock": message.environment, "packages": message.packages, "reused": message.environment_reused}
+    return {
+        "lock": message.environment,
+        "packages": message.packages,
+        "reused": message.environment_reused,
+        "took_ms": round(message.environment_ms, 1),
+    }
 
 
 def replay(session_id: str, message: control.ReplaySessionResponse, sides: Sides = NEITHER) -> Document:

@@ -51,9 +51,8 @@ class Control:
             pid=os.getpid(),
         )
 
-    async def deploy(self, parts: AsyncIterable[pb.DeployRequest], *, upgrade: bool = False) -> pb.DeployResponse:
-        """`upgrade`: resolve the build's requirements anew."""
-        return await deploying.deploy(self._c, parts, upgrade=upgrade)
+    async def deploy(self, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
+        return await deploying.deploy(self._c, parts)
 
     async def start_session(self, request: pb.StartSessionRequest) -> pb.StartSessionResponse:
         return await starting.start_session(self._c, request)

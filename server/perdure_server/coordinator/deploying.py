@@ -36,10 +36,8 @@ class _Checked:
     requires: Wanted | None
 
 
-async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest], *, upgrade: bool = False) -> pb.DeployResponse:
+async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
     """Check a build, store it and, unless `build_only`, make it the project's active one; the older one drains.
-
-    `upgrade`: its requirements are resolved anew, though the same ones were before.
 
     Raises what is wrong with the tarball (P0120 to P0124) or the manifest (P0101 to P0104), the
     requirements (P0303, P0305), P0211 disk full.
@@ -48,7 +46,7 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest], *, upgr
     checked = await asyncio.to_thread(_check, c, tarball)
     project = header.project or checked.name
     needed = checked.requires if c.settings.environments else None
-    locked = await c.locks.lock(needed, upgrade=upgrade) if needed else None
+    locked = await c.locks.lock(needed, upgrade=header.upgrade) if needed else None
     build = _with_environment(checked.build, locked) if locked else checked.build
     await asyncio.to_thread(c.blobs.put, tarball)
     deployment_id = new_id(c, ids.DEPLOYMENT)
@@ -76,6 +74,7 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest], *, upgr
         environment=locked.digest if locked else "",
         packages=locked.packages if locked else 0,
         environment_reused=locked.reused if locked else False,
+        environment_ms=locked.took_ms if locked else 0.0,
     )
 
 

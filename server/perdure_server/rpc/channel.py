@@ -10,7 +10,6 @@ import grpc
 from perdure_server.rpc.needs import Kind
 
 MAX_MESSAGE_BYTES: Final = 80 * 1024 * 1024  # a payload of 64 MiB and its entry
-UPGRADE: Final = "perdure-upgrade"  # metadata of Deploy: "1" to resolve the build's requirements anew
 MAX_CONTROL_BYTES: Final = 8 * 1024 * 1024  # where no hosts attach
 
 # Without ping_timeout_ms a stopped peer goes unnoticed for a minute (reference/sandbox.md).

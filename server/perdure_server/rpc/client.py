@@ -15,7 +15,7 @@ from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealt
 
 from perdure_server.coordinator.settings import PROTOCOL_VERSION
 from perdure_server.core.errors import PerdureError
-from perdure_server.rpc.channel import UPGRADE, open_channel
+from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.errors import error_of
 from perdure_server.rpc.local import home_token
 
@@ -60,10 +60,9 @@ class RemoteControl:
     async def get_version(self, request: pb.GetVersionRequest) -> pb.GetVersionResponse:
         return await self._unary(self._stub.GetVersion, request)
 
-    async def deploy(self, parts: AsyncIterable[pb.DeployRequest], *, upgrade: bool = False) -> pb.DeployResponse:
-        more = ((UPGRADE, "1"),) if upgrade else ()
+    async def deploy(self, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
         try:
-            return await self._unary(self._stub.Deploy, parts, timeout_s=None, more=more)
+            return await self._unary(self._stub.Deploy, parts, timeout_s=None)
         except PerdureError as error:
             if error.code != "P0702":
                 raise
@@ -138,12 +137,10 @@ class RemoteControl:
     async def get_runner_health(self, request: pb.GetRunnerHealthRequest) -> RunnerHealth:
         return await self._unary(self._stub.GetRunnerHealth, request)
 
-    async def _unary(
-        self, method: Method[T], request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S, more: Metadata = ()
-    ) -> T:
+    async def _unary(self, method: Method[T], request: Any, timeout_s: float | None = ANSWER_TIMEOUT_S) -> T:
         await self._connect()
         try:
-            return await method(request, timeout=timeout_s, metadata=(*_bearer(self.token), *more))
+            return await method(request, timeout=timeout_s, metadata=_bearer(self.token))
         except grpc.aio.AioRpcError as failure:
             raise error_of(failure, self.address) from None
 

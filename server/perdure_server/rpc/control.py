@@ -12,7 +12,6 @@ from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealt
 
 from perdure_server.coordinator.control import Control
 from perdure_server.core.errors import PerdureError
-from perdure_server.rpc.channel import UPGRADE
 from perdure_server.rpc.errors import status_of
 
 T = TypeVar("T")
@@ -27,8 +26,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         return await _answer(context, self._control.get_version(request))
 
     async def Deploy(self, request_iterator: AsyncIterator[pb.DeployRequest], context: Any) -> pb.DeployResponse:
-        upgrade = (UPGRADE, "1") in (context.invocation_metadata() or ())
-        return await _answer(context, self._control.deploy(request_iterator, upgrade=upgrade))
+        return await _answer(context, self._control.deploy(request_iterator))
 
     async def StartSession(self, request: pb.StartSessionRequest, context: Any) -> pb.StartSessionResponse:
         return await _answer(context, self._control.start_session(request))
