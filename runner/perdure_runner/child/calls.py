@@ -280,7 +280,7 @@ class Calls:
         """Send the outcome of `call`. Markers travel with the next row; everything else goes out at once."""
         marker = kind is Kind.MARKER
         row = payload_keys(encoded)
-        row["dur"] = (time_ns() - began_ns) // 1000
+        row["dur"] = max(0, time_ns() - began_ns) // 1000  # the machine's clock may be set back
         row.update(more)
         self.put(call, kind, row, encoded.data, sync=not marker, keep_back=marker)
 

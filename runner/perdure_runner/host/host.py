@@ -283,7 +283,7 @@ class Host:
         try:
             egress.check(self._backend.isolation, session.start)
             launched = place.launch(session.start, files, session.exited)
-        except BackendError as error:
+        except (BackendError, OSError) as error:  # descriptors, processes and memory may be used up
             code = getattr(error, "code", "")
             session.fail(str(error), code, fatal=bool(code))
             return
