@@ -42,10 +42,15 @@ def tool() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What of this machine an interpreter's sessions see, read-only. `network`: only with the machine's network."""
+    """What of this machine an interpreter's sessions see, read-only. `network`: only with the machine's network.
+
+    `filter`: of system calls. A session can write into the memory of bwrap's process, the first of its namespace, so
+    that one must not be able to do more than the session itself.
+    """
 
     always: Sequence[str]
     network: Sequence[str]
+    filter: bytes
 
 
 class Wrapped:
@@ -110,13 +115,14 @@ class Bubble:
         info, tell = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(info, False)
         groups, way_out = held.joining(), door.give() if door is not None else None
-        passed = [theirs.detach(), *groups, *([] if way_out is None else [way_out]), tell]
+        rules = _readable(self.shown.filter)
+        passed = [theirs.detach(), *groups, *([] if way_out is None else [way_out]), tell, rules]
         attach = ["attach", f"--fd={passed[0]}", f"--main={self.config.main}", f"--groups={','.join(map(str, groups))}"]
         attach += [f"--confine={json.dumps(confine(start, files) | {'counted': held.counted})}"]
         attach += [] if way_out is None else [f"--egress={way_out}"]
         try:
             process = subprocess.Popen(
-                [*self._sandbox(start, files, tell), *launch.command(self.config, self.python.path, *attach)],
+                [*self._sandbox(start, files, tell, rules), *launch.command(self.config, self.python.path, *attach)],
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,
@@ -139,14 +145,16 @@ class Bubble:
         paths = (str(files.code), str(files.cache), str(files.environment or ""))
         return Launched(wrapped, ours, said, *paths, door is not None, confined=True)
 
-    def _sandbox(self, start: Start, files: Files, info: int) -> list[str]:
-        """The command line up to the program that runs in it."""
+    def _sandbox(self, start: Start, files: Files, info: int, rules: int) -> list[str]:
+        """The command line up to the program that runs in it. `info`, `rules`: where bwrap writes of itself, and where
+        it reads the filter."""
         network = start.network.mode == NETWORK_MODE_ALL
         size = ["--size", str(start.limits.disk_bytes)] if start.limits.disk_bytes else []
         visible = [*self.shown.always, *(self.shown.network if network else ())]
         brought = [path for path in (files.code, files.cache, files.environment) if path is not None]
         return [
             *(tool() or "bwrap", *_ALWAYS, *(("--share-net",) if network else ()), "--info-fd", str(info)),
+            *("--seccomp", str(rules)),
             *_variables(launch.environment(self.config, start.hash_seed)),
             *(*size, "--tmpfs", "/tmp", *_DEVICES, *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
             *(word for path in _settings_of_the_kernel() for word in ("--ro-bind", path, path)),
@@ -154,6 +162,14 @@ class Bubble:
             *(word for path in brought for word in ("--ro-bind", str(path), str(path))),
             *("--remount-ro", "/", "--chdir", "/", "--"),
         ]
+
+
+def _readable(data: bytes) -> int:
+    """A pipe that has these bytes in it, fewer than a pipe holds, and nothing after them."""
+    source, sink = os.pipe2(os.O_CLOEXEC)
+    os.write(sink, data)
+    os.close(sink)
+    return source
 
 
 def _settings_of_the_kernel() -> Iterator[str]:

@@ -6,6 +6,7 @@ cannot be had is left out: `Groups.missing` says why. The names are those of the
 
 import contextlib
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,9 +160,18 @@ class Group:
         return LimitReached("P0603", f"memory: limit {limit}, used {mebibytes(self.memory_used())}")
 
     def close(self) -> bool:
-        """Remove it; False if something is still in it."""
+        """Remove it, when the runner is gone. False if something is still in it, which is killed."""
         removed = [_remove(hierarchy.folder) for hierarchy in self._hierarchies]
+        if not all(removed):
+            self._kill()
         return all(removed)
+
+    def _kill(self) -> None:
+        """Where there is no process namespace, a daemon of the session's is in its group only."""
+        for hierarchy in self._hierarchies:
+            with contextlib.suppress(OSError):
+                for pid in (hierarchy.folder / "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
 
     def _first_number(self, controller: str, files: Mapping[int, Sequence[str]]) -> int:
         for hierarchy in self._with(controller):

@@ -78,7 +78,11 @@ async def survey(config: HostConfig, python: str) -> Survey:
     """Try what this machine lets us do. Nothing is left behind."""
     probed, bubblewrap = await asyncio.gather(_probe(config, python), _try_bubblewrap())
     reasons = {**probed["reasons"], "bubblewrap": bubblewrap, "plain": ""}
-    return Survey({kind: reasons[kind] for kind in KINDS}, Shown(probed["shown"], probed["network"]))
+    return Survey({kind: reasons[kind] for kind in KINDS}, _shown(probed))
+
+
+def _shown(probed: Mapping[str, Any]) -> Shown:
+    return Shown(probed["shown"], probed["network"], bytes.fromhex(probed["filter"]))
 
 
 def say(notes: Sequence[str]) -> None:
@@ -108,7 +112,7 @@ async def _probe(config: HostConfig, python: str) -> dict[str, Any]:
             await process.wait()
             complaint = b"it took too long"
         why = f"trying it failed: {complaint.decode(errors='replace').strip()[-300:]}"
-        return {"reasons": {"namespaces": why, "landlock": why}, "shown": [], "network": []}
+        return {"reasons": {"namespaces": why, "landlock": why}, "shown": [], "network": [], "filter": ""}
     return found
 
 

@@ -62,10 +62,15 @@ def test_every_number_gets_its_verdict(machine: str) -> None:
 @each_machine
 def test_arguments_decide(machine: str) -> None:
     judged = syscalls.judged(machine)
-    wide, narrow = (seccomp.strict(rules, machine) for rules in (seccomp.INTERNET, seccomp.LOCAL))
+    wide, narrow = (seccomp.strict(rules, machine) for rules in (seccomp.INTERNET, seccomp.MACHINE))
+    nothing = seccomp.strict(seccomp.NOTHING, machine)
     for family in range(50):
         assert (verdict(wide, machine, judged["socket"], family) == ALLOW) == (family in {1, 2, 10})
-        assert (verdict(narrow, machine, judged["socket"], family) == ALLOW) == (family == 1)
+        assert (verdict(narrow, machine, judged["socket"], family) == ALLOW) == (family in {2, 10})
+        assert verdict(nothing, machine, judged["socket"], family) == refused(errno.EAFNOSUPPORT)
+    (watching,) = set(syscalls.allowed(machine)) - set(syscalls.allowed(machine, ["inotify_init1"]))
+    assert verdict(wide, machine, watching) == ALLOW
+    assert verdict(narrow, machine, watching) == refused(errno.EPERM)
     for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
         assert verdict(wide, machine, judged["clone"], flag | 17) == refused(errno.EPERM)
     assert verdict(wide, machine, judged["clone"], 0x3D0F00) == ALLOW, "a thread"

@@ -66,7 +66,8 @@ class Cell:
             case Isolation.OWN:
                 self._filters[seccomp.INTERNET] = seccomp.lenient() if seccomp.supported() else b""
             case _:
-                for rules in (seccomp.LOCAL, seccomp.INTERNET):
+                for network in ("none", "all"):
+                    rules = self._rules({"network": network})
                     self._filters[rules] = seccomp.strict(rules)
                 self._shown = places.of_the_interpreter(self._settings.packages, self._settings.hidden)
 
@@ -140,6 +141,11 @@ class Cell:
             limits.cap(resource.RLIMIT_FSIZE, disk)
 
     def _rules(self, confine: Mapping[str, object]) -> seccomp.Rules:
-        """Without a network namespace, only the filter keeps a session from the machine's network."""
-        alone = self._settings.isolation is Isolation.LANDLOCK and confine.get("network") != "all"
-        return seccomp.LOCAL if alone else seccomp.INTERNET
+        """What has no namespace of the session's own, only the filter keeps from it."""
+        match self._settings.isolation:
+            case Isolation.NAMESPACES:
+                return seccomp.INTERNET
+            case Isolation.LANDLOCK:
+                return seccomp.MACHINE if confine.get("network") == "all" else seccomp.NOTHING
+            case _:
+                return seccomp.CONTAINED

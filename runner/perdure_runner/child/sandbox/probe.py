@@ -11,9 +11,12 @@ _NO_TABLE = f"no table of system calls for {os.uname().machine}"
 
 def run(state: str, packages: Sequence[str]) -> dict[str, object]:
     """Give "reasons": for each kind of isolation why it cannot be had, "" if it can; "shown": what its sessions have
-    to see of this machine; "network": what besides, with the machine's network. `state`: the host's directory."""
+    to see of this machine; "network": what besides, with the machine's network; "filter": of system calls, for who
+    makes a sandbox of other means, as hexadecimal digits. `state`: the host's directory."""
     shown = [*places.SYSTEM, *places.CONFIGURATION, *places.of_the_interpreter(packages, state)]
-    return {"reasons": _reasons(state, packages), "shown": shown, "network": [*places.NETWORK]}
+    program = seccomp.strict(seccomp.CONTAINED) if seccomp.supported() else b""
+    reasons = _reasons(state, packages)
+    return {"reasons": reasons, "shown": shown, "network": [*places.NETWORK], "filter": program.hex()}
 
 
 def _reasons(state: str, packages: Sequence[str]) -> dict[str, str]:

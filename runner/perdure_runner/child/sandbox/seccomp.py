@@ -28,13 +28,22 @@ Instruction = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`families`: numbers of the address families whose sockets may be made, AF_*."""
+    """`families`: numbers of the address families whose sockets may be made, AF_*. `without`: names of calls that are
+    refused, though others may make them."""
 
     families: tuple[int, ...]
+    without: tuple[str, ...] = ()
 
 
-LOCAL = Rules((1,))  # AF_UNIX
-INTERNET = Rules((1, 2, 10))  # and AF_INET, AF_INET6
+_COUNTED = ("inotify_init", "inotify_init1")
+"""Of these the kernel has so many for each user: without a user namespace of its own, a session could take them all."""
+_NAMED = ("shmget", "semget", "msgget", "mq_open")
+"""What they make has names for the whole machine, and stays: for those who have an IPC namespace."""
+INTERNET = Rules((1, 2, 10))  # AF_UNIX, AF_INET, AF_INET6
+CONTAINED = Rules(INTERNET.families, _COUNTED)
+MACHINE = Rules((2, 10), (*_COUNTED, *_NAMED))
+"""With the machine's network and files: Landlock lets one connect to every Unix socket. Pairs of them can be made."""
+NOTHING = Rules((), MACHINE.without)
 
 
 def supported(machine: str = os.uname().machine) -> bool:
@@ -45,7 +54,7 @@ def supported(machine: str = os.uname().machine) -> bool:
 def strict(rules: Rules, machine: str = os.uname().machine) -> bytes:
     """The filter for code that nobody trusts: only what is allowed is possible."""
     numbers = syscalls.judged(machine)
-    allowed = syscalls.allowed(machine)
+    allowed = syscalls.allowed(machine, rules.without)
     newest = max(allowed[-1], *numbers.values())
     return _assemble(
         [

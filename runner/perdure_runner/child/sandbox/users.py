@@ -16,8 +16,9 @@ INSIDE = 1000
 """User and group of a session, as it sees itself."""
 _NOBODY = (1_900_000_001, 65534)
 """Outside, if the host is root. In a container, not every number may be there."""
-_COUNTS = {"max_inotify_instances": 128, "max_inotify_watches": 8192, "max_user_namespaces": 0}
-"""Files of /proc/sys/user, and how much of each a session may have."""
+_COUNTS = {"max_inotify_instances": 8, "max_inotify_watches": 8192, "max_user_namespaces": 0}
+"""Files of /proc/sys/user, and how much of each a session may have. They count to the host's user, too, who often has
+128 instances for all of its sessions."""
 
 
 def become_zygote() -> None:

@@ -62,8 +62,10 @@ class Shape:
             "mem_limit": memory,
             "memswap_limit": memory,  # memory and swap together: no swap
             "ipc_mode": "private",
-            "shm_size": min(_SHARED_MEMORY, self.disk_bytes),
-            "tmpfs": {"/tmp": f"rw,nosuid,nodev,size={self.disk_bytes},nr_inodes={self.files},mode=1777"},  # noqa: S108
+            "tmpfs": {
+                "/tmp": self._in_memory(self.disk_bytes),  # noqa: S108
+                "/dev/shm": self._in_memory(min(_SHARED_MEMORY, self.disk_bytes)),  # noqa: S108
+            },
             "ulimits": [
                 {"Name": "nofile", "Soft": files, "Hard": files},
                 {"Name": "core", "Soft": 0, "Hard": 0},
@@ -86,6 +88,9 @@ class Shape:
         if config.runtime:
             given["runtime"] = config.runtime
         return given
+
+    def _in_memory(self, size: int) -> str:
+        return f"rw,nosuid,nodev,size={size},nr_inodes={self.files},mode=1777"
 
 
 _OWN_PROCESSES = 2  # the engine's init and the zygote
