@@ -7,11 +7,11 @@ from probing import canaries, verdict
 
 
 def main(event):
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(2)
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(2)
             client.connect("\0" + event["sockets"]["giving"])
             _, descriptors, _, _ = socket.recv_fds(client, 16, 4)
-        except OSError:
-            return verdict([])
+    except OSError:
+        return verdict([])
     return verdict(seen for descriptor in descriptors for seen in canaries(os.pread(descriptor, 4096, 0)))

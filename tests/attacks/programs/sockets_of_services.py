@@ -15,9 +15,9 @@ def main(event):
 
 
 def connects(path):
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
             client.connect(path)
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
