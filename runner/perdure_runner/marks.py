@@ -20,6 +20,10 @@ MAX_VALUE = 255
 """Bytes of a value."""
 DIGEST = 16
 """Bytes of digests and of MACs."""
+MAX_COMMON = 4 << 20
+"""Characters that a frame's records may have in common, each counted as often as it is in a record: a small frame must
+not make a message that no coordinator takes."""
+_COMMON = frozenset({"lane", "fn", "file", "line", "col", "src"})
 _MARKER, _JSON = 4, 1  # numbers of journal.proto
 
 
@@ -52,8 +56,8 @@ def unpack(header: Header, payload: bytes) -> Iterator[Frame]:
     number, sync, count, heads = header.get("no"), header.get("sync"), header.get("n"), header.get("e")
     if type(number) is not int or type(count) is not int or not 0 < count <= MOST:
         raise FrameError(f"a frame of {count!r:.40} markers from number {number!r:.40} on")
-    if type(heads) is not list or not all(type(head) is dict for head in heads):
-        raise FrameError("what markers have in common is no list of objects")
+    if type(heads) is not list or not all(type(head) is dict and head.keys() <= _COMMON for head in heads):
+        raise FrameError(f"what markers have in common is no list of objects of {', '.join(sorted(_COMMON))}")
     columns = struct.Struct(_columns(count))
     digests = columns.size
     macs = digests + DIGEST * count
@@ -63,6 +67,9 @@ def unpack(header: Header, payload: bytes) -> Iterator[Frame]:
     numbers = columns.unpack_from(payload)
     if at + sum(numbers[4 * count :]) != len(payload) or max(numbers[:count]) >= len(heads):
         raise FrameError(f"{count} markers that do not fit their frame of {len(payload)} bytes")
+    lengths = [sum(len(text) for text in head.values() if type(text) is str) for head in heads]
+    if (common := sum(lengths[which] for which in numbers[:count])) > MAX_COMMON:
+        raise FrameError(f"{count} markers that have {common} characters in common")
     for i in range(count):
         which, ordinal, began_ns, ended_ns, size = numbers[i::count]
         value = payload[at : at + size]
@@ -96,11 +103,12 @@ def _columns(count: int) -> str:
 
 def _preview(value: bytes) -> str:
     try:
-        atom = json.loads(value)
+        text = value.decode()  # of bytes, `loads` would take other encodings, too
+        atom = json.loads(text)
     except (ValueError, RecursionError):
         raise FrameError(f"a marker's value is no JSON: {value!r:.80}") from None
     if type(atom) is int or type(atom) is float:
-        return value.decode()
+        return text
     if isinstance(atom, list | dict):
         raise FrameError("a marker's value is no atom")
     return repr(atom)

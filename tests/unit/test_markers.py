@@ -1,5 +1,6 @@
 """Markers that are kept back: their rows are those that each would have been written as, and nothing overtakes them."""
 
+import json
 import socket
 import struct
 import sys
@@ -19,7 +20,9 @@ from perdure_runner.child.values import plain
 from perdure_runner.child.values.codec import Codec
 from perdure_runner.frames import Frame, FrameError, Parser
 from perdure_runner.host import convert
+from perdure_runner.host.config import HostLimits
 from perdure_runner.host.fields import ProtocolError
+from perdure_runner.host.outbox import MESSAGE_BYTES, Outbox
 
 CODEC = Codec(b"k" * 32, 1 << 20)
 DIGEST = bytes(range(16))
@@ -98,7 +101,10 @@ def test_a_spoilt_frame_is_refused_or_says_what_a_record_may_say(data: st.DataOb
 
 @pytest.mark.parametrize(
     ("value", "says"),
-    [(b"[1]", "no atom"), (b"{", "no JSON"), (b"\xff", "no JSON"), (b"[" * 200, "no JSON"), (b"1" * 250, "")],
+    [
+        *((b"[1]", "no atom"), (b"{", "no JSON"), (b"\xff", "no JSON"), (b"[" * 200, "no JSON"), (b"1" * 250, "")),
+        *(("1".encode(f"utf-{kind}"), "no JSON") for kind in ("16", "16-le", "16-be", "32", "8-sig")),
+    ],
 )
 def test_a_value_that_no_runner_keeps(value: bytes, says: str) -> None:
     frame = marks.pack(1, ["{}"], [0], [1], [1], [1], [DIGEST], [DIGEST], [value], sync=False)
@@ -118,6 +124,38 @@ def test_a_marker_of_nobody_s() -> None:
 def test_a_value_is_never_longer_than_its_column_can_say() -> None:
     with pytest.raises(struct.error):
         marks.pack(1, ["{}"], [0], [1], [1], [1], [DIGEST], [DIGEST], [b"1" * (marks.MAX_VALUE + 1)], sync=False)
+
+
+def alike(count: int, head: dict[str, Any]) -> bytes:
+    """A frame of that many markers of one site."""
+    numbers = range(1, count + 1)
+    heads, digests = [json.dumps(head)], [DIGEST] * count
+    return marks.pack(1, heads, [0] * count, numbers, numbers, numbers, digests, digests, [b"1"] * count, sync=False)
+
+
+def test_a_small_frame_makes_no_huge_message() -> None:
+    longest = marks.MAX_COMMON // marks.MOST
+    assert len(taken_apart(alike(marks.MOST, {"lane": "m", "src": "x" * (longest - 1)}))) == marks.MOST
+    with pytest.raises(FrameError, match="in common"):
+        taken_apart(alike(marks.MOST, {"lane": "m", "src": "x" * longest}))
+
+
+@pytest.mark.parametrize("key", ["args", "dga", "names", "pv", "surprise"])
+def test_markers_have_nothing_else_in_common(key: str) -> None:
+    with pytest.raises(FrameError, match="no list of objects"):
+        taken_apart(alike(1, {"lane": "m", key: []}))
+
+
+def test_many_markers_make_several_messages() -> None:
+    sent: list[runner.FromHost] = []
+    outbox = Outbox("s", 1, HostLimits(), sent.append, lambda: 0.0)
+    records = taken_apart(alike(marks.MOST, {"lane": "m", "src": "x" * 4000}))
+    for number, (record, value) in enumerate(records * 2, 1):
+        outbox.record(record | {"no": number}, value)
+        outbox.weigh_last()
+    outbox.flush()
+    assert [record.no for message in sent for record in message.records.records] == [*range(1, 2 * marks.MOST + 1)]
+    assert max(message.ByteSize() for message in sent) < 2 * MESSAGE_BYTES
 
 
 # ---- the link

@@ -17,6 +17,10 @@ LINGERING_BYTES = 16 << 10
 """How much may wait for company; it is not counted as unacknowledged yet."""
 
 
+MESSAGE_BYTES = 4 << 20
+"""Where a message that is not one large record ends."""
+
+
 class Outbox:
     """Collects what one read of the socket brings and sends it as one `Records`.
 
@@ -84,8 +88,10 @@ class Outbox:
         self._uncounted += size
 
     def weigh_last(self) -> None:
-        """Count the record that was added last by the bytes that are passed on: it came in fewer."""
+        """Count the record that was added last by the bytes that are passed on: it came in fewer, maybe far fewer."""
         self.received(self._records.records[-1].ByteSize())
+        if self._uncounted > MESSAGE_BYTES:
+            self.flush()
 
     def flush(self) -> None:
         """Send what was collected."""
