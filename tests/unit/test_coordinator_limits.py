@@ -146,6 +146,32 @@ async def test_the_coordinators_queue_holds_those_that_wait_for_their_deployment
     assert (caught.value.code, caught.value.message) == ("P0610", "queue: limit 2 of all projects, used 2")
 
 
+async def test_those_that_were_stopped_fill_no_queue(make: Make) -> None:
+    world = await make(WAITS, queue_limit=2, sessions=1)
+    FakeHost(world, capacity=10)
+    for name in "stu":
+        await world.start(name)
+    for name in "tu":
+        await world.control.stop_session(cpb.StopSessionRequest(session_id=name, force=True))
+    await world.start("v")
+    await world.control.stop_session(cpb.StopSessionRequest(session_id="s", force=True))
+    await world.until(lambda: world.state("v") == "waiting")
+
+
+async def test_a_place_that_was_kept_for_one_that_is_stopped_goes_to_the_next(make: Make) -> None:
+    world = await make(WAITS, sessions=1)
+    first = FakeHost(world)
+    for name in "stu":
+        await world.start(name)
+    await world.until(lambda: world.state("s") == "waiting")
+    first.connection.close("cut")
+    await world.until(lambda: world.suspended("s"))
+    assert len(world.coordinator.placement) == 2, "the place is kept for t, and no host is there"
+    await world.control.stop_session(cpb.StopSessionRequest(session_id="t", force=True))
+    FakeHost(world, "second")
+    await world.until(lambda: world.state("u") == "waiting")
+
+
 async def test_the_queue_of_a_deployment(make: Make) -> None:
     world = await make(WAITS, sessions=1, queue=2)
     FakeHost(world, capacity=10)

@@ -243,6 +243,10 @@ async def test_how_a_runner_is(make: Make, monkeypatch: pytest.MonkeyPatch) -> N
     both = await asyncio.gather(world.control.get_runner_health(asked), world.control.get_runner_health(asked))
     assert {(health.pid, health.state) for health in both} == {(9, "running")}
     host.answers = False
+    gone = asyncio.ensure_future(world.control.get_runner_health(asked))
+    await world.until(lambda: world.coordinator.pool.asked)
+    gone.cancel()
+    await world.until(lambda: not world.coordinator.pool.asked)
     asking = asyncio.ensure_future(world.control.get_runner_health(asked))
     await world.until(lambda: world.coordinator.pool.asked)
     host.connection.close("gone")

@@ -50,8 +50,9 @@ class Placement:
     def admit(self, record: SessionRecord, queue: int) -> None:
         """Raises P0610 when too many wait: of all sessions, or of the deployment's, of which `queue` may (0: any)."""
         if self.full:
+            self.quotas.prune()
             for gone in self._queue.keep(_wants):
-                self.quotas.dequeued(gone)
+                self._gave_up(gone)
         if self.full:
             reason = limits.reached("queue", f"{self._c.settings.queue_limit} of all projects", str(len(self)))
             raise PerdureError("P0610", reason, help="add a host, or start it again later")
@@ -77,13 +78,14 @@ class Placement:
         passed: list[Actor] = []
         while (actor := self._queue.take(self._served)) is not None:
             if not _wants(actor):
-                self.quotas.dequeued(actor)
+                self._gave_up(actor)
                 continue
             if self.quotas.park(actor):
                 continue
             need = self._need(actor)
             if actor.unborn is None and not self._hosts.can_ever_run(need):
                 actor.handle(ev.Doomed("P0213", f"no host has Python {need.python}, which the project asks for"))
+                self._gave_up(actor)
                 continue
             host = self._hosts.choose(actor.session_id, need)
             if host is None:  # the one with room has it already, for a replay or until its old runner is gone
@@ -147,8 +149,16 @@ class Placement:
     def given_back(self, session_id: str, epoch: int) -> None:
         """The session's deployment may have another one run."""
         if (parked := self.quotas.give_back(session_id, epoch)) is not None:
-            self._queue.appendleft(self._need(parked).demand, parked)
+            self._unpark(parked)
             self._c.soon(self.pump)
+
+    def _gave_up(self, actor: Actor) -> None:
+        """It was taken out of the queue, and needs no runner any more."""
+        if (parked := self.quotas.gave_up(actor)) is not None:
+            self._unpark(parked)
+
+    def _unpark(self, actor: Actor) -> None:
+        self._queue.appendleft(self._need(actor).demand, actor)
 
     async def _send(self, actor: Actor, epoch: int, connection: Connection) -> None:
         """Start and history; given up as soon as the session or the host has gone elsewhere."""

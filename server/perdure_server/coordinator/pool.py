@@ -85,9 +85,12 @@ class Pool:
         if key not in self.asked:
             self.asked[key] = (connection, asyncio.get_running_loop().create_future())
             connection.send(ToHost(ask_runner_health=AskRunnerHealth(session_id=session_id, epoch=key[1])))
-        _, answer = self.asked[key]
-        await asyncio.wait([answer], timeout=HEALTH_TIMEOUT_S)
-        self.asked.pop(key, None)
+        _, answer = asked = self.asked[key]
+        try:
+            await asyncio.wait([answer], timeout=HEALTH_TIMEOUT_S)
+        finally:  # who asks may go away, and the next one is to hear how the runner is then
+            if self.asked.get(key) is asked:
+                del self.asked[key]
         if not answer.done():
             raise PerdureError("P0213", f"host {connection.host_id} does not say how its runner is")
         return answer.result()

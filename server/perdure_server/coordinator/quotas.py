@@ -75,6 +75,30 @@ class Quotas:
         self._running[name] -= 1
         if not self._running[name]:
             del self._running[name]
+        return self._next(name)
+
+    def gave_up(self, actor: Actor) -> Actor | None:
+        """It left the queue without a place; who has to go there for the place that may have been kept for it."""
+        self.dequeued(actor)
+        name = _deployment(actor.record)
+        return self._next(name) if self._running[name] < actor.build.sessions else None
+
+    def prune(self) -> None:
+        """Forget those that are parked and want no place any more."""
+        for name, parked in list(self._parked.items()):
+            wanting: deque[Actor] = deque()
+            for actor in parked:
+                if _wants(actor):
+                    wanting.append(actor)
+                else:
+                    self.dequeued(actor)
+            if wanting:
+                self._parked[name] = wanting
+            else:
+                del self._parked[name]
+
+    def _next(self, name: str) -> Actor | None:
+        """The first of a deployment that is parked and still wants a place."""
         parked = self._parked.get(name)
         while parked:
             actor = parked.popleft()
