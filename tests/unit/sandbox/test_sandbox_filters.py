@@ -79,6 +79,20 @@ def test_arguments_decide(machine: str) -> None:
 
 
 @each_machine
+def test_what_shares_a_user_changes_itself_only(machine: str) -> None:
+    alone, exposed = (seccomp.strict(rules, machine) for rules in (seccomp.CONTAINED, seccomp.NOTHING))
+    (limits,) = syscalls.numbers(machine, ["prlimit64"])
+    (modes,) = syscalls.numbers(machine, ["fchmodat"])
+    (owners,) = syscalls.numbers(machine, ["fchownat"])
+    for number in (limits, modes, owners):
+        assert verdict(alone, machine, number, 7) == ALLOW
+    assert verdict(exposed, machine, limits, 0) == ALLOW
+    assert verdict(exposed, machine, limits, 7) == refused(errno.EPERM)
+    assert verdict(exposed, machine, modes) == refused(0), "not made, and no error"
+    assert verdict(exposed, machine, owners) == refused(errno.EPERM)
+
+
+@each_machine
 def test_numbers_of_other_architectures_kill(machine: str) -> None:
     (other,) = set(syscalls.MACHINES) - {machine}
     program = seccomp.strict(seccomp.INTERNET, machine)
@@ -100,4 +114,4 @@ def test_the_table_has_the_kernel_s_numbers() -> None:
     numbers = list(syscalls.allowed("x86_64"))
     assert len(numbers) == len(set(numbers))
     assert {0, 1, 9, 59, 202, 257} < set(numbers)
-    assert not {101, 155, 161, 165, 272, 308, 310, 321} & set(numbers)  # ptrace, mounts, namespaces, bpf
+    assert not {101, 155, 161, 165, 206, 272, 308, 310, 321} & set(numbers)  # ptrace, mounts, AIO, namespaces, bpf

@@ -18,6 +18,7 @@ _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _REFUSE = _ERRNO | errno.EPERM
 _UNKNOWN = _ERRNO | errno.ENOSYS
+_DONE = _ERRNO | 0  # not made, and no error
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_* of linux/audit.h
 _X32 = 0x40000000  # from here on: the x32 ABI's numbers
 _NEW_NAMESPACES = 0x7E020080  # CLONE_NEW*, NEWTIME's old bit included
@@ -29,21 +30,31 @@ Instruction = tuple[int, int, int, int]
 @dataclass(frozen=True, slots=True)
 class Rules:
     """`families`: numbers of the address families whose sockets may be made, AF_*. `without`: names of calls that are
-    refused, though others may make them."""
+    refused, though others may make them. `exposed`: other processes and files of its user are in its reach."""
 
     families: tuple[int, ...]
     without: tuple[str, ...] = ()
+    exposed: bool = False
 
 
 _COUNTED = ("inotify_init", "inotify_init1")
 """Of these the kernel has so many for each user: without a user namespace of its own, a session could take them all."""
 _NAMED = ("shmget", "semget", "msgget", "mq_open")
 """What they make has names for the whole machine, and stays: for those who have an IPC namespace."""
+_CHANGING = """
+chown fchown fchownat fremovexattr fsetxattr ioprio_set lchown lremovexattr lsetxattr removexattr setpriority setxattr
+""".split()  # noqa: SIM905 (a table)
+"""They change files and processes of the same user wherever these are: Landlock has no rules for them."""
+_OF_PROCESSES = ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler")
+"""So do these, but programs need them for themselves: for process 0."""
+_OF_MODES = ("chmod", "fchmod", "fchmodat", "fchmodat2", "futimesat", "utime", "utimensat", "utimes")
+"""And these, which every copy of a file comes with: they do nothing and say that it is done. With set-user-id bits on a
+shell of root's, a session would make everybody on the machine root."""
 INTERNET = Rules((1, 2, 10))  # AF_UNIX, AF_INET, AF_INET6
 CONTAINED = Rules(INTERNET.families, _COUNTED)
-MACHINE = Rules((2, 10), (*_COUNTED, *_NAMED))
+MACHINE = Rules((2, 10), (*_COUNTED, *_NAMED, *_CHANGING), exposed=True)
 """With the machine's network and files: Landlock lets one connect to every Unix socket. Pairs of them can be made."""
-NOTHING = Rules((), MACHINE.without)
+NOTHING = Rules((), MACHINE.without, exposed=True)
 
 
 def supported(machine: str = os.uname().machine) -> bool:
@@ -64,9 +75,20 @@ def strict(rules: Rules, machine: str = os.uname().machine) -> bytes:
             *_judge(numbers["ioctl"], 1, _one_of(_TYPES_INTO_TERMINALS, _REFUSE, _ALLOW)),
             _jump(_EQUAL, numbers["clone3"], 0, 1),
             _give(_UNKNOWN),  # its arguments are out of sight; the C library then uses `clone`
+            *(_harmless(machine) if rules.exposed else ()),
             *_search(_steps(allowed, _ALLOW, _REFUSE, [(newest + 1, _UNKNOWN)])),
         ]
     )
+
+
+def _harmless(machine: str) -> list[Instruction]:
+    """What changes processes and files of the same user is for the caller alone, or without effect."""
+    program: list[Instruction] = []
+    for number in syscalls.numbers(machine, _OF_PROCESSES):
+        program += _judge(number, 0, [_jump(_EQUAL, 0, 0, 1), _give(_ALLOW), _give(_REFUSE)])
+    for number in syscalls.numbers(machine, _OF_MODES):
+        program += [_jump(_EQUAL, number, 0, 1), _give(_DONE)]
+    return program
 
 
 def lenient(machine: str = os.uname().machine) -> bytes:

@@ -1,7 +1,8 @@
 """Which system calls a session may make: names, and their numbers for each architecture.
 
 The numbers are those of the kernel's own headers (asm/unistd_64.h, asm-generic/unistd.h). What is not in the table is
-refused: mounting, tracing, loading into the kernel, clocks, keys, io_uring and what else ordinary programs do without.
+refused: mounting, tracing, loading into the kernel, clocks, keys, io_uring, native AIO (of whose requests a machine has
+65536, which one session could take) and what else ordinary programs do without.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,9 +25,8 @@ getdents:78:- getegid:108:177 geteuid:107:175 getgid:104:176 getgroups:115:158 g
 getpgid:121:155 getpgrp:111:- getpid:39:172 getppid:110:173 getpriority:140:141 getrandom:318:278 getresgid:120:150
 getresuid:118:148 getrlimit:97:163 getrusage:98:165 getsid:124:156 getsockname:51:204 getsockopt:55:209 gettid:186:178
 gettimeofday:96:169 getuid:102:174 getxattr:191:8 inotify_add_watch:254:27 inotify_init1:294:26 inotify_init:253:-
-inotify_rm_watch:255:28 io_cancel:210:3 io_destroy:207:1 io_getevents:208:4 io_pgetevents:333:292 io_setup:206:0
-io_submit:209:2 ioprio_get:252:31 ioprio_set:251:30 kill:62:129 lchown:94:- lgetxattr:192:9 link:86:- linkat:265:37
-listen:50:201 listxattr:194:11 llistxattr:195:12 lremovexattr:198:15 lseek:8:62 lsetxattr:189:6 lstat:6:-
+inotify_rm_watch:255:28 ioprio_get:252:31 ioprio_set:251:30 kill:62:129 lchown:94:- lgetxattr:192:9 link:86:-
+linkat:265:37 listen:50:201 listxattr:194:11 llistxattr:195:12 lremovexattr:198:15 lseek:8:62 lsetxattr:189:6 lstat:6:-
 madvise:28:233 map_shadow_stack:453:- membarrier:324:283 memfd_create:319:279 mincore:27:232 mkdir:83:- mkdirat:258:34
 mknod:133:- mknodat:259:33 mlock2:325:284 mlock:149:228 mlockall:151:230 mmap:9:222 mprotect:10:226
 mq_getsetattr:245:185 mq_notify:244:184 mq_open:240:180 mq_timedreceive:243:183 mq_timedsend:242:182 mq_unlink:241:181
@@ -76,6 +76,12 @@ def _numbers(table: str, machine: str) -> Mapping[str, int]:
 def allowed(machine: str, without: Collection[str] = ()) -> Sequence[int]:
     """Numbers of the calls that need no look at their arguments, in order; but for these."""
     return sorted(number for name, number in _numbers(_ALLOWED, machine).items() if name not in without)
+
+
+def numbers(machine: str, names: Collection[str]) -> Sequence[int]:
+    """Of those of these calls that the architecture has, in order; all are among the allowed ones."""
+    table = _numbers(_ALLOWED, machine)
+    return sorted(table[name] for name in names if name in table)
 
 
 def judged(machine: str) -> Mapping[str, int]:
