@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attacks.backends import PLAIN, Backend
-from e2e.terminal import PATIENCE_S, Server, Terminal, alive, command_line, descendants, opened, until
+from e2e.terminal import PATIENCE_S, Server, Terminal, alive, children, command_line, opened, until
 from perdure_proto.v1 import control_pb2 as pb
 
 HERE = Path(__file__).parent
@@ -171,8 +171,10 @@ class World:
         session_id = self._begin("handlers.py:hold", durable=False, project="victim", event=event)
         self.settled(session_id)
         self.pids["victim"] = self.server.session(session_id).runner_pid
-        zygotes = [pid for pid in descendants(self.pids["host"]) if "zygote" in command_line(pid)]
-        self.pids |= {f"zygote {number}": pid for number, pid in enumerate(zygotes) if pid != self.pids["victim"]}
+        zygotes = [pid for pid in children(self.pids["host"]) if "zygote" in command_line(pid)]
+        if self.backend.name == "namespaces":  # these only wait for the zygotes, which are in process namespaces
+            zygotes += [pid for first in zygotes for pid in children(first)]
+        self.pids |= {f"zygote {number}": pid for number, pid in enumerate(zygotes)}
         return session_id
 
     def _describe(self) -> dict[str, Any]:
