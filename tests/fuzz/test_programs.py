@@ -68,7 +68,7 @@ def test_generated_programs(bench: Bench, program: Program, kills: list[int]) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(2))
 def test_many_generated_programs(bench: Bench, part: int) -> None:
     @seed(part)
@@ -81,7 +81,7 @@ def test_many_generated_programs(bench: Bench, part: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_concurrent_programs(bench: Bench) -> None:
     @seed(7)
     @given(programs(concurrent=True), KILLS)
