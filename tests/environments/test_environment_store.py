@@ -138,6 +138,16 @@ async def test_files_that_differ_from_what_is_listed_are_found(
     assert caught.value.code == "P0304"
 
 
+@pytest.mark.parametrize("record", [b"\xff,,\n", b"a\0b,sha256=x,1\n", b'"' + b"x" * 200_000 + b'",,\n', b"alone\n"])
+def test_a_list_of_files_that_is_none_is_refused_for_good(tmp_path: Path, record: bytes) -> None:
+    info = tmp_path / "tiny-1.0.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_bytes(record)
+    with pytest.raises(InstallError, match=r"tiny-1\.0\.dist-info has a list of files that cannot be read") as caught:
+        installing.check(tmp_path, 1 << 30)
+    assert caught.value.code == "P0304"
+
+
 async def test_a_file_with_another_hash_is_not_installed(make: Make, blobs: Blobs, house: Wheelhouse) -> None:
     digest = blobs.lock(house.wheel("tiny", "1.0", {"tiny.py": "old"}))
     house.wheel("tiny", "1.0", {"tiny.py": "new"})

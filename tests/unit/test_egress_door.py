@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -266,3 +267,44 @@ async def test_a_runner_that_ends_without_a_door_leaves_nothing(way: Callable[..
     door.close()
     door.close()
     egress.close()
+
+
+class Exhausted:
+    """A listener while no descriptor is free."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        self.asked = 0
+        self.over = False
+
+    def fileno(self) -> int:
+        return self.listener.fileno()
+
+    def close(self) -> None:
+        self.listener.close()
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.asked += 1
+        if not self.over:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self.listener.accept()
+
+
+async def test_a_host_without_free_descriptors_does_not_spin(way: Callable[..., Way]) -> None:
+    here = way("here.test")
+    await until(lambda: here.door._listener is not None)
+    exhausted = Exhausted(here.door._listener)
+    here.door._listener = exhausted
+    answer = asyncio.create_task(here.answer("GET / HTTP/1.1"))
+    await until(lambda: exhausted.asked > 0)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert exhausted.asked < 20
+    exhausted.over = True
+    assert (await answer).startswith("HTTP/1.1 400 ")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)

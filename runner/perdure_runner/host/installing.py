@@ -101,9 +101,12 @@ def check(site: Path, most_bytes: int) -> int:
     if size > most_bytes:
         raise InstallError(f"the requirements take {size >> 20} MiB, more than {most_bytes >> 20}")
     for record in sorted(site.glob("*.dist-info/RECORD")):
-        with record.open(encoding="utf-8", newline="") as file:
-            for path, digest, *_ in csv.reader(file):
-                _check_file(site, path, digest)
+        try:
+            with record.open(encoding="utf-8", newline="") as file:
+                for path, digest, *_ in csv.reader(file):
+                    _check_file(site, path, digest)
+        except (csv.Error, ValueError) as error:
+            raise InstallError(f"{record.parent.name} has a list of files that cannot be read: {error}") from None
     return size
 
 

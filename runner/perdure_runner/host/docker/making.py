@@ -158,7 +158,7 @@ class Maker:
 
 
 def _ensure_network(client: Any) -> None:
-    if not client.networks.list(names=[_NETWORK]):
+    if all(found.name != _NETWORK for found in client.networks.list(names=[_NETWORK])):  # it gives parts of names, too
         options = {"com.docker.network.bridge.enable_icc": "false"}
         client.networks.create(_NETWORK, "bridge", options=options, labels={LABEL: "network"}, check_duplicate=True)
 
@@ -193,7 +193,7 @@ def _listening(folder: Path) -> Iterator[socket.socket]:
 
 
 def _make_ours(cache: Path) -> None:
-    """Take over what a container has made as another user; whatever is no plain file or folder is taken away."""
+    """Take over what a container has made as another user."""
     if os.getuid() != 0:
         return
     for folder, folders, names in os.walk(cache):

@@ -16,6 +16,7 @@ Work = Coroutine[Any, Any, None]
 
 _LOOKUPS: Final = 2  # of one session at once: it shares the threads for them with all others
 _LINGER_S: Final = 2.0  # for the rest of a request that was refused: cut off at once, the client would not see why
+_AGAIN_S: Final = 0.2  # until a host without a free descriptor tries again
 _READ_BYTES: Final = 64 << 10
 _STATUS: Final[dict[type[Exception], int]] = {BadRequest: 400, Refused: 403, Unreachable: 502}
 
@@ -81,7 +82,8 @@ class Door:
             self._listen()
 
     def _listen(self) -> None:
-        if self._listener is not None and self._listener.fileno() >= 0:
+        room = len(self._serving) < self._config.connections
+        if room and self._listener is not None and self._listener.fileno() >= 0:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _accept(self) -> None:
@@ -89,7 +91,11 @@ class Door:
         assert self._listener is not None
         try:
             client, _ = self._listener.accept()
-        except OSError:
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:  # no descriptor is free: whoever waits would be announced again and again
+            self._loop.remove_reader(self._listener.fileno())
+            self._loop.call_later(_AGAIN_S, self._listen)
             return
         client.setblocking(False)
         task = self._loop.create_task(self._serve(client))
