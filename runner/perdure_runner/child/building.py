@@ -32,12 +32,14 @@ def run(settings: Settings, folder: str, result: str, command: Sequence[str]) ->
     try:
         held = nest.open_cell(settings)  # another process may go on from here
         held.ready()
-        forked = held.fork(alone=False)
+        forked = held.fork()
     except OSError as error:
         return _no_sandbox(error)
     if forked.pid == 0:
         status = NO_SANDBOX
         try:
+            held.settle()
+            held.join(alone=False)
             held.enter({**_LIMITS, "code": folder}, counted=False)
             os.chdir(folder)
             status = _confined(result, command)

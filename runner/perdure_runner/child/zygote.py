@@ -3,9 +3,13 @@
 The host starts it as a program of its own, so it carries no gRPC, no thread and no secret. It talks with the host on a
 SOCK_SEQPACKET socket, one JSON object a packet:
 
-    host    {"op": "fork", "id": n, "confine": {...}, "groups": n, "egress": bool}
-                    with descriptors: the runner's socket; where its C-level output goes; for each of n control groups,
-                    the file by which one joins it; a socket to the egress proxy. What `confine` may say: `Cell.enter`
+    host    {"op": "fork", "id": n, "groups": n, "spare": false} and a launch:
+                "confine": {...}, "egress": bool
+                    with descriptors: for each of n control groups, the file by which one joins it; the runner's socket;
+                    where its C-level output goes; a socket to the egress proxy. What `confine` may say: `Cell.enter`
+            {"op": "fork", "id": n, "groups": n, "spare": true}
+                    with descriptors: the groups' files; a SOCK_SEQPACKET socket. The fork does all that depends on no
+                    session, says READY there, and waits there for its launch, and for its end
             {"op": "signal", "id": n, "signal": n, "group": bool}
     zygote  {"op": "ready", "pid": n}
             {"op": "forked", "id": n, "pid": n}        the pid is the host's
@@ -30,7 +34,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +53,8 @@ traceback types typing unicodedata urllib.error urllib.parse urllib.request uuid
 _MAX_PACKET = 64 << 10
 _MAX_DESCRIPTORS = 8
 _CRASHED = 70  # EX_SOFTWARE
+READY = b"!"
+"""What a spare says when it waits."""
 _COMPILER_SECONDS = 60
 _COMPILER_MEMORY = 2 << 30
 _COMPILER_FILE = 64 << 20
@@ -139,7 +145,7 @@ class _Zygote:
             runner.signal(signal.SIGKILL, group=True)
 
     def _serve_one(self) -> bool:
-        packet, descriptors = self._receive()
+        packet, descriptors = _receive(self._control)
         if not packet:
             return False
         request = json.loads(packet)
@@ -149,19 +155,10 @@ class _Zygote:
             runner.signal(request["signal"], group=request["group"])
         return True
 
-    def _receive(self) -> tuple[bytes, list[int]]:
-        descriptors = array.array("i")
-        space = socket.CMSG_SPACE(_MAX_DESCRIPTORS * descriptors.itemsize)
-        packet, ancillary, _, _ = self._control.recvmsg(_MAX_PACKET, space)
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(data)
-        return packet, descriptors.tolist()
-
     def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
         number = request["id"]
         try:
-            pid, init, outer = self._cell.fork(alone=request["confine"].get("network") != "all")
+            pid, init, outer = self._cell.fork()
         except OSError as error:
             self._report(op="failed", id=number, reason=str(error))
         else:
@@ -204,15 +201,20 @@ class _Zygote:
         """Turn this fresh fork into a runner; never returns."""
         status = _CRASHED
         try:
-            connection, output, *others = descriptors
-            groups = others[: request["groups"]]
-            for group in groups:
+            groups = request["groups"]
+            for group in descriptors[:groups]:
                 os.write(group, b"0")
-            os.setsid()
             _reset_signals()
-            egress = others[-1] if request["egress"] else None
+            self._cell.settle()
+            launch, given = request, descriptors[groups:]
+            if request["spare"]:
+                launch, given = self._wait(given[0])
+            os.setsid()
+            connection, output, *egresses = given
+            egress = egresses[0] if launch["egress"] else None
+            confine = launch["confine"]
+            self._cell.join(alone=confine.get("network") != "all")
             connection = _keep_only(self._null, output, connection, egress)
-            confine = request["confine"]
             self._cell.enter(confine, counted=bool(confine.get("counted")), egress=4 if egress else None)
             gc.enable()
             status = self._main(socket.socket(fileno=connection))
@@ -224,12 +226,42 @@ class _Zygote:
                 sys.stderr.flush()
             os._exit(status)
 
+    def _wait(self, line: int) -> tuple[dict[str, Any], list[int]]:
+        """Hold nothing of the zygote's, and give the launch that comes on `line`; if none does any more, end."""
+        _close_all_but({0, 1, 2, line, self._null, *self._cell.kept()})
+        with socket.socket(fileno=line) as host:
+            host.send(READY)
+            packet, descriptors = _receive(host)
+        if not packet:
+            os._exit(0)
+        return json.loads(packet), descriptors
+
+
+def _receive(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """Give a packet and the descriptors that came with it; nothing at the end."""
+    descriptors = array.array("i")
+    space = socket.CMSG_SPACE(_MAX_DESCRIPTORS * descriptors.itemsize)
+    packet, ancillary, _, _ = sock.recvmsg(_MAX_PACKET, space)
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(data)
+    return packet, descriptors.tolist()
+
 
 def _reset_signals() -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _close_all_but(kept: Collection[int]) -> None:
+    below = 0
+    for descriptor in sorted(kept):
+        if below < descriptor:  # CPython takes the empty range at 0 for everything
+            os.closerange(below, descriptor)
+        below = descriptor + 1
+    os.closerange(below, os.sysconf("SC_OPEN_MAX"))
 
 
 def _keep_only(null: int, output: int, connection: int, egress: int | None) -> int:

@@ -106,7 +106,7 @@ class Bubble:
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Start a sandbox; see `Place.launch`."""
         loop = asyncio.get_running_loop()
-        held = self.held.hold(start)
+        held = self.held.hold(self.held.limits(start))
         door = self.egress.door(start)
         if door is not None:
             ended = door.until(ended)

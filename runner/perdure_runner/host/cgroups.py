@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,14 @@ class Groups:
         return [name for name in CONTROLLERS if any(name in each.controllers for each in self._hierarchies)]
 
     def make(self, limits: Limits) -> "Group | None":
-        """Make a session's group for what is limited; None if nothing is. Raises OSError.
+        """Make a session's group for what is limited; None if nothing is. Raises OSError."""
+        group = self.make_ahead(limits)
+        if group is not None:
+            self._try(group, lambda: group.limit(limits))
+        return group
+
+    def make_ahead(self, limits: Limits) -> "Group | None":
+        """Make a group that can hold such limits, but does not yet; None if nothing is limited. Raises OSError.
 
         To join a group of version 1 costs milliseconds for each hierarchy (the kernel waits until all processors have
         seen it), so only those that limit something are used.
@@ -63,11 +70,7 @@ class Groups:
             return None
         self._count += 1
         group = Group([Hierarchy(h.version, h.folder / f"s{self._count}", h.controllers) for h in needed])
-        try:
-            group.make(limits)
-        except OSError:
-            group.close()
-            raise
+        self._try(group, group.make)
         return group
 
     def give_back(self, group: "Group") -> None:
@@ -81,6 +84,13 @@ class Groups:
             for hierarchy in self._hierarchies:
                 _remove(hierarchy.folder)
             self._hierarchies.clear()
+
+    def _try(self, group: "Group", step: Callable[[], None]) -> None:
+        try:
+            step()
+        except OSError:
+            group.close()
+            raise
 
     def _take(self, found: Hierarchy) -> None:
         """Have a folder of our own in this hierarchy, if we may."""
@@ -106,11 +116,15 @@ class Group:
         self._hierarchies = hierarchies
         self._limits = Limits()
 
-    def make(self, limits: Limits) -> None:
-        """Make it, with these limits. Raises OSError."""
-        self._limits = limits
+    def make(self) -> None:
+        """Make it. Raises OSError."""
         for hierarchy in self._hierarchies:
             hierarchy.folder.mkdir()
+
+    def limit(self, limits: Limits) -> None:
+        """Set its limits. Raises OSError."""
+        self._limits = limits
+        for hierarchy in self._hierarchies:
             for name, value in _settings(hierarchy, limits).items():
                 with contextlib.suppress(*((OSError,) if name in _NOT_EVERYWHERE else ())):
                     (hierarchy.folder / name).write_text(value)
@@ -189,6 +203,12 @@ class Group:
 
     def _with(self, controller: str) -> Iterator[Hierarchy]:
         return (hierarchy for hierarchy in self._hierarchies if controller in hierarchy.controllers)
+
+
+def kinds(limits: Limits) -> frozenset[str]:
+    """What is limited: what a group that is made ahead must have been made for."""
+    wanted = (limits.memory_bytes, limits.processes, limits.cpus)
+    return frozenset(name for name, most in zip(CONTROLLERS, wanted, strict=True) if most)
 
 
 def mebibytes(count: int) -> str:

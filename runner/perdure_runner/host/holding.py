@@ -35,6 +35,18 @@ class Holding:
         """Whether a control group limits the number of its processes."""
         return self.group is not None and self.group.limits_processes
 
+    def limit(self, limits: Limits) -> None:
+        """Set the limits of what was made ahead, which are of the same kinds as those it was made for.
+
+        Raises:
+            BackendError: the machine does not let us.
+        """
+        try:
+            if self.group is not None:
+                self.group.limit(limits)
+        except OSError as error:
+            raise BackendError(f"no limits for a runner: {error}") from None
+
     def let_go(self, process: _Process, status: int | None, ended: Ended) -> None:
         """Its process is gone: find out why, clean up, and pass it on."""
         if self.group is not None:
@@ -60,18 +72,35 @@ class Held:
     scratch: Path | None = None
     counts_itself: bool = False  # the sandbox limits processes without a control group
 
-    def hold(self, start: Start) -> Holding:
+    def limits(self, start: Start) -> Limits:
+        """What a control group is to hold of a session's limits."""
+        limits = Limits()
+        limits.CopyFrom(start.limits)
+        if self.counts_itself:
+            limits.processes = 0
+        return limits
+
+    def hold(self, limits: Limits) -> Holding:
         """Make what one runner needs.
 
         Raises:
             BackendError: this machine is out of something.
         """
+        return self._make(limits, ahead=False)
+
+    def hold_ahead(self, limits: Limits) -> Holding:
+        """Make what a runner with such limits needs; `Holding.limit` sets them.
+
+        Raises:
+            BackendError: this machine is out of something.
+        """
+        return self._make(limits, ahead=True)
+
+    def _make(self, limits: Limits, *, ahead: bool) -> Holding:
+        group = None
         try:
-            limits = Limits()
-            limits.CopyFrom(start.limits)
-            if self.counts_itself:
-                limits.processes = 0
-            group = self.groups.make(limits) if self.groups else None
+            if self.groups is not None:
+                group = self.groups.make_ahead(limits) if ahead else self.groups.make(limits)
             folder = Path(tempfile.mkdtemp(prefix="runner-", dir=self.scratch)) if self.scratch else None
         except OSError as error:
             raise BackendError(f"no control group or folder for a runner: {error}") from None

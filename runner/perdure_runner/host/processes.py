@@ -20,7 +20,12 @@ from perdure_runner.host.egress import Egress
 from perdure_runner.host.holding import Held
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter, Interpreters
+from perdure_runner.host.spares import Spares
 from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
+
+_SPARES = {Profile.OWN: 1, Profile.UNTRUSTED: 2}
+"""Runners that are made ahead of sessions."""
+_ZYGOTES_WITH_SPARES = 2  # those used last
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,13 @@ class Nest:
     isolation: str
     egress: Egress | None  # None: runners have the machine's own network
     held: Held
+    spares: Spares
 
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork; see `Place.launch`."""
-        held = self.held.hold(start)
+        limits = self.held.limits(start)
+        spare = self.spares.take(limits)
+        held = spare.held if spare is not None else self.held.hold(limits)
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)
         said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
@@ -46,9 +54,11 @@ class Nest:
         way_out = door.give() if door is not None else None
         told = confine(start, files, [held.folder] if held.folder else [])
         told["counted"] = held.counted
-        fork = Fork(theirs.detach(), write_end, told, held.joining(), way_out)
+        groups = held.joining() if spare is None else ()
+        fork = Fork(theirs.detach(), write_end, told, groups, way_out)
+        make = self.zygote.fork if spare is None else spare.launch
         try:
-            process = self.zygote.fork(fork, lambda status: held.let_go(process, status, ended))
+            process = make(fork, lambda status: held.let_go(process, status, ended))
         except ZygoteError:
             ours.close()
             said.close()
@@ -71,6 +81,7 @@ class Processes:
         self.zygotes = Zygotes(config)
         self._egress = Egress(config.egress)
         self._held = Held()
+        self._spares: dict[Zygote, Spares] = {}  # the last is of the zygote used last
         self._shown: dict[str, Shown] = {}  # by interpreter, for bubblewrap
         self._kind = "plain"
         self._default: Interpreter | None = None
@@ -128,6 +139,8 @@ class Processes:
         return self._nest(python, await self.zygotes.get(python, start.hash_seed))
 
     async def close(self) -> None:
+        for spares in self._spares.values():
+            spares.close()
         self.zygotes.kill()
         self._egress.close()
         if self._held.groups is not None:
@@ -152,7 +165,15 @@ class Processes:
 
     def _nest(self, python: Interpreter, zygote: Zygote) -> Nest:
         egress = self._egress if self._kind == "namespaces" else None
-        return Nest(python, zygote, self._config.limits.output_bytes, self._kind, egress, self._held)
+        spares = self._spares_of(zygote)
+        return Nest(python, zygote, self._config.limits.output_bytes, self._kind, egress, self._held, spares)
+
+    def _spares_of(self, zygote: Zygote) -> Spares:
+        spares = self._spares.pop(zygote, None) or Spares(zygote, self._held, _SPARES[self._config.profile])
+        self._spares[zygote] = spares
+        for other in [*self._spares][:-_ZYGOTES_WITH_SPARES]:
+            self._spares.pop(other).close()
+        return spares
 
     def _bubble(self, python: Interpreter, shown: Shown) -> Bubble:
         return Bubble(python, self._config, shown, self._egress, self._held)

@@ -37,6 +37,14 @@ class Fork:
     groups: Sequence[int] = ()  # files by which one joins control groups
     egress: int | None = None  # the runner's end of its door
 
+    def launch(self) -> dict[str, Any]:
+        """What is said about the session, to the zygote or to a spare."""
+        return {"confine": dict(self.confine), "egress": self.egress is not None}
+
+    def descriptors(self) -> list[int]:
+        """What goes with it."""
+        return [self.connection, self.output, *(() if self.egress is None else (self.egress,))]
+
 
 class ZygoteError(BackendError):
     """A zygote did not start, or is gone. The message has the last it said."""
@@ -48,10 +56,11 @@ class Forked:
     `ended(status)` is called once: the exit code, a negative signal number, or None when nobody can tell.
     """
 
-    def __init__(self, zygote: "Zygote", number: int, ended: Callable[[int | None], None]) -> None:
+    def __init__(self, zygote: "Zygote", number: int, ended: Callable[[int | None], None], *, spare: bool) -> None:
         self._zygote = zygote
         self._number = number
         self._ended = ended
+        self.spare = spare  # it waits for a session
         self.pid = 0  # 0: not reported yet
         self.exited = False
         self.failure = ""  # why no process was made
@@ -61,6 +70,11 @@ class Forked:
         """Send a signal to the process or to its group; nothing if it has exited."""
         if not self.exited:
             self._zygote.send({"op": "signal", "id": self._number, "signal": number, "group": group})
+
+    def launched(self, ended: Callable[[int | None], None]) -> None:
+        """It is spare no more; have this called at its end."""
+        self._ended = ended
+        self.spare = False
 
     def finish(self, status: int | None) -> None:
         """Called by the zygote when the process is no more."""
@@ -98,9 +112,14 @@ class Zygote:
         return self._body.pid
 
     @property
-    def busy(self) -> int:
-        """How many runners it has."""
-        return len(self._children)
+    def busy(self) -> bool:
+        """Whether it has runners, besides spare ones."""
+        return any(not child.spare for child in self._children.values())
+
+    @property
+    def forking(self) -> bool:
+        """Whether it has been asked for runners that it has not forked yet."""
+        return any(child.pid == 0 and not child.spare for child in self._children.values())
 
     def fork(self, asked: Fork, ended: Callable[[int | None], None]) -> Forked:
         """Have a runner forked; takes over all descriptors.
@@ -108,16 +127,31 @@ class Zygote:
         Raises:
             ZygoteError: the zygote is gone.
         """
-        descriptors = [asked.connection, asked.output, *asked.groups]
-        descriptors += () if asked.egress is None else (asked.egress,)
+        return self._fork(asked.launch(), asked.groups, asked.descriptors(), ended)
+
+    def fork_spare(self, line: int, groups: Sequence[int], ended: Callable[[int | None], None]) -> Forked:
+        """Have a runner forked that waits at the other end of `line` for its launch; takes over all descriptors.
+
+        Raises:
+            ZygoteError: the zygote is gone.
+        """
+        return self._fork({}, groups, [line], ended)
+
+    def _fork(
+        self,
+        launch: Mapping[str, Any],
+        groups: Sequence[int],
+        others: Sequence[int],
+        ended: Callable[[int | None], None],
+    ) -> Forked:
+        descriptors = [*groups, *others]
         if not self.alive:
             for descriptor in descriptors:
                 os.close(descriptor)
             raise ZygoteError("the zygote is gone")
         self._count += 1
-        child = self._children[self._count] = Forked(self, self._count, ended)
-        request = {"op": "fork", "id": self._count, "confine": dict(asked.confine)}
-        self.send(request | {"groups": len(asked.groups), "egress": asked.egress is not None}, descriptors)
+        child = self._children[self._count] = Forked(self, self._count, ended, spare=not launch)
+        self.send({"op": "fork", "id": self._count, "groups": len(groups), "spare": child.spare, **launch}, descriptors)
         return child
 
     def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:

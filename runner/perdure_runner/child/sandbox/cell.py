@@ -77,8 +77,8 @@ class Cell:
     def lost(self, pid: int) -> None:
         """A process that was made ahead has died."""
 
-    def fork(self, *, alone: bool) -> Forked:  # noqa: ARG002 (of those that have network namespaces)
-        """Fork. `alone`: without the machine's network, if that can be had. Raises OSError."""
+    def fork(self) -> Forked:
+        """Fork; in the fresh fork, `settle`, `join` and `enter` are for the caller to call. Raises OSError."""
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -86,6 +86,16 @@ class Cell:
             if os.getppid() != parent:
                 os._exit(1)  # the zygote died before it could take us along
         return Forked(pid, 0, pid)
+
+    def settle(self) -> None:
+        """Do what depends on no session, in a fresh fork. Raises OSError."""
+
+    def kept(self) -> Sequence[int]:
+        """Give the descriptors that a fork needs between `settle` and `join`."""
+        return ()
+
+    def join(self, *, alone: bool) -> None:
+        """Be without the machine's network if `alone`, where there are network namespaces. Raises OSError."""
 
     def enter(self, confine: Mapping[str, object], *, counted: bool, egress: int | None = None) -> None:
         """Confine this fresh fork for good.

@@ -11,8 +11,7 @@ import os
 import select
 import signal
 import socket
-import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from perdure_runner.child import relay
@@ -22,7 +21,6 @@ from perdure_runner.child.sandbox.kernel import Namespace
 
 _HOST_NAME = "runner"
 _DONE = b"!"
-_CRASHED = 70  # EX_SOFTWARE
 _SLEEP = ("/bin/sleep", "infinity")
 
 
@@ -48,10 +46,11 @@ class _Ahead(NamedTuple):
     descriptor: int
     made: int
 
-    def wait(self) -> None:
-        """Until it has made them. Raises RuntimeError: it died before."""
+    def enter(self, kinds: Namespace) -> None:
+        """Enter what it has made, as soon as it has. Raises RuntimeError: it died before."""
         if os.read(self.made, 1) != _DONE:
             raise RuntimeError("the first process of the session's namespaces has died")
+        kernel.enter(self.descriptor, kinds)
 
     def close(self) -> None:
         os.close(self.descriptor)
@@ -77,7 +76,7 @@ class Nest(Cell):
             self._ahead = None
             kernel.enter(self._home, Namespace.PID)
 
-    def fork(self, *, alone: bool) -> Forked:
+    def fork(self) -> Forked:
         ahead = self._ahead or self._make_init()
         self._ahead = None
         try:
@@ -88,19 +87,37 @@ class Nest(Cell):
             kernel.enter(self._home, Namespace.PID)
             raise
         if pid == 0:
-            _join(ahead, alone=alone)
+            self._ahead = ahead
             return Forked(0)
         ahead.close()
         kernel.enter(self._home, Namespace.PID)
         return Forked(pid, ahead.init, _outer_number(pid))
 
-    def enter(self, confine: Mapping[str, object], *, counted: bool, egress: int | None = None) -> None:
+    def settle(self) -> None:
+        self._own().enter(Namespace.IPC | Namespace.UTS)
         kernel.unshare(Namespace.MOUNT | Namespace.CGROUP)
+        root.begin(self._root)
+
+    def kept(self) -> Sequence[int]:
+        return (self._own().descriptor, self._own().made)
+
+    def join(self, *, alone: bool) -> None:
+        own = self._own()
+        if alone:
+            kernel.enter(own.descriptor, Namespace.NET)
+        own.close()
+
+    def enter(self, confine: Mapping[str, object], *, counted: bool, egress: int | None = None) -> None:
         if egress is not None:
             relay.open_door(egress)
         root.enter(self._root, confine)
         users.become_session()
         super().enter(confine, counted=counted)
+
+    def _own(self) -> _Ahead:
+        """The first process of the namespaces that this fork is in."""
+        assert self._ahead is not None
+        return self._ahead
 
     def _make_init(self) -> _Ahead:
         """Have a new process namespace, and its first process. Raises OSError."""
@@ -117,17 +134,6 @@ class Nest(Cell):
             raise
         finally:
             os.close(tell)
-
-
-def _join(ahead: _Ahead, *, alone: bool) -> None:
-    """Enter what the first process has made, in a fresh fork, which ends if that cannot be done."""
-    try:
-        ahead.wait()
-        kernel.enter(ahead.descriptor, Namespace.IPC | Namespace.UTS | (Namespace.NET if alone else Namespace(0)))
-        ahead.close()
-    except BaseException:  # noqa: BLE001 (nothing may get past a fork)
-        traceback.print_exc()
-        os._exit(_CRASHED)
 
 
 def _go_inside() -> None:

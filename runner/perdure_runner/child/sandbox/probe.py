@@ -32,7 +32,7 @@ def _try(settings: Settings) -> None:
     """Be a zygote and one session of it, in all that can fail."""
     cell = nest.open_cell(settings)
     cell.ready()
-    forked = cell.fork(alone=True)
+    forked = cell.fork()
     if forked.pid == 0:
         os._exit(_code(lambda: _enter(cell, settings.hidden)))
     _, status = os.waitpid(forked.pid, 0)
@@ -41,6 +41,8 @@ def _try(settings: Settings) -> None:
 
 
 def _enter(cell: Cell, folder: str) -> None:
+    cell.settle()
+    cell.join(alone=True)
     cell.enter({"network": "none", "code": folder, "disk": 1 << 20, "files": 16}, counted=False)
 
 

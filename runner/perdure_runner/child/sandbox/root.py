@@ -78,35 +78,52 @@ def prepare(shown: Iterable[str], hidden: str) -> Root:
     return Root(stage, hidden, late)
 
 
-def enter(root: Root, confine: Mapping[str, object]) -> None:
-    """Make it this process's root, with the files of its session. In a mount namespace of its own.
+def begin(root: Root) -> None:
+    """Add what a session can have before it is known. In a mount namespace of its own.
 
     Raises:
         OSError: the kernel refuses.
     """
     own = root.stage + _OF_SESSION
-    kernel.mount("tmpfs", own, "tmpfs", _WRITABLE, _size(confine))
+    kernel.mount("tmpfs", own, "tmpfs", _WRITABLE, "mode=755")
     for name, mode in (("tmp", 0o1777), ("shm", 0o1777), ("over", 0o755), ("work", 0o755), ("place", 0o755)):
         os.mkdir(f"{own}/{name}")
         os.chmod(f"{own}/{name}", mode)
     os.chown(f"{own}/over", INSIDE, INSIDE)
     kernel.bind(f"{own}{_TEMPORARY}", root.stage + _TEMPORARY)
     kernel.bind(own + "/shm", root.stage + _SHARED_MEMORY)
-    own_place = not places.holds(_TEMPORARY, root.hidden)
-    if own_place:
+    if _has_own_place(root):
         kernel.bind(f"{own}/place", root.stage + root.hidden)
-    for path in (*root.late, *_given(confine, "cache", "environment")):
+    for path in root.late:
+        _show(path, root.stage)
+    kernel.mount("proc", f"{root.stage}/proc", "proc", Mount.NOSUID | Mount.NODEV | Mount.NOEXEC)
+
+
+def enter(root: Root, confine: Mapping[str, object]) -> None:
+    """Make what was begun this process's root, with the files and the limits of its session.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    own = root.stage + _OF_SESSION
+    if size := _size(confine):
+        kernel.mount("none", own, None, Mount.REMOUNT | _WRITABLE, size)
+    for path in _given(confine, "cache", "environment"):
         _show(path, root.stage)
     _working_directory(str(confine["code"]), root.stage, own)
     if confine.get("network") == "all":
         for path in places.NETWORK:
             if os.path.exists(path):
                 _show(path, root.stage)
-    if own_place:
+    if _has_own_place(root):
         kernel.mount("none", root.stage + root.hidden, None, Mount.BIND | Mount.REMOUNT | _SHOWN)
-    kernel.mount("proc", f"{root.stage}/proc", "proc", Mount.NOSUID | Mount.NODEV | Mount.NOEXEC)
     kernel.detach(own)
     kernel.change_root(root.stage)
+
+
+def _has_own_place(root: Root) -> bool:
+    """Whether the host's state directory is not in what is the session's anyway."""
+    return not places.holds(_TEMPORARY, root.hidden)
 
 
 def _working_directory(code: str, stage: str, own: str) -> None:
@@ -126,7 +143,7 @@ def _escaped(path: str) -> str:
 
 
 def _size(confine: Mapping[str, object]) -> str:
-    options = ["mode=755"]
+    options = []
     if disk := confine.get("disk"):
         options.append(f"size={disk}")
     if (files := confine.get("files")) and isinstance(files, int):
