@@ -136,6 +136,22 @@ async def test_a_session_over_a_stream_and_its_end(world: World, address: str) -
     assert not list(world.coordinator.hosts)
 
 
+async def test_of_two_processes_with_one_name_the_first_keeps_it(world: World, address: str) -> None:
+    async with Stream(address) as first:
+        await first.send(hello=rpb.HostHello(protocol_version=1, host_id="h", capacity=3, pid=7))
+        assert (await first.read()).HasField("welcome")
+        async with Stream(address) as second:
+            await second.send(hello=rpb.HostHello(protocol_version=1, host_id="h", capacity=3, pid=8))
+            assert "there is a host h already: " in await second.call.details()
+            assert "process 7" in await second.call.details()
+        async with Stream(address) as again:
+            await again.send(hello=rpb.HostHello(protocol_version=1, host_id="h", capacity=3, pid=7))
+            assert (await again.read()).HasField("welcome")
+            assert await first.call.code() is grpc.StatusCode.UNAVAILABLE
+            assert await first.call.details() == "the host has dialled in again"
+            assert len(world.coordinator.hosts) == 1
+
+
 async def test_a_host_has_to_say_hello_in_time(world: World, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts_module, "HELLO_TIMEOUT_S", 0.05)
     async with Stream(address) as stream:

@@ -7,6 +7,7 @@ does a lease that has ended (`lease.py`).
 import asyncio
 import random
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
@@ -28,6 +29,7 @@ _MERGE_BYTES = MIB  # records of one session that wait together become one messa
 _CALL_IS_OVER = (grpc.RpcError, asyncio.InvalidStateError)  # what writing to such a call raises
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
 _BACKOFF_S = (0.05, 1.0)  # first and longest pause between two attempts
+_SETTLED_S = 5.0  # a stream that broke sooner is no sign that the next one will last
 _ANSWERED = frozenset({"hello", "heartbeat"})  # by a welcome, by a heartbeat
 _GOODBYE_S = 5.0  # for the coordinator to take what is left, once the host is to end
 
@@ -237,7 +239,7 @@ async def _keep_dialling(link: RemoteCoordinator, host: Host, say: Callable[[str
     pause, last = _BACKOFF_S[0], ""
     while True:
         link.greeted = False
-        reason = "the host has ended its stream"
+        reason, began = "the host has ended its stream", time.monotonic()
         try:
             await link.serve(host)
         except LinkBrokenError as error:
@@ -247,7 +249,8 @@ async def _keep_dialling(link: RemoteCoordinator, host: Host, say: Callable[[str
             return
         if link.greeted or reason != last:
             say(f"no coordinator at {link.address}: {reason}; trying again")
-        pause, last = (_BACKOFF_S[0] if link.greeted else min(_BACKOFF_S[1], 2 * pause)), reason
+        settled = link.greeted and time.monotonic() - began >= _SETTLED_S
+        pause, last = (_BACKOFF_S[0] if settled else min(_BACKOFF_S[1], 2 * pause)), reason
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (spreads hosts, hides nothing)
 
 

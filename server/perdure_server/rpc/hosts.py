@@ -59,7 +59,7 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
             connection = self._coordinator.connect(outbox, drain=outbox.drain)
             connection.peer = context.peer()
             connection.came_as = caller.name
-            self._check_name(hello.hello.host_id, caller)
+            self._check_name(hello.hello, caller)
             connection.receive(hello)
         except PerdureError as error:
             await _abort(context, error)
@@ -77,6 +77,8 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
             reason = outbox.closed_because or "the stream was cut"
             if outbox.closed_because is None:
                 raise
+            context.set_code(grpc.StatusCode.UNAVAILABLE)  # the host is told why
+            context.set_details(reason)
         finally:
             writer.cancel()
             reader.cancel()
@@ -130,12 +132,17 @@ class HostsServicer(runner_pb2_grpc.HostsServicer):
             )
         return message
 
-    def _check_name(self, host_id: str, caller: Caller) -> None:
-        """A host that dials again takes its own name back, never that of one who came in as somebody else. P0218."""
-        theirs = self._coordinator.hosts.get(host_id)
-        if theirs is not None and theirs.came_as != caller.name:
+    def _check_name(self, hello: HostHello, caller: Caller) -> None:
+        """A host that dials again takes its own name back, never that of another one. P0218.
+
+        Two processes of one name would take it from each other for ever, and no session would come to its end.
+        """
+        theirs = self._coordinator.hosts.get(hello.host_id)
+        if theirs is not None and (theirs.came_as, theirs.hello.pid) != (caller.name, hello.pid):
             raise PerdureError(
-                "P0218", f"there is a host {host_id} already: {theirs.came_as}", help="take another name with --name"
+                "P0218",
+                f"there is a host {hello.host_id} already: {theirs.came_as}, process {theirs.hello.pid}",
+                help="take another name with --name",
             )
 
     async def _until_certificate_ends(self, connection: Connection) -> None:
