@@ -39,6 +39,9 @@ class Pool(samples.FakeControl):
         self.asked.append(request)
         return control.DrainHostResponse(sessions=2)
 
+    async def revoke_token(self, request: control.RevokeTokenRequest) -> control.RevokeTokenResponse:
+        return control.RevokeTokenResponse(existed=request.token_id == "host:first")
+
     async def get_runner_health(self, request: control.GetRunnerHealthRequest) -> RunnerHealth:
         if request.session_id != "s1":
             raise PerdureError("P0213", "it does not say")
@@ -115,3 +118,10 @@ def test_drain(pool: Pool, capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 sessions move" in capsys.readouterr().out
     assert [request.move for request in pool.asked] == [False, True]
     assert invoke(["hosts", "drain", "third"]) != 0
+
+
+def test_revoke(pool: Pool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["hosts", "revoke", "first"]) == 0
+    assert capsys.readouterr().out == "first is revoked\n"
+    assert invoke(["hosts", "revoke", "third"]) == 2
+    assert capsys.readouterr().err.startswith("error[P0218] no host 'third' has joined")

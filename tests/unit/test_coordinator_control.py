@@ -10,10 +10,11 @@ from coordinator_support import FakeHost, Step, World, refused
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
+from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core.ids import make_id
 from perdure_server.manifest.build import digest, pack
-from perdure_server.store import Build, Mutation
+from perdure_server.store import Build, Deployment, Mutation
 
 PROGRAM: list[Step] = [("activity", "a"), ("log", "one"), ("activity", "b"), ("log", "two")]
 
@@ -256,3 +257,18 @@ def test_ids_sort_by_time() -> None:
     assert ids[2:] == sorted(ids[2:])
     assert {len(i) for i in ids} == {27}
     assert ids[0] == "ses_0000000000fzzzzzzzzzzzz"
+
+
+async def test_a_deployment_that_is_made_while_the_one_before_is_read_stays_active(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds = Builds(world.store)
+    older, newer = (Deployment(f"dep_{name}", "shop", name * 64, 1, {}, {}) for name in "ab")
+
+    def read_slowly(_project: str) -> Deployment:
+        builds.deployed(newer)
+        return older
+
+    monkeypatch.setattr(world.store, "active_deployment", read_slowly)
+    assert await builds.active("shop") is newer
+    assert await builds.active("shop") is newer

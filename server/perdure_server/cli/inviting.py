@@ -7,7 +7,8 @@ from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.cli import connect, documents, options, render
 from perdure_server.cli.settings import Settings
-from perdure_server.cli.tokens import revoke_token, seconds
+from perdure_server.cli.tokens import seconds
+from perdure_server.core.errors import PerdureError
 
 
 @click.command()
@@ -35,4 +36,10 @@ async def invite(valid: str, host_id: str, server: str | None, home: str | None,
 @connect.waits
 async def revoke(host_id: str, server: str | None, home: str | None) -> None:
     """Let HOST in no more, and cut its link: its sessions go on elsewhere."""
-    await revoke_token(f"host:{host_id}", server, home)
+    async with connect.writing(Settings.load(), server, home) as remote:
+        answer = await remote.revoke_token(control.RevokeTokenRequest(token_id=f"host:{host_id}"))
+    if not answer.existed:
+        raise PerdureError(
+            "P0218", f"no host {host_id!r} has joined", help="`perdure tokens list` shows those that have"
+        )
+    render.show(f"{host_id} is revoked")

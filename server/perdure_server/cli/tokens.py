@@ -71,11 +71,6 @@ async def list_tokens(server: str | None, home: str | None, as_json: bool) -> No
 @connect.waits
 async def revoke(token_id: str, server: str | None, home: str | None) -> None:
     """Let nobody in any more with token ID; of a host that joined, cut its link, too."""
-    await revoke_token(token_id, server, home)
-
-
-async def revoke_token(token_id: str, server: str | None, home: str | None) -> None:
-    """Raises `PerdureError` P0215 when there is no such token."""
     async with connect.writing(Settings.load(), server, home) as remote:
         answer = await remote.revoke_token(control.RevokeTokenRequest(token_id=token_id))
     if not answer.existed:

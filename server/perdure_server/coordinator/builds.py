@@ -105,9 +105,8 @@ class Builds:
         if (known := self._active.get(project)) is not None:
             return known
         row = await asyncio.to_thread(self._store.active_deployment, project)
-        if row is not None:
-            self._active[project] = row
-        return row
+        # One that was deployed while the thread was reading is newer.
+        return self._active.setdefault(project, row) if row is not None else self._active.get(project)
 
     async def deployment_of(self, project: str, build_id: str) -> Deployment | None:
         """The newest deployment of a project that runs this build."""

@@ -24,6 +24,7 @@ T = TypeVar("T")
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_VARS: Final = 500  # of one project
 MAX_ALL_BYTES: Final = 1024 * 1024
+_KEPT: Final = 1_000  # projects in the cache
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -131,6 +132,8 @@ class Variables:
             return known
         async with self._store_lock:
             rows = await asyncio.to_thread(self._store.vars, project)
+            if len(self._rows) >= _KEPT:  # people ask after projects that there never were, too
+                self._rows.clear()
             known = self._rows[project] = {row.name: row for row in rows}
         return known
 

@@ -45,7 +45,9 @@ def error_of(failure: grpc.aio.AioRpcError, address: str) -> PerdureError:
     details = failure.details() or failure.code().name
     if failure.code() in _UNREACHABLE:
         return PerdureError(
-            "P0207", f"no coordinator answers at {address}: {details}", help="start one with `perdure serve`"
+            "P0207",
+            f"no coordinator answers at {address}: {details}",
+            help="start one with `perdure serve`; one with TLS answers who has its token, in PERDURE_TOKEN",
         )
     return PerdureError("P0702", f"the coordinator at {address} answered {failure.code().name}: {details}")
 

@@ -97,7 +97,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
             what = "the token is wrong, revoked or over" if text else "who asks has no token"
             raise PerdureError("P0215", what, help="pass one in PERDURE_TOKEN; `perdure tokens create` makes it")
         if caller.scope < need.scope:
-            raise PerdureError("P0215", f"{caller.name} may {_verb(caller.scope)}; this takes {_verb(need.scope)}")
+            raise PerdureError("P0215", f"{caller.name} has {_verb(caller.scope)}; this takes {_verb(need.scope)}")
         if need.whole and caller.project:
             raise PerdureError("P0215", f"{caller.name} is for project {caller.project}; this concerns all")
         return caller
