@@ -61,6 +61,7 @@ def test_a_beginning_that_was_cut_is_no_beginning() -> None:
     assert masker.text("x" * 20 + "corr ...[cut]") == "x" * 20 + f"{MASK} ...[cut]"
     assert masker.text("correct\N{HORIZONTAL ELLIPSIS} and correctly") == f"{MASK}\N{HORIZONTAL ELLIPSIS} and correctly"
     assert masker.text("correctly... cor...") == "correctly... cor..."
+    assert [masker.text("wait" + "." * count) for count in range(9)] == ["wait" + "." * count for count in range(9)]
 
 
 def test_lines_of_a_long_secret_are_masked_one_by_one() -> None:

@@ -185,6 +185,14 @@ def chatter(stream: Stream, size: str, start: dict) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def blurts(stream: Stream, argument: str, start: dict) -> int:
+    """Write "text,count": the text and so many dots, past the frames; then end."""
+    text, count = argument.rsplit(",", 1)
+    stream.send({"t": "attached"})
+    os.write(2, text.encode() + b"." * int(count))
+    return 1
+
+
 def closes(stream: Stream, _argument: str, start: dict) -> None:
     """Close the socket and live on."""
     stream.send({"t": "attached"})

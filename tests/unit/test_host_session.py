@@ -299,6 +299,16 @@ async def test_secrets_are_masked_in_frames_and_in_last_words(tmp_path: Path) ->
         assert (lost.code, "something" in lost.reason) == ("P0701", False)
 
 
+async def test_no_end_of_a_secret_is_told_where_output_was_cut(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_host, coordinator):
+        coordinator.start(
+            "blurts:correct horse battery staple,8180", vars={"A": "correct horse battery staple"}, secrets=["A"]
+        )
+        lost = await coordinator.next("lost")
+        assert lost.reason.endswith("." * 8180)
+        assert "staple" not in lost.reason
+
+
 async def test_markers_of_one_frame_are_records_like_others(tmp_path: Path) -> None:
     async with running(tmp_path) as (_host, coordinator):
         coordinator.start('markers:[1.5, "something"]', vars={"A": "something"}, secrets=["A"])

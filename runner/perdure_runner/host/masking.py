@@ -54,7 +54,8 @@ class Masker:
             text = self._pattern.sub(MASK, text)
         for mark in _CUT:
             if mark in text:
-                text = mark.join([*map(self._without_head, text.split(mark)[:-1]), text.rpartition(mark)[2]])
+                *before, after = text.split(mark)
+                text = mark.join([*map(self._without_head, before), after])
         return text
 
     def header(self, header: Header) -> Header:

@@ -324,6 +324,8 @@ class Session:
             return f"the runner could not be started: {self._process.failure}"
         cause = _how(self._status)
         said = self._said.text() if self._said is not None else ""
+        if self._masker is not None:
+            said = self._masker.text(said)  # as long as it is whole: of a secret that is cut, the rest is not known
         return f"{cause}: {said[-_REASON_CHARS:]}" if said else cause
 
     def _pace(self) -> None:
