@@ -167,7 +167,7 @@ class Link:
             return
         assert self.macs is not None
         marks = [*self.kept]
-        self.kept.clear()
+        del self.kept[: len(marks)]  # and no more: one thread may print while another makes markers
         number = self.sent + 1
         self.sent = self.must_no = self.sent + len(marks)
         sync = (number - 1) // SYNC_EVERY < self.sent // SYNC_EVERY
