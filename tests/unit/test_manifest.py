@@ -212,6 +212,9 @@ WRONG = {
         "P0103 1:18 what is not recorded has no retry, timeout or at_most_once"
     ],
     "limits: {journal_entries: 0}": ["P0103 1:27 journal_entries must be between 1 and 1e+09, not 0"],
+    "limits: {memory: 1000TiB}": ["P0103 1:18 memory must be at most 1e+15, not '1000TiB'"],
+    f"limits: {{memory: {'9' * 400}TiB}}": [f"P0103 1:18 memory must be at most 1e+15, not '{'9' * 80}'"],
+    "limits: {run_time: 99999999999d}": ["P0103 1:20 run_time must be at most 1e+15, not '99999999999d'"],
     "limits: {memory: true}": ["P0103 1:18 memory must be a size such as 64KiB or 10MB, not true or false"],
     "limits: {cpus: many}": ["P0103 1:16 cpus must be a number, not text"],
     "limits: {processes: 1.5}": ["P0103 1:21 processes must be a whole number"],

@@ -23,6 +23,8 @@ _BYTES: Final = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB
     "GiB": 2**30,
     "TiB": 2**40,
 }
+_MOST: Final = 1e15
+"""Seconds, or bytes: more of them than anybody has, and they fit every message."""
 _KINDS: Final = {
     "tag:yaml.org,2002:null": "nothing",
     "tag:yaml.org,2002:bool": "true or false",
@@ -186,11 +188,15 @@ class Reader:
         if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:str":
             match = form.fullmatch(node.value.strip())
             if match:
-                return float(match[1]) * units[match[2]]
+                value = float(match[1]) * units[match[2]]
+                if value <= _MOST:
+                    return value
+                self.add("P0103", node, f"{what} must be at most {_MOST:g}, not {node.value[:80]!r}")
+                return None
             self.add("P0103", node, f"{what} must be {example}, not {node.value!r}")
             return None
         if isinstance(node, ScalarNode) and node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}:
-            return self.number(node, what, high=1e15)
+            return self.number(node, what, high=_MOST)
         self._wrong(node, f"{what} must be {example}")
         return None
 
