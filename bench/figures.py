@@ -168,6 +168,13 @@ SPECS: Mapping[str, Spec] = {
         "a bare fork",
         note="anonymous memory that a session inside an activity adds to all processes",
     ),
+    "live_sessions_per_gib": Spec(
+        "1/GiB",
+        lambda f: (1 << 20) / f["fork_kib"],
+        "bare forks in 1 GiB",
+        True,
+        "the same, as how many sessions inside an activity 1 GiB holds",
+    ),
     "kib_per_suspended_session": Spec(
         "KiB",
         _constant(None),

@@ -13,6 +13,7 @@ from bench.place import Bench, Samples, turns
 MONTH_S = 30 * 86400
 PATIENCE_S = 40.0
 AT_REST = 4  # processes: coordinator, host, zygote, and a runner that is made ahead of its session
+GIB_IN_KIB = 1 << 20
 
 
 def measure(bench: Bench) -> Samples:
@@ -23,7 +24,8 @@ async def _memory(bench: Bench) -> Samples:
     async with served(bench, "memory") as (server, control):
         live, suspended, runs = (20, 200, 1) if bench.quick else (40, 1000, 3)
         await _suspended(server, control, live)  # grown to what it needs for any
-        samples = {"kib_per_live_session": [await _live(server, control, live) for _ in turns(runs, 8.0)]}
+        each = [await _live(server, control, live) for _ in turns(runs, 8.0)]
+        samples = {"kib_per_live_session": each, "live_sessions_per_gib": [GIB_IN_KIB / kib for kib in each]}
         samples["kib_per_suspended_session"] = [await _suspended(server, control, suspended)]
         return samples
 

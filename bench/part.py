@@ -63,7 +63,12 @@ PARTS: Mapping[str, Part] = {
         70,
         40,
     ),
-    "memory": Part("bench.memory:measure", ("kib_per_live_session", "kib_per_suspended_session"), 45, 25),
+    "memory": Part(
+        "bench.memory:measure",
+        ("kib_per_live_session", "live_sessions_per_gib", "kib_per_suspended_session"),
+        45,
+        25,
+    ),
 }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import importlib
 import inspect
 import json
 import os
@@ -213,7 +212,6 @@ class _Session:
 
     def _call_handler(self) -> Any:
         module_name, handler_name = loading.parse_entry(self._start["entry"])
-        importlib.invalidate_caches()
         module = loading.load(module_name, self._root)
         self._loaded = True
         handler = loading.find(module, handler_name)
