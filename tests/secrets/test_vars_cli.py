@@ -51,13 +51,14 @@ def test_a_secret_is_set_run_with_listed_and_unset(terminal: Terminal) -> None:
     assert "set TOKEN (secret)" in give(terminal, "TOKEN", "--secret", "--project", "shop", value=VALUE + "\n")
     ran = terminal.run("run", "shop", "--json")
     assert (ran.document["result"], ran.document["prints"]) == (len(VALUE), ["the token is ***"])
-    give(terminal, "MODE", "--project", "shop", value="live")
+    give(terminal, "MODE", "--project", "shop", value="live\x1b[2J")
     listed = terminal.run("vars", "list", "--project", "shop", "--json").document
     assert [(var["name"], var["secret"], var["value"]) for var in listed] == [
-        ("MODE", False, "live"),
+        ("MODE", False, "live\x1b[2J"),
         ("TOKEN", True, None),
     ]
-    assert VALUE not in terminal.run("vars", "list", "--project", "shop").out
+    assert terminal.run("vars", "list", "--project", "shop").out == "MODE  live\\x1b[2J\nTOKEN  (secret)\n"
+    assert terminal.run("vars", "list", "--project", "other").err == "no variables\n"
     assert "unset TOKEN" in terminal.run("vars", "unset", "TOKEN", "--project", "shop").err
     assert "was not set" in terminal.run("vars", "unset", "TOKEN", "--project", "shop").err
     assert "P0104" in terminal.run("run", "shop", code=2).err

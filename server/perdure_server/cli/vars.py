@@ -17,6 +17,7 @@ from perdure_proto.v1 import control_pb2 as control
 from perdure_server.cli import connect, documents, options, render
 from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
+from perdure_server.cli.text import clean
 from perdure_server.core.errors import PerdureError
 
 if TYPE_CHECKING:
@@ -104,8 +105,10 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
     if as_json:
         documents.emit([_document(var) for var in found])
         return 0
+    if not found:
+        render.say("no variables")
     for var in found:
-        render.show(f"{var.name}  {'(secret)' if var.secret else var.value.decode()}")
+        render.show(f"{var.name}  {'(secret)' if var.secret else clean(var.value.decode())}")
     return 0
 
 
