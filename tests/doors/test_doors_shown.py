@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import socket
+from pathlib import Path
 
 import pytest
+from e2e.terminal import opened
 from perdure_server.app.logs import OneLine
 from perdure_server.cli.text import visible
 
@@ -41,3 +44,14 @@ def test_output_on_a_terminal_does_no_more_than_colour(said: str) -> None:
 @pytest.mark.parametrize("said", ["plain ünïcode\t", "\x1b[1;31mred\x1b[0m", "50 %\r51 %", "日本"])
 def test_what_programs_print_is_left_alone(said: str) -> None:
     assert visible(said, terminal=True) == said
+
+
+def test_strangers_cannot_fill_the_servers_log(tmp_path: Path) -> None:
+    with opened(tmp_path) as terminal:
+        server = terminal.serve("home", "--grpc", "127.0.0.1:0", "--tls-name", "localhost", "--runner", "none")
+        host, _, port = server.address.rpartition(":")
+        for _ in range(5):
+            with socket.create_connection((host, int(port)), timeout=30) as stranger:
+                stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert stranger.recv(1) == b"", "the handshake has failed"
+        assert server.log.read_text().count("\n") == 1, "it is ready, and no more"

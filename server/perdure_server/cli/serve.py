@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,10 @@ async def serve(
     egress_allow_private: tuple[str, ...],
 ) -> int:
     """Run the coordinator. When it is ready it prints `ready grpc=ADDR` on stderr and writes HOME/endpoint.json."""
+    # gRPC reads it when it is imported. Without it each handshake that fails, which strangers can have as many of as
+    # they like, is a line on stderr.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
     from perdure_server.app.entrance import Addresses
     from perdure_server.app.server import serve as run_server
 
