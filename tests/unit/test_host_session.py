@@ -237,6 +237,7 @@ BAD_FRAMES = {
     "resolved by the runner": [[ATTACHED, ""], [RECORD | {"e": {"lane": "m", "ord": 1, "kind": 6, "how": 1}}, ""]],
     "done twice": [[DONE, ""], [DONE | {"no": 2}, ""]],
     "record after done": [[ATTACHED, ""], [DONE, ""], [RECORD | {"no": 2}, "1"]],
+    "waits twice for one thing": [[ATTACHED, ""], [{"t": "wait", "waits": [["m", 1], ["m", 1]]}, ""]],
     "suspended unasked": [[ATTACHED, ""], [{"t": "suspended"}, ""]],
     "unknown end": [[{"t": "done", "no": 1, "state": "fine"}, ""]],
 }

@@ -263,6 +263,27 @@ async def test_records_that_wait_together_are_merged_and_never_pass_others() -> 
     assert await _all(outgoing) == [("records", "a", [2])]
 
 
+async def test_of_what_a_session_waits_for_the_last_word_waits() -> None:
+    """A session that says nothing else for ever must not fill the queue of all."""
+    outgoing = Outgoing(lambda _held: None)
+
+    def waiting(session: str, *ordinals: int, epoch: int = 1) -> runner.FromHost:
+        calls = [runner.WaitingFor(lane="m", ordinal=ordinal) for ordinal in ordinals]
+        return runner.FromHost(waiting=runner.Waiting(session_id=session, epoch=epoch, waits=calls))
+
+    for message in (
+        *(waiting("a", 1), waiting("b", 1), waiting("a", *range(100)), waiting("a", 2, 3)),
+        *(_records("a", 1), waiting("a", 4), waiting("a", 5, epoch=2)),
+    ):
+        outgoing.put(message)
+    taken = []
+    while outgoing._messages:
+        message = await outgoing.get()
+        taken.append((message.waiting.session_id, [call.ordinal for call in message.waiting.waits]))
+    assert taken == [("a", [2, 3]), ("b", [1]), ("", []), ("a", [4]), ("a", [5])]
+    assert outgoing._bytes == 0
+
+
 async def test_a_full_queue_holds_the_runners_until_half_of_it_is_gone() -> None:
     held: list[bool] = []
     outgoing = Outgoing(held.append)

@@ -180,7 +180,10 @@ def waiting(header: Header) -> runner.Waiting:
     if type(waits) is not list or not 0 < len(waits) <= LANES:
         raise ProtocolError(f"a session waits for 1 to {LANES} things")
     busy = flag(header.get("busy", 0))
-    return _made(runner.Waiting, waits=[_waiting_for(call) for call in waits], busy=busy)
+    calls = [_waiting_for(call) for call in waits]
+    if len({(call["lane"], call["ordinal"]) for call in calls}) != len(calls):
+        raise ProtocolError("a session waits for each thing once")
+    return _made(runner.Waiting, waits=calls, busy=busy)
 
 
 def _waiting_for(call: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ _CALL_IS_OVER = (grpc.RpcError, asyncio.InvalidStateError)  # what writing to su
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
 _BACKOFF_S = (0.05, 1.0)  # first and longest pause between two attempts
 _SETTLED_S = 5.0  # a stream that broke sooner is no sign that the next one will last
+_MERGED = frozenset({"records", "waiting"})
 _ANSWERED = frozenset({"hello", "heartbeat"})  # by a welcome, by a heartbeat
 _GOODBYE_S = 5.0  # for the coordinator to take what is left, once the host is to end
 
@@ -40,7 +41,7 @@ class Outgoing:
     def __init__(self, hold: Callable[[bool], None]) -> None:
         self._messages: deque[tuple[FromHost, int]] = deque()
         self._last = False
-        self._records: dict[str, FromHost] = {}  # by session: the last message, if it is Records that may grow
+        self._open: dict[str, FromHost] = {}  # by session: its last message, if it may grow, or be replaced
         self._bytes = 0
         self._hold = hold
         self._held = False
@@ -73,27 +74,34 @@ class Outgoing:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
         message, _ = self._messages.popleft()
-        if message.HasField("records"):
-            session = message.records.session_id
-            if self._records.get(session) is message:
-                del self._records[session]
+        session = _session(message)
+        if self._open.get(session) is message:
+            del self._open[session]
         self._count(-message.ByteSize())
         return message
 
     def _merge(self, message: FromHost, size: int) -> bool:
-        """Add records to those of the same session and epoch that still wait, if nothing of the session is between."""
-        kind = message.WhichOneof("message")
-        session = getattr(getattr(message, kind or "", None), "session_id", "")
-        last = self._records.pop(session, None)
-        if kind != "records":
+        """Make one of it and the last of its session that still waits, if nothing of the session is between them.
+
+        Records are added to records. Of what a session waits for, only the last word counts: one that says nothing else
+        would fill the queue of all.
+        """
+        kind, session = message.WhichOneof("message"), _session(message)
+        last = self._open.pop(session, None)
+        if kind not in _MERGED:
             return False
-        ours = message.records
-        if last is None or last.records.epoch != ours.epoch or last.ByteSize() + size > _MERGE_BYTES:
-            self._records[session] = message
+        self._open[session] = message
+        if last is None or last.WhichOneof("message") != kind or _epoch(last) != _epoch(message):
             return False
-        last.records.records.extend(ours.records)
-        last.records.sync |= ours.sync
-        self._records[session] = last
+        if kind == "waiting":
+            self._count(-last.ByteSize())
+            last.waiting.CopyFrom(message.waiting)
+        elif last.ByteSize() + size <= _MERGE_BYTES:
+            last.records.records.extend(message.records.records)
+            last.records.sync |= message.records.sync
+        else:
+            return False
+        self._open[session] = last
         return True
 
     def _count(self, size: int) -> None:
@@ -104,6 +112,14 @@ class Outgoing:
         if held != self._held:
             self._held = held
             self._hold(held)
+
+
+def _session(message: FromHost) -> str:
+    return str(getattr(getattr(message, message.WhichOneof("message") or "", None), "session_id", ""))
+
+
+def _epoch(message: FromHost) -> int:
+    return int(getattr(message, message.WhichOneof("message") or "").epoch)
 
 
 class RemoteCoordinator:
