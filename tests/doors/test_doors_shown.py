@@ -55,3 +55,8 @@ def test_strangers_cannot_fill_the_servers_log(tmp_path: Path) -> None:
                 stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
                 assert stranger.recv(1) == b"", "the handshake has failed"
         assert server.log.read_text().count("\n") == 1, "it is ready, and no more"
+
+
+def test_a_home_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with opened(tmp_path) as terminal:
+        assert terminal.serve("home").home.stat().st_mode & 0o777 == 0o700

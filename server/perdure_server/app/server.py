@@ -21,6 +21,7 @@ from perdure_server.app.entrance import Addresses, Entrance, entrance
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core.errors import PerdureError
+from perdure_server.store.home import make_home
 
 
 @asynccontextmanager
@@ -44,6 +45,7 @@ async def serving(
     cannot be held so, P0217 an address needs TLS.
     """
     home = _absolute(home)
+    make_home(home)
     if runner == "local":
         await isolating.require(isolation, home / "host")
     async with AsyncExitStack() as stack:

@@ -20,12 +20,17 @@ from perdure_server.core.errors import PerdureError
 _KEY_BYTES: Final = 32
 
 
+def make_home(home: Path) -> None:
+    """The folder, if it is not there yet; what sessions record is for nobody but its owner to read."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 class HomeLock:
     """An advisory lock on HOME/lock, for as long as this object or the process lives. Its holder is written in it."""
 
     def __init__(self, home: Path) -> None:
         """Raises `PerdureError` P0202, which names the holder, when another process has it."""
-        home.mkdir(parents=True, exist_ok=True)
+        make_home(home)
         path = home / "lock"
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
