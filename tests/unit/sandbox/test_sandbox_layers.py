@@ -247,6 +247,7 @@ async def test_landlock(tmp_path: Path, landlock: str) -> None:
                     "secret": reading({str(secret)!r}),
                     "home": attempt(os.listdir, {str(tmp_path)!r}),
                     "temporary": temporary,
+                    "scratch": tempfile.gettempdir(),
                     "cwd": writing("x.txt"),
                     "usr": writing("/usr/x"),
                     "own": reading("main.py")[:7],
@@ -257,7 +258,8 @@ async def test_landlock(tmp_path: Path, landlock: str) -> None:
                 }}
             """)
         async with asyncio.timeout(10):
-            while list((tmp_path / "state" / "scratch").iterdir()):
+            assert Path(seen["scratch"]).parent == tmp_path / "state" / "scratch"
+            while Path(seen["scratch"]).exists():
                 await asyncio.sleep(0.005)
     assert seen["secret"] == seen["home"] == seen["cwd"] == seen["usr"] == seen["others"] == "EACCES"
     assert (seen["temporary"], seen["own"]) == (1, "\nimport")
