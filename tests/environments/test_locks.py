@@ -69,6 +69,15 @@ async def test_the_same_request_is_resolved_once(
     print(f"an environment locked before: {again.took_ms:.2f} ms")
 
 
+async def test_a_server_may_build_nothing(locks: Locks, runs: list[str], tmp_path: Path, sources: Indexes) -> None:
+    await locks.lock(want("tiny\n", sdists=True))
+    strict = Locks(BlobStore(tmp_path / "blobs"), tmp_path / "locks", sources, build_sdists=False)
+    with pytest.raises(PerdureError, match="this server builds none") as refused:
+        await strict.lock(want("tiny\n", sdists=True))  # though it is known
+    assert refused.value.code == "P0305"
+    assert runs == ["compile"]
+
+
 async def test_another_interpreter_is_another_request(locks: Locks, runs: list[str]) -> None:
     await locks.lock(want("tiny\n"))
     assert not (await locks.lock(want("tiny\n", "3.12"))).reused

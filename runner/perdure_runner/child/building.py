@@ -19,7 +19,7 @@ NO_SANDBOX: Final = 125
 """Exit status where the program was not run, because nothing can hold it."""
 _LIMITS: Final[Mapping[str, object]] = {
     "network": "all",  # builds fetch their tools
-    "memory": 8 << 30,
+    "memory": 2 << 30,
     "disk": 4 << 30,
     "files": 200_000,
     "processes": 512,

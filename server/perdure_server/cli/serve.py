@@ -13,6 +13,7 @@ from perdure_server.cli.settings import RUNNER_KINDS, Settings
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.settings import Settings as Policy
+    from perdure_server.manifest.network import Mode
 
 
 @click.command()
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 )
 @click.option("--limits", metavar="K=V,...", help="What no project gets more of: memory=1GiB,processes=64,...")
 @options.EGRESS_ALLOW_PRIVATE
+@click.option(
+    "--build-sdists",
+    is_flag=True,
+    help="Let projects have packages built from source: their build code reaches the network that this machine does.",
+)
 @connect.waits
 async def serve(
     home: str | None,
@@ -51,6 +57,7 @@ async def serve(
     network: str | None,
     limits: str | None,
     egress_allow_private: tuple[str, ...],
+    build_sdists: bool,
 ) -> int:
     """Run the coordinator. When it is ready it prints `ready grpc=ADDR` on stderr and writes HOME/endpoint.json."""
     # gRPC reads it when it is imported. Without it each handshake that fails, which strangers can have as many of as
@@ -72,19 +79,20 @@ async def serve(
     place, kind = Path(settings.text("home", home)), settings.text("runner", runner)
     docker = containers.docker_config(settings) if kind == "docker" else None
     private = settings.text("egress_allow_private", ",".join(egress_allow_private) or None)
-    policy = _policy(settings.text("network", network), settings.text("limits", limits))
+    policy = _policy(settings.text("network", network), settings.text("limits", limits), build_sdists=build_sdists)
     beside: dict[str, Any] = {"runner": kind, "isolation": held, "docker": docker, "private": private}
     cluster = settings.text("ray_address", ray_address)
     return await run_server(place, at, **beside, ray_address=cluster, settings=policy)
 
 
-def _policy(network: str, limits: str) -> Policy:
+def _policy(network: str, limits: str, *, build_sdists: bool) -> Policy:
     """Raises `Problems`: P0102 unknown limit, P0103 wrong value."""
     from perdure_server.coordinator.settings import Settings as Policy
     from perdure_server.manifest.limits import parse_limits
 
     ceiling = parse_limits(limits, "--limits") if limits else None
-    return Policy(default_network="all" if network == "all" else "none", ceiling=ceiling)
+    default: Mode = "all" if network == "all" else "none"
+    return Policy(default_network=default, ceiling=ceiling, build_sdists=build_sdists)
 
 
 @click.command()

@@ -77,7 +77,7 @@ class Coordinator:
         self.hosts = Hosts(store.coordinator_id, self.settings, self.clock)
         self.watchers = Watchers(self.settings.watch_updates)
         self.builds = Builds(store, self.settings.ceiling, self.settings.default_network)
-        self.locks = Locks(blobs, blobs.root.parent / "locks")
+        self.locks = Locks(blobs, blobs.root.parent / "locks", build_sdists=self.settings.build_sdists)
         self.variables = Variables(store, self.vault, self.builds, self.clock)
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)

@@ -39,6 +39,7 @@ class Settings:
     build_bytes: int = 256 * MIB  # of a tarball
     hosts_are_all: bool = False  # no host will join later: a session that none can run fails at once
     environments: bool = True  # of projects with requirements; else sessions see what is installed on their host
+    build_sdists: bool = True  # for projects that allow it: their packages' own code runs when they are built
     isolate_scan: bool = True  # parse the files of a build in a process of its own
     default_network: Mode = "none"  # of projects whose manifest does not say
     ceiling: Limits | None = None  # no project gets more, whatever its manifest says

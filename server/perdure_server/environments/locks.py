@@ -42,7 +42,11 @@ class Locked:
 class Locks:
     """Locks requirements, the same ones once. `sources` is for tests; None: as the operator set up uv or pip."""
 
-    def __init__(self, blobs: BlobStore, folder: Path, sources: Indexes | None = None) -> None:
+    def __init__(
+        self, blobs: BlobStore, folder: Path, sources: Indexes | None = None, *, build_sdists: bool = True
+    ) -> None:
+        """`build_sdists`: projects may have packages built."""
+        self._build_sdists = build_sdists
         self._blobs = blobs
         self._folder = folder
         self._sources = sources
@@ -52,8 +56,14 @@ class Locks:
     async def lock(self, wanted: Wanted, *, upgrade: bool = False) -> Locked:
         """The lock for these requirements; `upgrade`: resolve them though they were before.
 
-        Raises `PerdureError`: P0303, P0305 as `resolve` does, P0211 disk full.
+        Raises `PerdureError`: P0303, P0305 as `resolve` does, P0305 source distributions are not allowed here, P0211 disk full.
         """
+        if wanted.sdists and not self._build_sdists:
+            raise PerdureError(
+                "P0305",
+                "the project allows source distributions, but this server builds none",
+                help="take out `allow_sdists`, or ask the server's operator for `perdure serve --build-sdists`",
+            )
         began = time.perf_counter()
         key = _key(wanted)
         digest = "" if upgrade else await asyncio.to_thread(self._known, key)
