@@ -56,7 +56,7 @@ class Locks:
     async def lock(self, wanted: Wanted, *, upgrade: bool = False) -> Locked:
         """The lock for these requirements; `upgrade`: resolve them though they were before.
 
-        Raises `PerdureError`: P0303, P0305 as `resolve` does, P0305 source distributions are not allowed here, P0211 disk full.
+        Raises `PerdureError`: P0303, P0305 as `resolve` does or because nothing is built here, P0211 disk full.
         """
         if wanted.sdists and not self._build_sdists:
             raise PerdureError(
