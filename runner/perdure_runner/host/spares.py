@@ -112,7 +112,7 @@ class Spares:
             self._spares.remove(spare)
             try:
                 spare.held.limit(limits)
-            except OSError:  # they are less than it has already
+            except (OSError, BackendError):  # they are less than it has already
                 spare.end()
             else:
                 return spare
