@@ -189,6 +189,8 @@ WRONG = {
     "name:": ["P0103 1:6 name must be text, not nothing"],
     "entry: main.main": ["P0103 1:8 'main.main' is no valid entry"],
     "python: [3]": ["P0103 1:9 python must be text, not a list"],
+    "python: 2.7": ["P0103 1:9 python is no version from 3.11 on: '2.7'"],
+    "python: python3": ["P0103 1:9 python is no version from 3.11 on: 'python3'"],
     "1: a": ["P0103 1:1 1 is a number, not text"],
     "[a]: b": ["P0103 1:1 this key is a list, not text"],
     "? {a: b}\n: c": ["P0103 1:3 this key is a mapping, not text"],

@@ -70,7 +70,7 @@ def test_a_handler_must_be_found_by_its_name():
 
 def test_an_interpreter_that_is_not_there_fails_at_once(tmp_path):
     (tmp_path / "main.py").write_text("def main(event):\n    return event\n")
-    (tmp_path / "perdure.yaml").write_text('python: "3.9"\n')
-    with pytest.raises(PerdureError, match=r"no host has Python 3\.9") as caught:
+    (tmp_path / "perdure.yaml").write_text('python: "3.99"\n')
+    with pytest.raises(PerdureError, match=r"no host has Python 3\.99") as caught:
         testing.run(f"{tmp_path}:main.py:main")
     assert caught.value.code == "P0213"

@@ -59,7 +59,7 @@ async def deploy(
         took_ms = (time.perf_counter() - began) * 1e3
         unset = await builds.unset_secrets(remote, source)
     for fault in (*unset, *builds.unreadable(source)):
-        render.problem(fault)
+        render.warning(fault)
     found = await looking
     if as_json:
         more = {"preflight": preflight.document(flown)} if flown else {}

@@ -59,7 +59,7 @@ async def _deploy(remote: connect.Control, source: builds.Source) -> bool:
         render.problem(error)
         return False
     for fault in (*unset, *builds.unreadable(source)):
-        render.problem(fault)
+        render.warning(fault)
     names = ", ".join(f"{export.file}:{export.name}" for export in made.exports)
     render.say(f"deployed {made.project} {made.build_id[:12]}: {names or 'no entry point'}")
     return True

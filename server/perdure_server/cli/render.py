@@ -50,8 +50,17 @@ def show(text: str = "") -> None:
 
 def problem(error: PerdureError) -> None:
     """An error for people, on stderr."""
-    first, _, rest = error.render().partition("\n")
-    say(click.style(first, fg="red", bold=True) + (f"\n{rest}" if rest else ""))
+    _told(error.render(), "red")
+
+
+def warning(error: PerdureError) -> None:
+    """The same of something that stops nothing now."""
+    _told(error.render().replace("error[", "warning[", 1), "yellow")
+
+
+def _told(text: str, colour: str) -> None:
+    first, _, rest = text.partition("\n")
+    say(click.style(first, fg=colour, bold=True) + (f"\n{rest}" if rest else ""))
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -22,6 +22,8 @@ MANIFEST_FILE: Final = "perdure.yaml"
 _KEYS: Final = ("name", "python", "entry", "vars", "activities", "limits", "network", "runs_on", "requirements")
 _PROJECT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?")
+OLDEST_PYTHON: Final = (3, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +169,16 @@ def _matching(reader: Reader, node: Node | None, what: str, form: re.Pattern[str
 
 
 def _python(reader: Reader, node: Node | None) -> str:
-    """A version, `3.12` unquoted included, although YAML takes that for a number."""
-    if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:float":
-        return str(node.value)
-    return (reader.text(node, "python") or "") if node is not None else ""
+    """A version, `3.12` unquoted included, although YAML takes that for a number; or a path."""
+    if node is None:
+        return ""
+    unquoted = isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:float"
+    text = str(node.value) if unquoted else reader.text(node, "python") or ""
+    version = _VERSION.fullmatch(text)
+    if text and "/" not in text and not (version and (int(version[1]), int(version[2])) >= OLDEST_PYTHON):
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        reader.add("P0103", node, f"python is no version from {oldest} on: {text!r}", "3.12, 3.12.1, or a path")
+    return text
 
 
 def _variables(reader: Reader, node: Node | None) -> tuple[Variable, ...]:
