@@ -133,14 +133,15 @@ async def test_one_peer_has_so_many_calls_only(doors: Doors, world: World, monke
 async def test_a_peer_that_reads_nothing_is_bounded(doors: Doors, world: World) -> None:
     """c17: whoever never reads its answers holds one window of them; the coordinator does not wait for it."""
     metadata = bearer(await doors.token("admin"))
-    async with Stream(open_channel(doors.loopback), metadata) as deaf, Stream.at(doors.socket) as hearing:
+    async with Stream(open_channel(doors.loopback), metadata) as deaf:
         await deaf.call.write(hello("deaf", capacity=1))
         await world.until(lambda: list(world.coordinator.hosts))
         connection = next(iter(world.coordinator.hosts))
         for _ in range(60_000):
             connection.send(ToHost(heartbeat=Heartbeat(at_us=1)))
         await world.until(lambda: connection.closed)
-        assert (await hearing.greet("hearing")).HasField("welcome")
+        async with Stream.at(doors.socket) as hearing:
+            assert (await hearing.greet("hearing")).HasField("welcome")
 
 
 async def test_no_caller_is_counted_for_ever(doors: Doors) -> None:
