@@ -24,7 +24,7 @@ class BackendError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """Which limit of its project ended a runner. `code`: P0603, P0606 to P0609; `reason` names limit and use."""
+    """Which limit of its project ended a runner. `code`: P0603; `reason` names limit and use."""
 
     code: str
     reason: str

@@ -153,10 +153,6 @@ class Group:
         """Whether the kernel killed something in it for want of memory."""
         return self._event("memory", {1: "memory.oom_control", 2: "memory.events"}, "oom_kill") > 0
 
-    def forks_refused(self) -> int:
-        """How many processes and threads were refused."""
-        return self._event("pids", {1: "pids.events", 2: "pids.events"}, "max")
-
     def memory_used(self) -> int:
         """The most bytes it had at once, as far as the kernel tells; else what it has now. 0: unknown."""
         files = {1: ("memory.max_usage_in_bytes",), 2: ("memory.peak", "memory.current")}

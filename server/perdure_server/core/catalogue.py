@@ -395,11 +395,6 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Split the work over several sessions, let it wait with `perdure.sleep` between its parts, or raise `limits: "
         "{run_time: ...}` in perdure.yaml.",
     ),
-    "P0609": Explanation(
-        "too much processor time",
-        "The session used more processor time than the project allows.",
-        "Do less at once, or raise `limits: {cpus: ...}` in perdure.yaml.",
-    ),
     "P0610": Explanation(
         "too many sessions wait",
         "As many sessions of the deployment as the project allows, or of all projects as the coordinator allows, wait "
@@ -475,7 +470,7 @@ BORDER: Final[dict[str, Border]] = {
     "P0410": Border("ABORTED", Exit.FAILED),
     "P0411": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0407", "P0501", "P0502", "P0503"), _DIVERGED),
-    **dict.fromkeys(("P0601", "P0602", "P0603", "P0606", "P0607", "P0609", "P0610", "P0612"), _LIMIT),
+    **dict.fromkeys(("P0601", "P0602", "P0603", "P0606", "P0607", "P0610", "P0612"), _LIMIT),
     "P0611": _FAILED,
     "P0608": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     "P0604": Border("ABORTED", Exit.FAILED),

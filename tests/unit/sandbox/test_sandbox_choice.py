@@ -122,9 +122,7 @@ def test_version_2(tmp_path: Path) -> None:
         "cpu.max": "50000 100000",
     }
     (inside / "memory.events").write_text("low 0\noom 1\noom_kill 2\n")
-    (inside / "pids.events").write_text("max 4\n")
     assert group.killed_for_memory()
-    assert group.forks_refused() == 4
 
 
 def test_what_may_not_be_made_is_missing(tmp_path: Path) -> None:
