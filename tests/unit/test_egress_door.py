@@ -30,8 +30,10 @@ async def resolve(host: str, _port: int) -> list[Address]:
 async def served(talk: Talk) -> AsyncIterator[int]:
     """A server on loopback; its port."""
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
+    try:
         yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()  # not `async with`: from 3.12 on that waits for connections, and doors are closed after this
 
 
 class Way:
