@@ -135,17 +135,55 @@ class Trigger(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     TYPE_FIELD_NUMBER: builtins.int
     URL_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    ENTRY_POINT_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    SCHEDULE_FIELD_NUMBER: builtins.int
+    TIMEZONE_FIELD_NUMBER: builtins.int
+    NEXT_US_FIELD_NUMBER: builtins.int
+    LAST_US_FIELD_NUMBER: builtins.int
+    CONNECTION_FIELD_NUMBER: builtins.int
+    EVENT_TYPE_FIELD_NUMBER: builtins.int
+    SYNC_FIELD_NUMBER: builtins.int
+    DURABLE_FIELD_NUMBER: builtins.int
     name: builtins.str
     type: builtins.str
+    """"webhook", "schedule", "connection" """
     url: builtins.str
+    """of a webhook; a path when the coordinator does not know its own address"""
+    project: builtins.str
+    entry_point: builtins.str
+    """empty: only a source of events"""
+    filter: builtins.str
+    schedule: builtins.str
+    timezone: builtins.str
+    next_us: builtins.int
+    """of a schedule: when it fires next"""
+    last_us: builtins.int
+    """when it last made an event"""
+    connection: builtins.str
+    event_type: builtins.str
+    sync: builtins.bool
+    durable: builtins.bool
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         type: builtins.str = ...,
         url: builtins.str = ...,
+        project: builtins.str = ...,
+        entry_point: builtins.str = ...,
+        filter: builtins.str = ...,
+        schedule: builtins.str = ...,
+        timezone: builtins.str = ...,
+        next_us: builtins.int = ...,
+        last_us: builtins.int = ...,
+        connection: builtins.str = ...,
+        event_type: builtins.str = ...,
+        sync: builtins.bool = ...,
+        durable: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "type", b"type", "url", b"url"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["connection", b"connection", "durable", b"durable", "entry_point", b"entry_point", "event_type", b"event_type", "filter", b"filter", "last_us", b"last_us", "name", b"name", "next_us", b"next_us", "project", b"project", "schedule", b"schedule", "sync", b"sync", "timezone", b"timezone", "type", b"type", "url", b"url"]) -> None: ...
 
 global___Trigger = Trigger
 
@@ -198,12 +236,29 @@ global___DeployResponse = DeployResponse
 class StartSessionRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class MemoEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     PROJECT_FIELD_NUMBER: builtins.int
     ENTRY_POINT_FIELD_NUMBER: builtins.int
     EVENT_FIELD_NUMBER: builtins.int
     NOT_DURABLE_FIELD_NUMBER: builtins.int
     BUILD_ID_FIELD_NUMBER: builtins.int
     SESSION_ID_FIELD_NUMBER: builtins.int
+    MEMO_FIELD_NUMBER: builtins.int
     project: builtins.str
     entry_point: builtins.str
     event: builtins.bytes
@@ -213,6 +268,8 @@ class StartSessionRequest(google.protobuf.message.Message):
     """instead of the project's active deployment"""
     session_id: builtins.str
     """optional: asking twice starts one session (idempotency)"""
+    @property
+    def memo(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
         self,
         *,
@@ -222,8 +279,9 @@ class StartSessionRequest(google.protobuf.message.Message):
         not_durable: builtins.bool = ...,
         build_id: builtins.str = ...,
         session_id: builtins.str = ...,
+        memo: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "entry_point", b"entry_point", "event", b"event", "not_durable", b"not_durable", "project", b"project", "session_id", b"session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "entry_point", b"entry_point", "event", b"event", "memo", b"memo", "not_durable", b"not_durable", "project", b"project", "session_id", b"session_id"]) -> None: ...
 
 global___StartSessionRequest = StartSessionRequest
 
@@ -308,6 +366,22 @@ global___GetSessionRequest = GetSessionRequest
 class Session(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class MemoEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     SESSION_ID_FIELD_NUMBER: builtins.int
     PROJECT_FIELD_NUMBER: builtins.int
     BUILD_ID_FIELD_NUMBER: builtins.int
@@ -329,6 +403,8 @@ class Session(google.protobuf.message.Message):
     DURABLE_FIELD_NUMBER: builtins.int
     EVENT_FIELD_NUMBER: builtins.int
     FORKED_FROM_FIELD_NUMBER: builtins.int
+    MEMO_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     project: builtins.str
     build_id: builtins.str
@@ -349,6 +425,8 @@ class Session(google.protobuf.message.Message):
     durable: builtins.bool
     event: builtins.bytes
     forked_from: builtins.str
+    status: builtins.bytes
+    """JSON: what it said last with perdure.status; empty: nothing yet"""
     @property
     def result(self) -> perdure_proto.v1.journal_pb2.Payload: ...
     @property
@@ -359,6 +437,8 @@ class Session(google.protobuf.message.Message):
     def waiting_for(self) -> perdure_proto.v1.journal_pb2.Wait:
         """when state is "waiting" """
 
+    @property
+    def memo(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
         self,
         *,
@@ -383,9 +463,11 @@ class Session(google.protobuf.message.Message):
         durable: builtins.bool = ...,
         event: builtins.bytes = ...,
         forked_from: builtins.str = ...,
+        memo: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        status: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["divergence", b"divergence", "error", b"error", "result", b"result", "waiting_for", b"waiting_for"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "created_at", b"created_at", "divergence", b"divergence", "durable", b"durable", "ended_at", b"ended_at", "entries", b"entries", "entry_point", b"entry_point", "epoch", b"epoch", "error", b"error", "event", b"event", "event_id", b"event_id", "forked_from", b"forked_from", "host_id", b"host_id", "parent_id", b"parent_id", "project", b"project", "result", b"result", "runner_pid", b"runner_pid", "session_id", b"session_id", "state", b"state", "suspended", b"suspended", "waiting_for", b"waiting_for"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "created_at", b"created_at", "divergence", b"divergence", "durable", b"durable", "ended_at", b"ended_at", "entries", b"entries", "entry_point", b"entry_point", "epoch", b"epoch", "error", b"error", "event", b"event", "event_id", b"event_id", "forked_from", b"forked_from", "host_id", b"host_id", "memo", b"memo", "parent_id", b"parent_id", "project", b"project", "result", b"result", "runner_pid", b"runner_pid", "session_id", b"session_id", "state", b"state", "status", b"status", "suspended", b"suspended", "waiting_for", b"waiting_for"]) -> None: ...
 
 global___Session = Session
 
@@ -1066,3 +1148,898 @@ class RevokeTokenResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["existed", b"existed"]) -> None: ...
 
 global___RevokeTokenResponse = RevokeTokenResponse
+
+@typing.final
+class Event(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MemoEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    SEQ_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    SOURCE_TYPE_FIELD_NUMBER: builtins.int
+    EVENT_TYPE_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    MEMO_FIELD_NUMBER: builtins.int
+    CREATED_US_FIELD_NUMBER: builtins.int
+    DISPATCHES_FIELD_NUMBER: builtins.int
+    TAKEN_FIELD_NUMBER: builtins.int
+    event_id: builtins.str
+    seq: builtins.int
+    """place among all events of the coordinator"""
+    project: builtins.str
+    source: builtins.str
+    """name of the trigger or connection that it came by"""
+    source_type: builtins.str
+    """"webhook", "schedule", "connection", "manual" """
+    event_type: builtins.str
+    """"post", "tick", "push", ..."""
+    data: builtins.bytes
+    """JSON; left out of lists"""
+    created_us: builtins.int
+    taken: builtins.int
+    """by subscriptions of running sessions"""
+    @property
+    def memo(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def dispatches(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Dispatch]: ...
+    def __init__(
+        self,
+        *,
+        event_id: builtins.str = ...,
+        seq: builtins.int = ...,
+        project: builtins.str = ...,
+        source: builtins.str = ...,
+        source_type: builtins.str = ...,
+        event_type: builtins.str = ...,
+        data: builtins.bytes = ...,
+        memo: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        created_us: builtins.int = ...,
+        dispatches: collections.abc.Iterable[global___Dispatch] | None = ...,
+        taken: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_us", b"created_us", "data", b"data", "dispatches", b"dispatches", "event_id", b"event_id", "event_type", b"event_type", "memo", b"memo", "project", b"project", "seq", b"seq", "source", b"source", "source_type", b"source_type", "taken", b"taken"]) -> None: ...
+
+global___Event = Event
+
+@typing.final
+class Dispatch(google.protobuf.message.Message):
+    """What became of an event at one trigger."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TRIGGER_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    DUE_US_FIELD_NUMBER: builtins.int
+    trigger: builtins.str
+    state: builtins.str
+    """"pending", "started", "completed", "failed", "dropped", "dead" """
+    session_id: builtins.str
+    """of the last attempt"""
+    attempt: builtins.int
+    reason: builtins.str
+    """why it was dropped, waits or is dead"""
+    due_us: builtins.int
+    """of a pending one"""
+    def __init__(
+        self,
+        *,
+        trigger: builtins.str = ...,
+        state: builtins.str = ...,
+        session_id: builtins.str = ...,
+        attempt: builtins.int = ...,
+        reason: builtins.str = ...,
+        due_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "due_us", b"due_us", "reason", b"reason", "session_id", b"session_id", "state", b"state", "trigger", b"trigger"]) -> None: ...
+
+global___Dispatch = Dispatch
+
+@typing.final
+class SendEventRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MemoEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    EVENT_TYPE_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    DEDUP_FIELD_NUMBER: builtins.int
+    MEMO_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    source: builtins.str
+    """a trigger or connection of the project"""
+    event_type: builtins.str
+    data: builtins.bytes
+    """JSON"""
+    dedup: builtins.str
+    """an event with the same one, from the same source, is made once"""
+    @property
+    def memo(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        source: builtins.str = ...,
+        event_type: builtins.str = ...,
+        data: builtins.bytes = ...,
+        dedup: builtins.str = ...,
+        memo: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "dedup", b"dedup", "event_type", b"event_type", "memo", b"memo", "project", b"project", "source", b"source"]) -> None: ...
+
+global___SendEventRequest = SendEventRequest
+
+@typing.final
+class ListEventsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    BEFORE_SEQ_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    source: builtins.str
+    state: builtins.str
+    limit: builtins.int
+    before_seq: builtins.int
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        source: builtins.str = ...,
+        state: builtins.str = ...,
+        limit: builtins.int = ...,
+        before_seq: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["before_seq", b"before_seq", "limit", b"limit", "project", b"project", "source", b"source", "state", b"state"]) -> None: ...
+
+global___ListEventsRequest = ListEventsRequest
+
+@typing.final
+class ListEventsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: builtins.int
+    NEXT_FIELD_NUMBER: builtins.int
+    next: builtins.int
+    @property
+    def events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Event]: ...
+    def __init__(
+        self,
+        *,
+        events: collections.abc.Iterable[global___Event] | None = ...,
+        next: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["events", b"events", "next", b"next"]) -> None: ...
+
+global___ListEventsResponse = ListEventsResponse
+
+@typing.final
+class GetEventRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    event_id: builtins.str
+    def __init__(
+        self,
+        *,
+        event_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["event_id", b"event_id"]) -> None: ...
+
+global___GetEventRequest = GetEventRequest
+
+@typing.final
+class RedispatchEventRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    TRIGGER_FIELD_NUMBER: builtins.int
+    event_id: builtins.str
+    trigger: builtins.str
+    def __init__(
+        self,
+        *,
+        event_id: builtins.str = ...,
+        trigger: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["event_id", b"event_id", "trigger", b"trigger"]) -> None: ...
+
+global___RedispatchEventRequest = RedispatchEventRequest
+
+@typing.final
+class ListTriggersRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["project", b"project"]) -> None: ...
+
+global___ListTriggersRequest = ListTriggersRequest
+
+@typing.final
+class ListTriggersResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TRIGGERS_FIELD_NUMBER: builtins.int
+    @property
+    def triggers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Trigger]: ...
+    def __init__(
+        self,
+        *,
+        triggers: collections.abc.Iterable[global___Trigger] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["triggers", b"triggers"]) -> None: ...
+
+global___ListTriggersResponse = ListTriggersResponse
+
+@typing.final
+class TestTriggerRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    TRIGGER_FIELD_NUMBER: builtins.int
+    EVENT_TYPE_FIELD_NUMBER: builtins.int
+    DATA_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    trigger: builtins.str
+    event_type: builtins.str
+    data: builtins.bytes
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        trigger: builtins.str = ...,
+        event_type: builtins.str = ...,
+        data: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "event_type", b"event_type", "project", b"project", "trigger", b"trigger"]) -> None: ...
+
+global___TestTriggerRequest = TestTriggerRequest
+
+@typing.final
+class TestTriggerResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class Verdict(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        TRIGGER_FIELD_NUMBER: builtins.int
+        STARTS_FIELD_NUMBER: builtins.int
+        REASON_FIELD_NUMBER: builtins.int
+        trigger: builtins.str
+        starts: builtins.bool
+        reason: builtins.str
+        def __init__(
+            self,
+            *,
+            trigger: builtins.str = ...,
+            starts: builtins.bool = ...,
+            reason: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["reason", b"reason", "starts", b"starts", "trigger", b"trigger"]) -> None: ...
+
+    VERDICTS_FIELD_NUMBER: builtins.int
+    @property
+    def verdicts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TestTriggerResponse.Verdict]: ...
+    def __init__(
+        self,
+        *,
+        verdicts: collections.abc.Iterable[global___TestTriggerResponse.Verdict] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["verdicts", b"verdicts"]) -> None: ...
+
+global___TestTriggerResponse = TestTriggerResponse
+
+@typing.final
+class StoredValue(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    PUBLISHED_FIELD_NUMBER: builtins.int
+    SET_US_FIELD_NUMBER: builtins.int
+    URL_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    key: builtins.str
+    value: builtins.bytes
+    version: builtins.int
+    published: builtins.bool
+    set_us: builtins.int
+    url: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        key: builtins.str = ...,
+        value: builtins.bytes = ...,
+        version: builtins.int = ...,
+        published: builtins.bool = ...,
+        set_us: builtins.int = ...,
+        url: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "project", b"project", "published", b"published", "set_us", b"set_us", "url", b"url", "value", b"value", "version", b"version"]) -> None: ...
+
+global___StoredValue = StoredValue
+
+@typing.final
+class GetValueRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    key: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        key: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "project", b"project"]) -> None: ...
+
+global___GetValueRequest = GetValueRequest
+
+@typing.final
+class SetValueRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    PUBLISHED_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    key: builtins.str
+    value: builtins.bytes
+    version: builtins.int
+    published: builtins.bool
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        key: builtins.str = ...,
+        value: builtins.bytes = ...,
+        version: builtins.int | None = ...,
+        published: builtins.bool | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_published", b"_published", "_version", b"_version", "published", b"published", "version", b"version"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_published", b"_published", "_version", b"_version", "key", b"key", "project", b"project", "published", b"published", "value", b"value", "version", b"version"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_published", b"_published"]) -> typing.Literal["published"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_version", b"_version"]) -> typing.Literal["version"] | None: ...
+
+global___SetValueRequest = SetValueRequest
+
+@typing.final
+class DeleteValueResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXISTED_FIELD_NUMBER: builtins.int
+    existed: builtins.bool
+    def __init__(
+        self,
+        *,
+        existed: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["existed", b"existed"]) -> None: ...
+
+global___DeleteValueResponse = DeleteValueResponse
+
+@typing.final
+class ListValuesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    PREFIX_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    prefix: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        prefix: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["prefix", b"prefix", "project", b"project"]) -> None: ...
+
+global___ListValuesRequest = ListValuesRequest
+
+@typing.final
+class ListValuesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: builtins.int
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StoredValue]: ...
+    def __init__(
+        self,
+        *,
+        values: collections.abc.Iterable[global___StoredValue] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["values", b"values"]) -> None: ...
+
+global___ListValuesResponse = ListValuesResponse
+
+@typing.final
+class Project(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    CREATED_US_FIELD_NUMBER: builtins.int
+    ACTIVE_FIELD_NUMBER: builtins.int
+    SESSIONS_FIELD_NUMBER: builtins.int
+    TRIGGERS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    created_us: builtins.int
+    sessions: builtins.int
+    triggers: builtins.int
+    @property
+    def active(self) -> global___Deployment: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        created_us: builtins.int = ...,
+        active: global___Deployment | None = ...,
+        sessions: builtins.int = ...,
+        triggers: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["active", b"active"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["active", b"active", "created_us", b"created_us", "name", b"name", "sessions", b"sessions", "triggers", b"triggers"]) -> None: ...
+
+global___Project = Project
+
+@typing.final
+class ListProjectsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___ListProjectsRequest = ListProjectsRequest
+
+@typing.final
+class ListProjectsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECTS_FIELD_NUMBER: builtins.int
+    @property
+    def projects(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Project]: ...
+    def __init__(
+        self,
+        *,
+        projects: collections.abc.Iterable[global___Project] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["projects", b"projects"]) -> None: ...
+
+global___ListProjectsResponse = ListProjectsResponse
+
+@typing.final
+class DeleteProjectRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    force: builtins.bool
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        force: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["force", b"force", "name", b"name"]) -> None: ...
+
+global___DeleteProjectRequest = DeleteProjectRequest
+
+@typing.final
+class DeleteProjectResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    sessions: builtins.int
+    def __init__(
+        self,
+        *,
+        sessions: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["sessions", b"sessions"]) -> None: ...
+
+global___DeleteProjectResponse = DeleteProjectResponse
+
+@typing.final
+class Build(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BUILD_ID_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    CREATED_US_FIELD_NUMBER: builtins.int
+    EXPORTS_FIELD_NUMBER: builtins.int
+    PROJECTS_FIELD_NUMBER: builtins.int
+    SESSIONS_FIELD_NUMBER: builtins.int
+    build_id: builtins.str
+    size: builtins.int
+    created_us: builtins.int
+    sessions: builtins.int
+    @property
+    def exports(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Export]: ...
+    @property
+    def projects(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        build_id: builtins.str = ...,
+        size: builtins.int = ...,
+        created_us: builtins.int = ...,
+        exports: collections.abc.Iterable[global___Export] | None = ...,
+        projects: collections.abc.Iterable[builtins.str] | None = ...,
+        sessions: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "created_us", b"created_us", "exports", b"exports", "projects", b"projects", "sessions", b"sessions", "size", b"size"]) -> None: ...
+
+global___Build = Build
+
+@typing.final
+class ListBuildsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["project", b"project"]) -> None: ...
+
+global___ListBuildsRequest = ListBuildsRequest
+
+@typing.final
+class ListBuildsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    BUILDS_FIELD_NUMBER: builtins.int
+    @property
+    def builds(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Build]: ...
+    def __init__(
+        self,
+        *,
+        builds: collections.abc.Iterable[global___Build] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["builds", b"builds"]) -> None: ...
+
+global___ListBuildsResponse = ListBuildsResponse
+
+@typing.final
+class Deployment(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEPLOYMENT_ID_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    BUILD_ID_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    CREATED_US_FIELD_NUMBER: builtins.int
+    SESSIONS_FIELD_NUMBER: builtins.int
+    deployment_id: builtins.str
+    project: builtins.str
+    build_id: builtins.str
+    state: builtins.str
+    created_us: builtins.int
+    sessions: builtins.int
+    def __init__(
+        self,
+        *,
+        deployment_id: builtins.str = ...,
+        project: builtins.str = ...,
+        build_id: builtins.str = ...,
+        state: builtins.str = ...,
+        created_us: builtins.int = ...,
+        sessions: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build_id", b"build_id", "created_us", b"created_us", "deployment_id", b"deployment_id", "project", b"project", "sessions", b"sessions", "state", b"state"]) -> None: ...
+
+global___Deployment = Deployment
+
+@typing.final
+class ListDeploymentsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["project", b"project"]) -> None: ...
+
+global___ListDeploymentsRequest = ListDeploymentsRequest
+
+@typing.final
+class ListDeploymentsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEPLOYMENTS_FIELD_NUMBER: builtins.int
+    @property
+    def deployments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Deployment]: ...
+    def __init__(
+        self,
+        *,
+        deployments: collections.abc.Iterable[global___Deployment] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["deployments", b"deployments"]) -> None: ...
+
+global___ListDeploymentsResponse = ListDeploymentsResponse
+
+@typing.final
+class RollBackRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    DEPLOYMENT_ID_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    deployment_id: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        deployment_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["deployment_id", b"deployment_id", "project", b"project"]) -> None: ...
+
+global___RollBackRequest = RollBackRequest
+
+@typing.final
+class DeactivateRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["project", b"project"]) -> None: ...
+
+global___DeactivateRequest = DeactivateRequest
+
+@typing.final
+class CollectGarbageRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    SESSIONS_S_FIELD_NUMBER: builtins.int
+    EVENTS_S_FIELD_NUMBER: builtins.int
+    dry_run: builtins.bool
+    sessions_s: builtins.float
+    events_s: builtins.float
+    def __init__(
+        self,
+        *,
+        dry_run: builtins.bool = ...,
+        sessions_s: builtins.float = ...,
+        events_s: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dry_run", b"dry_run", "events_s", b"events_s", "sessions_s", b"sessions_s"]) -> None: ...
+
+global___CollectGarbageRequest = CollectGarbageRequest
+
+@typing.final
+class CollectGarbageResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
+    BUILDS_FIELD_NUMBER: builtins.int
+    BLOBS_FIELD_NUMBER: builtins.int
+    BYTES_FIELD_NUMBER: builtins.int
+    sessions: builtins.int
+    events: builtins.int
+    builds: builtins.int
+    blobs: builtins.int
+    bytes: builtins.int
+    def __init__(
+        self,
+        *,
+        sessions: builtins.int = ...,
+        events: builtins.int = ...,
+        builds: builtins.int = ...,
+        blobs: builtins.int = ...,
+        bytes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["blobs", b"blobs", "builds", b"builds", "bytes", b"bytes", "events", b"events", "sessions", b"sessions"]) -> None: ...
+
+global___CollectGarbageResponse = CollectGarbageResponse
+
+@typing.final
+class Connection(google.protobuf.message.Message):
+    """Named credentials of a project. What is secret of them are its variables NAME__KEY."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    INTEGRATION_FIELD_NUMBER: builtins.int
+    KEYS_FIELD_NUMBER: builtins.int
+    MISSING_FIELD_NUMBER: builtins.int
+    SET_US_FIELD_NUMBER: builtins.int
+    WEBHOOK_URL_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    name: builtins.str
+    integration: builtins.str
+    set_us: builtins.int
+    webhook_url: builtins.str
+    @property
+    def keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def missing(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        name: builtins.str = ...,
+        integration: builtins.str = ...,
+        keys: collections.abc.Iterable[builtins.str] | None = ...,
+        missing: collections.abc.Iterable[builtins.str] | None = ...,
+        set_us: builtins.int = ...,
+        webhook_url: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["integration", b"integration", "keys", b"keys", "missing", b"missing", "name", b"name", "project", b"project", "set_us", b"set_us", "webhook_url", b"webhook_url"]) -> None: ...
+
+global___Connection = Connection
+
+@typing.final
+class ListConnectionsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["project", b"project"]) -> None: ...
+
+global___ListConnectionsRequest = ListConnectionsRequest
+
+@typing.final
+class ListConnectionsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONNECTIONS_FIELD_NUMBER: builtins.int
+    @property
+    def connections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Connection]: ...
+    def __init__(
+        self,
+        *,
+        connections: collections.abc.Iterable[global___Connection] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["connections", b"connections"]) -> None: ...
+
+global___ListConnectionsResponse = ListConnectionsResponse
+
+@typing.final
+class PutConnectionRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class ValuesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.bytes = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    INTEGRATION_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
+    PLAIN_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    name: builtins.str
+    integration: builtins.str
+    @property
+    def values(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.bytes]: ...
+    @property
+    def plain(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        name: builtins.str = ...,
+        integration: builtins.str = ...,
+        values: collections.abc.Mapping[builtins.str, builtins.bytes] | None = ...,
+        plain: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["integration", b"integration", "name", b"name", "plain", b"plain", "project", b"project", "values", b"values"]) -> None: ...
+
+global___PutConnectionRequest = PutConnectionRequest
+
+@typing.final
+class DeleteConnectionRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    name: builtins.str
+    def __init__(
+        self,
+        *,
+        project: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "project", b"project"]) -> None: ...
+
+global___DeleteConnectionRequest = DeleteConnectionRequest
+
+@typing.final
+class DeleteConnectionResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EXISTED_FIELD_NUMBER: builtins.int
+    existed: builtins.bool
+    def __init__(
+        self,
+        *,
+        existed: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["existed", b"existed"]) -> None: ...
+
+global___DeleteConnectionResponse = DeleteConnectionResponse

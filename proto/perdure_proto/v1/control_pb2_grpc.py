@@ -131,6 +131,116 @@ class ControlStub(object):
                 request_serializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenRequest.SerializeToString,
                 response_deserializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenResponse.FromString,
                 )
+        self.SendEvent = channel.unary_unary(
+                '/perdure_proto.v1.Control/SendEvent',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.SendEventRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.Event.FromString,
+                )
+        self.ListEvents = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListEvents',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListEventsResponse.FromString,
+                )
+        self.GetEvent = channel.unary_unary(
+                '/perdure_proto.v1.Control/GetEvent',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.GetEventRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.Event.FromString,
+                )
+        self.RedispatchEvent = channel.unary_unary(
+                '/perdure_proto.v1.Control/RedispatchEvent',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.RedispatchEventRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.Event.FromString,
+                )
+        self.ListTriggers = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListTriggers',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListTriggersRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListTriggersResponse.FromString,
+                )
+        self.TestTrigger = channel.unary_unary(
+                '/perdure_proto.v1.Control/TestTrigger',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.TestTriggerRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.TestTriggerResponse.FromString,
+                )
+        self.GetValue = channel.unary_unary(
+                '/perdure_proto.v1.Control/GetValue',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.GetValueRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.StoredValue.FromString,
+                )
+        self.SetValue = channel.unary_unary(
+                '/perdure_proto.v1.Control/SetValue',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.SetValueRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.StoredValue.FromString,
+                )
+        self.DeleteValue = channel.unary_unary(
+                '/perdure_proto.v1.Control/DeleteValue',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.GetValueRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.DeleteValueResponse.FromString,
+                )
+        self.ListValues = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListValues',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListValuesRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListValuesResponse.FromString,
+                )
+        self.ListProjects = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListProjects',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListProjectsRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListProjectsResponse.FromString,
+                )
+        self.DeleteProject = channel.unary_unary(
+                '/perdure_proto.v1.Control/DeleteProject',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.DeleteProjectRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.DeleteProjectResponse.FromString,
+                )
+        self.ListBuilds = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListBuilds',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListBuildsRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListBuildsResponse.FromString,
+                )
+        self.ListDeployments = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListDeployments',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListDeploymentsRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListDeploymentsResponse.FromString,
+                )
+        self.RollBack = channel.unary_unary(
+                '/perdure_proto.v1.Control/RollBack',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.RollBackRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.DeployResponse.FromString,
+                )
+        self.Deactivate = channel.unary_unary(
+                '/perdure_proto.v1.Control/Deactivate',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.DeactivateRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.Deployment.FromString,
+                )
+        self.CollectGarbage = channel.unary_unary(
+                '/perdure_proto.v1.Control/CollectGarbage',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.CollectGarbageRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.CollectGarbageResponse.FromString,
+                )
+        self.ExportSession = channel.unary_stream(
+                '/perdure_proto.v1.Control/ExportSession',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.GetSessionRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.FromString,
+                )
+        self.ImportSession = channel.stream_unary(
+                '/perdure_proto.v1.Control/ImportSession',
+                request_serializer=perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.Session.FromString,
+                )
+        self.ListConnections = channel.unary_unary(
+                '/perdure_proto.v1.Control/ListConnections',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.ListConnectionsRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListConnectionsResponse.FromString,
+                )
+        self.PutConnection = channel.unary_unary(
+                '/perdure_proto.v1.Control/PutConnection',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.PutConnectionRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.Connection.FromString,
+                )
+        self.DeleteConnection = channel.unary_unary(
+                '/perdure_proto.v1.Control/DeleteConnection',
+                request_serializer=perdure__proto_dot_v1_dot_control__pb2.DeleteConnectionRequest.SerializeToString,
+                response_deserializer=perdure__proto_dot_v1_dot_control__pb2.DeleteConnectionResponse.FromString,
+                )
 
 
 class ControlServicer(object):
@@ -278,6 +388,145 @@ class ControlServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendEvent(self, request, context):
+        """Events: what starts sessions and reaches running ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEvent(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RedispatchEvent(self, request, context):
+        """Dispatches an event again, as a new event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTriggers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestTrigger(self, request, context):
+        """Which triggers an event would start, and why others would not; nothing happens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetValue(self, request, context):
+        """A project's key-value store. Values are JSON.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetValue(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteValue(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListValues(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListProjects(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProject(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBuilds(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeployments(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBack(self, request, context):
+        """Makes an older deployment's build and settings live again, as a new deployment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Deactivate(self, request, context):
+        """Ends the active deployment without a new one: its triggers start nothing more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CollectGarbage(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSession(self, request, context):
+        """A session with its journal, output and build, as one file; and its import as an ended session, for debugging.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportSession(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConnections(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutConnection(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteConnection(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -395,6 +644,116 @@ def add_ControlServicer_to_server(servicer, server):
                     servicer.RevokeToken,
                     request_deserializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenRequest.FromString,
                     response_serializer=perdure__proto_dot_v1_dot_control__pb2.RevokeTokenResponse.SerializeToString,
+            ),
+            'SendEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendEvent,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.SendEventRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.Event.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListEventsRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'GetEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEvent,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.GetEventRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.Event.SerializeToString,
+            ),
+            'RedispatchEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.RedispatchEvent,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.RedispatchEventRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.Event.SerializeToString,
+            ),
+            'ListTriggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTriggers,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListTriggersRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListTriggersResponse.SerializeToString,
+            ),
+            'TestTrigger': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestTrigger,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.TestTriggerRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.TestTriggerResponse.SerializeToString,
+            ),
+            'GetValue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetValue,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.GetValueRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.StoredValue.SerializeToString,
+            ),
+            'SetValue': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetValue,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.SetValueRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.StoredValue.SerializeToString,
+            ),
+            'DeleteValue': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteValue,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.GetValueRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.DeleteValueResponse.SerializeToString,
+            ),
+            'ListValues': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListValues,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListValuesRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListValuesResponse.SerializeToString,
+            ),
+            'ListProjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProjects,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListProjectsRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListProjectsResponse.SerializeToString,
+            ),
+            'DeleteProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProject,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.DeleteProjectRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.DeleteProjectResponse.SerializeToString,
+            ),
+            'ListBuilds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBuilds,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListBuildsRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListBuildsResponse.SerializeToString,
+            ),
+            'ListDeployments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeployments,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListDeploymentsRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListDeploymentsResponse.SerializeToString,
+            ),
+            'RollBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBack,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.RollBackRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.DeployResponse.SerializeToString,
+            ),
+            'Deactivate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deactivate,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.DeactivateRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.Deployment.SerializeToString,
+            ),
+            'CollectGarbage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CollectGarbage,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.CollectGarbageRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.CollectGarbageResponse.SerializeToString,
+            ),
+            'ExportSession': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportSession,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.GetSessionRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.SerializeToString,
+            ),
+            'ImportSession': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportSession,
+                    request_deserializer=perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.Session.SerializeToString,
+            ),
+            'ListConnections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConnections,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.ListConnectionsRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.ListConnectionsResponse.SerializeToString,
+            ),
+            'PutConnection': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutConnection,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.PutConnectionRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.Connection.SerializeToString,
+            ),
+            'DeleteConnection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteConnection,
+                    request_deserializer=perdure__proto_dot_v1_dot_control__pb2.DeleteConnectionRequest.FromString,
+                    response_serializer=perdure__proto_dot_v1_dot_control__pb2.DeleteConnectionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -794,5 +1153,379 @@ class Control(object):
         return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/RevokeToken',
             perdure__proto_dot_v1_dot_control__pb2.RevokeTokenRequest.SerializeToString,
             perdure__proto_dot_v1_dot_control__pb2.RevokeTokenResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SendEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/SendEvent',
+            perdure__proto_dot_v1_dot_control__pb2.SendEventRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.Event.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListEvents',
+            perdure__proto_dot_v1_dot_control__pb2.ListEventsRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListEventsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/GetEvent',
+            perdure__proto_dot_v1_dot_control__pb2.GetEventRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.Event.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RedispatchEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/RedispatchEvent',
+            perdure__proto_dot_v1_dot_control__pb2.RedispatchEventRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.Event.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListTriggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListTriggers',
+            perdure__proto_dot_v1_dot_control__pb2.ListTriggersRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListTriggersResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def TestTrigger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/TestTrigger',
+            perdure__proto_dot_v1_dot_control__pb2.TestTriggerRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.TestTriggerResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def GetValue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/GetValue',
+            perdure__proto_dot_v1_dot_control__pb2.GetValueRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.StoredValue.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def SetValue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/SetValue',
+            perdure__proto_dot_v1_dot_control__pb2.SetValueRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.StoredValue.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeleteValue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/DeleteValue',
+            perdure__proto_dot_v1_dot_control__pb2.GetValueRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.DeleteValueResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListValues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListValues',
+            perdure__proto_dot_v1_dot_control__pb2.ListValuesRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListValuesResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListProjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListProjects',
+            perdure__proto_dot_v1_dot_control__pb2.ListProjectsRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListProjectsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeleteProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/DeleteProject',
+            perdure__proto_dot_v1_dot_control__pb2.DeleteProjectRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.DeleteProjectResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListBuilds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListBuilds',
+            perdure__proto_dot_v1_dot_control__pb2.ListBuildsRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListBuildsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListDeployments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListDeployments',
+            perdure__proto_dot_v1_dot_control__pb2.ListDeploymentsRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListDeploymentsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RollBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/RollBack',
+            perdure__proto_dot_v1_dot_control__pb2.RollBackRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.DeployResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Deactivate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/Deactivate',
+            perdure__proto_dot_v1_dot_control__pb2.DeactivateRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.Deployment.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def CollectGarbage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/CollectGarbage',
+            perdure__proto_dot_v1_dot_control__pb2.CollectGarbageRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.CollectGarbageResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ExportSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/perdure_proto.v1.Control/ExportSession',
+            perdure__proto_dot_v1_dot_control__pb2.GetSessionRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ImportSession(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(request_iterator, target, '/perdure_proto.v1.Control/ImportSession',
+            perdure__proto_dot_v1_dot_runner__pb2.BlobChunk.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.Session.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListConnections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/ListConnections',
+            perdure__proto_dot_v1_dot_control__pb2.ListConnectionsRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.ListConnectionsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def PutConnection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/PutConnection',
+            perdure__proto_dot_v1_dot_control__pb2.PutConnectionRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.Connection.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeleteConnection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/perdure_proto.v1.Control/DeleteConnection',
+            perdure__proto_dot_v1_dot_control__pb2.DeleteConnectionRequest.SerializeToString,
+            perdure__proto_dot_v1_dot_control__pb2.DeleteConnectionResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

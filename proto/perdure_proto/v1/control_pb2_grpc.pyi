@@ -140,6 +140,123 @@ class ControlStub:
         perdure_proto.v1.control_pb2.RevokeTokenResponse,
     ]
 
+    SendEvent: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.SendEventRequest,
+        perdure_proto.v1.control_pb2.Event,
+    ]
+    """Events: what starts sessions and reaches running ones."""
+
+    ListEvents: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListEventsRequest,
+        perdure_proto.v1.control_pb2.ListEventsResponse,
+    ]
+
+    GetEvent: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetEventRequest,
+        perdure_proto.v1.control_pb2.Event,
+    ]
+
+    RedispatchEvent: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.RedispatchEventRequest,
+        perdure_proto.v1.control_pb2.Event,
+    ]
+    """Dispatches an event again, as a new event."""
+
+    ListTriggers: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListTriggersRequest,
+        perdure_proto.v1.control_pb2.ListTriggersResponse,
+    ]
+
+    TestTrigger: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.TestTriggerRequest,
+        perdure_proto.v1.control_pb2.TestTriggerResponse,
+    ]
+    """Which triggers an event would start, and why others would not; nothing happens."""
+
+    GetValue: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetValueRequest,
+        perdure_proto.v1.control_pb2.StoredValue,
+    ]
+    """A project's key-value store. Values are JSON."""
+
+    SetValue: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.SetValueRequest,
+        perdure_proto.v1.control_pb2.StoredValue,
+    ]
+
+    DeleteValue: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetValueRequest,
+        perdure_proto.v1.control_pb2.DeleteValueResponse,
+    ]
+
+    ListValues: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListValuesRequest,
+        perdure_proto.v1.control_pb2.ListValuesResponse,
+    ]
+
+    ListProjects: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListProjectsRequest,
+        perdure_proto.v1.control_pb2.ListProjectsResponse,
+    ]
+
+    DeleteProject: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DeleteProjectRequest,
+        perdure_proto.v1.control_pb2.DeleteProjectResponse,
+    ]
+
+    ListBuilds: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListBuildsRequest,
+        perdure_proto.v1.control_pb2.ListBuildsResponse,
+    ]
+
+    ListDeployments: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListDeploymentsRequest,
+        perdure_proto.v1.control_pb2.ListDeploymentsResponse,
+    ]
+
+    RollBack: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.RollBackRequest,
+        perdure_proto.v1.control_pb2.DeployResponse,
+    ]
+    """Makes an older deployment's build and settings live again, as a new deployment."""
+
+    Deactivate: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DeactivateRequest,
+        perdure_proto.v1.control_pb2.Deployment,
+    ]
+    """Ends the active deployment without a new one: its triggers start nothing more."""
+
+    CollectGarbage: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.CollectGarbageRequest,
+        perdure_proto.v1.control_pb2.CollectGarbageResponse,
+    ]
+
+    ExportSession: grpc.UnaryStreamMultiCallable[
+        perdure_proto.v1.control_pb2.GetSessionRequest,
+        perdure_proto.v1.runner_pb2.BlobChunk,
+    ]
+    """A session with its journal, output and build, as one file; and its import as an ended session, for debugging."""
+
+    ImportSession: grpc.StreamUnaryMultiCallable[
+        perdure_proto.v1.runner_pb2.BlobChunk,
+        perdure_proto.v1.control_pb2.Session,
+    ]
+
+    ListConnections: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListConnectionsRequest,
+        perdure_proto.v1.control_pb2.ListConnectionsResponse,
+    ]
+
+    PutConnection: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.PutConnectionRequest,
+        perdure_proto.v1.control_pb2.Connection,
+    ]
+
+    DeleteConnection: grpc.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DeleteConnectionRequest,
+        perdure_proto.v1.control_pb2.DeleteConnectionResponse,
+    ]
+
 class ControlAsyncStub:
     GetVersion: grpc.aio.UnaryUnaryMultiCallable[
         perdure_proto.v1.control_pb2.GetVersionRequest,
@@ -258,6 +375,123 @@ class ControlAsyncStub:
     RevokeToken: grpc.aio.UnaryUnaryMultiCallable[
         perdure_proto.v1.control_pb2.RevokeTokenRequest,
         perdure_proto.v1.control_pb2.RevokeTokenResponse,
+    ]
+
+    SendEvent: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.SendEventRequest,
+        perdure_proto.v1.control_pb2.Event,
+    ]
+    """Events: what starts sessions and reaches running ones."""
+
+    ListEvents: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListEventsRequest,
+        perdure_proto.v1.control_pb2.ListEventsResponse,
+    ]
+
+    GetEvent: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetEventRequest,
+        perdure_proto.v1.control_pb2.Event,
+    ]
+
+    RedispatchEvent: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.RedispatchEventRequest,
+        perdure_proto.v1.control_pb2.Event,
+    ]
+    """Dispatches an event again, as a new event."""
+
+    ListTriggers: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListTriggersRequest,
+        perdure_proto.v1.control_pb2.ListTriggersResponse,
+    ]
+
+    TestTrigger: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.TestTriggerRequest,
+        perdure_proto.v1.control_pb2.TestTriggerResponse,
+    ]
+    """Which triggers an event would start, and why others would not; nothing happens."""
+
+    GetValue: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetValueRequest,
+        perdure_proto.v1.control_pb2.StoredValue,
+    ]
+    """A project's key-value store. Values are JSON."""
+
+    SetValue: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.SetValueRequest,
+        perdure_proto.v1.control_pb2.StoredValue,
+    ]
+
+    DeleteValue: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.GetValueRequest,
+        perdure_proto.v1.control_pb2.DeleteValueResponse,
+    ]
+
+    ListValues: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListValuesRequest,
+        perdure_proto.v1.control_pb2.ListValuesResponse,
+    ]
+
+    ListProjects: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListProjectsRequest,
+        perdure_proto.v1.control_pb2.ListProjectsResponse,
+    ]
+
+    DeleteProject: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DeleteProjectRequest,
+        perdure_proto.v1.control_pb2.DeleteProjectResponse,
+    ]
+
+    ListBuilds: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListBuildsRequest,
+        perdure_proto.v1.control_pb2.ListBuildsResponse,
+    ]
+
+    ListDeployments: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListDeploymentsRequest,
+        perdure_proto.v1.control_pb2.ListDeploymentsResponse,
+    ]
+
+    RollBack: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.RollBackRequest,
+        perdure_proto.v1.control_pb2.DeployResponse,
+    ]
+    """Makes an older deployment's build and settings live again, as a new deployment."""
+
+    Deactivate: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DeactivateRequest,
+        perdure_proto.v1.control_pb2.Deployment,
+    ]
+    """Ends the active deployment without a new one: its triggers start nothing more."""
+
+    CollectGarbage: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.CollectGarbageRequest,
+        perdure_proto.v1.control_pb2.CollectGarbageResponse,
+    ]
+
+    ExportSession: grpc.aio.UnaryStreamMultiCallable[
+        perdure_proto.v1.control_pb2.GetSessionRequest,
+        perdure_proto.v1.runner_pb2.BlobChunk,
+    ]
+    """A session with its journal, output and build, as one file; and its import as an ended session, for debugging."""
+
+    ImportSession: grpc.aio.StreamUnaryMultiCallable[
+        perdure_proto.v1.runner_pb2.BlobChunk,
+        perdure_proto.v1.control_pb2.Session,
+    ]
+
+    ListConnections: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.ListConnectionsRequest,
+        perdure_proto.v1.control_pb2.ListConnectionsResponse,
+    ]
+
+    PutConnection: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.PutConnectionRequest,
+        perdure_proto.v1.control_pb2.Connection,
+    ]
+
+    DeleteConnection: grpc.aio.UnaryUnaryMultiCallable[
+        perdure_proto.v1.control_pb2.DeleteConnectionRequest,
+        perdure_proto.v1.control_pb2.DeleteConnectionResponse,
     ]
 
 class ControlServicer(metaclass=abc.ABCMeta):
@@ -425,5 +659,166 @@ class ControlServicer(metaclass=abc.ABCMeta):
         request: perdure_proto.v1.control_pb2.RevokeTokenRequest,
         context: _ServicerContext,
     ) -> typing.Union[perdure_proto.v1.control_pb2.RevokeTokenResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.RevokeTokenResponse]]: ...
+
+    @abc.abstractmethod
+    def SendEvent(
+        self,
+        request: perdure_proto.v1.control_pb2.SendEventRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.Event, collections.abc.Awaitable[perdure_proto.v1.control_pb2.Event]]:
+        """Events: what starts sessions and reaches running ones."""
+
+    @abc.abstractmethod
+    def ListEvents(
+        self,
+        request: perdure_proto.v1.control_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListEventsResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListEventsResponse]]: ...
+
+    @abc.abstractmethod
+    def GetEvent(
+        self,
+        request: perdure_proto.v1.control_pb2.GetEventRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.Event, collections.abc.Awaitable[perdure_proto.v1.control_pb2.Event]]: ...
+
+    @abc.abstractmethod
+    def RedispatchEvent(
+        self,
+        request: perdure_proto.v1.control_pb2.RedispatchEventRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.Event, collections.abc.Awaitable[perdure_proto.v1.control_pb2.Event]]:
+        """Dispatches an event again, as a new event."""
+
+    @abc.abstractmethod
+    def ListTriggers(
+        self,
+        request: perdure_proto.v1.control_pb2.ListTriggersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListTriggersResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListTriggersResponse]]: ...
+
+    @abc.abstractmethod
+    def TestTrigger(
+        self,
+        request: perdure_proto.v1.control_pb2.TestTriggerRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.TestTriggerResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.TestTriggerResponse]]:
+        """Which triggers an event would start, and why others would not; nothing happens."""
+
+    @abc.abstractmethod
+    def GetValue(
+        self,
+        request: perdure_proto.v1.control_pb2.GetValueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.StoredValue, collections.abc.Awaitable[perdure_proto.v1.control_pb2.StoredValue]]:
+        """A project's key-value store. Values are JSON."""
+
+    @abc.abstractmethod
+    def SetValue(
+        self,
+        request: perdure_proto.v1.control_pb2.SetValueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.StoredValue, collections.abc.Awaitable[perdure_proto.v1.control_pb2.StoredValue]]: ...
+
+    @abc.abstractmethod
+    def DeleteValue(
+        self,
+        request: perdure_proto.v1.control_pb2.GetValueRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.DeleteValueResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.DeleteValueResponse]]: ...
+
+    @abc.abstractmethod
+    def ListValues(
+        self,
+        request: perdure_proto.v1.control_pb2.ListValuesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListValuesResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListValuesResponse]]: ...
+
+    @abc.abstractmethod
+    def ListProjects(
+        self,
+        request: perdure_proto.v1.control_pb2.ListProjectsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListProjectsResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListProjectsResponse]]: ...
+
+    @abc.abstractmethod
+    def DeleteProject(
+        self,
+        request: perdure_proto.v1.control_pb2.DeleteProjectRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.DeleteProjectResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.DeleteProjectResponse]]: ...
+
+    @abc.abstractmethod
+    def ListBuilds(
+        self,
+        request: perdure_proto.v1.control_pb2.ListBuildsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListBuildsResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListBuildsResponse]]: ...
+
+    @abc.abstractmethod
+    def ListDeployments(
+        self,
+        request: perdure_proto.v1.control_pb2.ListDeploymentsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListDeploymentsResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListDeploymentsResponse]]: ...
+
+    @abc.abstractmethod
+    def RollBack(
+        self,
+        request: perdure_proto.v1.control_pb2.RollBackRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.DeployResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.DeployResponse]]:
+        """Makes an older deployment's build and settings live again, as a new deployment."""
+
+    @abc.abstractmethod
+    def Deactivate(
+        self,
+        request: perdure_proto.v1.control_pb2.DeactivateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.Deployment, collections.abc.Awaitable[perdure_proto.v1.control_pb2.Deployment]]:
+        """Ends the active deployment without a new one: its triggers start nothing more."""
+
+    @abc.abstractmethod
+    def CollectGarbage(
+        self,
+        request: perdure_proto.v1.control_pb2.CollectGarbageRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.CollectGarbageResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.CollectGarbageResponse]]: ...
+
+    @abc.abstractmethod
+    def ExportSession(
+        self,
+        request: perdure_proto.v1.control_pb2.GetSessionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[perdure_proto.v1.runner_pb2.BlobChunk], collections.abc.AsyncIterator[perdure_proto.v1.runner_pb2.BlobChunk]]:
+        """A session with its journal, output and build, as one file; and its import as an ended session, for debugging."""
+
+    @abc.abstractmethod
+    def ImportSession(
+        self,
+        request_iterator: _MaybeAsyncIterator[perdure_proto.v1.runner_pb2.BlobChunk],
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.Session, collections.abc.Awaitable[perdure_proto.v1.control_pb2.Session]]: ...
+
+    @abc.abstractmethod
+    def ListConnections(
+        self,
+        request: perdure_proto.v1.control_pb2.ListConnectionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.ListConnectionsResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.ListConnectionsResponse]]: ...
+
+    @abc.abstractmethod
+    def PutConnection(
+        self,
+        request: perdure_proto.v1.control_pb2.PutConnectionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.Connection, collections.abc.Awaitable[perdure_proto.v1.control_pb2.Connection]]: ...
+
+    @abc.abstractmethod
+    def DeleteConnection(
+        self,
+        request: perdure_proto.v1.control_pb2.DeleteConnectionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[perdure_proto.v1.control_pb2.DeleteConnectionResponse, collections.abc.Awaitable[perdure_proto.v1.control_pb2.DeleteConnectionResponse]]: ...
 
 def add_ControlServicer_to_server(servicer: ControlServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -94,12 +94,20 @@ class _WaitKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     WAIT_KIND_UNSPECIFIED: _WaitKind.ValueType  # 0
     WAIT_KIND_TIMER: _WaitKind.ValueType  # 1
     WAIT_KIND_SIGNAL: _WaitKind.ValueType  # 2
+    WAIT_KIND_EVENT: _WaitKind.ValueType  # 3
+    """`names`: subscriptions of the session"""
+    WAIT_KIND_REQUEST: _WaitKind.ValueType  # 4
+    """for the coordinator's answer; the row's outcome is the request (JSON), `names` its operation"""
 
 class WaitKind(_WaitKind, metaclass=_WaitKindEnumTypeWrapper): ...
 
 WAIT_KIND_UNSPECIFIED: WaitKind.ValueType  # 0
 WAIT_KIND_TIMER: WaitKind.ValueType  # 1
 WAIT_KIND_SIGNAL: WaitKind.ValueType  # 2
+WAIT_KIND_EVENT: WaitKind.ValueType  # 3
+"""`names`: subscriptions of the session"""
+WAIT_KIND_REQUEST: WaitKind.ValueType  # 4
+"""for the coordinator's answer; the row's outcome is the request (JSON), `names` its operation"""
 global___WaitKind = WaitKind
 
 class _ResolutionKind:
@@ -115,6 +123,12 @@ class _ResolutionKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper.
     RESOLUTION_KIND_TIMED_OUT: _ResolutionKind.ValueType  # 3
     RESOLUTION_KIND_CANCELLED: _ResolutionKind.ValueType  # 4
     """the session is being stopped"""
+    RESOLUTION_KIND_EVENT: _ResolutionKind.ValueType  # 5
+    """`name` is the subscription's"""
+    RESOLUTION_KIND_ANSWERED: _ResolutionKind.ValueType  # 6
+    """a request was done, in the transaction that wrote this row"""
+    RESOLUTION_KIND_REFUSED: _ResolutionKind.ValueType  # 7
+    """it changed nothing; the payload is {"code", "message", "help"}"""
 
 class ResolutionKind(_ResolutionKind, metaclass=_ResolutionKindEnumTypeWrapper): ...
 
@@ -125,6 +139,12 @@ RESOLUTION_KIND_SIGNALLED: ResolutionKind.ValueType  # 2
 RESOLUTION_KIND_TIMED_OUT: ResolutionKind.ValueType  # 3
 RESOLUTION_KIND_CANCELLED: ResolutionKind.ValueType  # 4
 """the session is being stopped"""
+RESOLUTION_KIND_EVENT: ResolutionKind.ValueType  # 5
+"""`name` is the subscription's"""
+RESOLUTION_KIND_ANSWERED: ResolutionKind.ValueType  # 6
+"""a request was done, in the transaction that wrote this row"""
+RESOLUTION_KIND_REFUSED: ResolutionKind.ValueType  # 7
+"""it changed nothing; the payload is {"code", "message", "help"}"""
 global___ResolutionKind = ResolutionKind
 
 class _Stream:
@@ -224,7 +244,7 @@ class Wait(google.protobuf.message.Message):
     """Unix time in microseconds; 0: no deadline"""
     @property
     def names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """of signals"""
+        """of signals, of subscriptions, or the operation"""
 
     def __init__(
         self,
@@ -246,7 +266,7 @@ class Resolution(google.protobuf.message.Message):
     PAYLOAD_FIELD_NUMBER: builtins.int
     kind: global___ResolutionKind.ValueType
     name: builtins.str
-    """of the signal"""
+    """of the signal or the subscription"""
     @property
     def payload(self) -> global___Payload:
         """JSON"""

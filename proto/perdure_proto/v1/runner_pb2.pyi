@@ -42,6 +42,30 @@ NETWORK_MODE_HOSTS: NetworkMode.ValueType  # 3
 """those listed, through the host's egress proxy"""
 global___NetworkMode = NetworkMode
 
+class _EventForm:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _EventFormEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EventForm.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    EVENT_FORM_UNSPECIFIED: _EventForm.ValueType  # 0
+    """the JSON value itself"""
+    EVENT_FORM_EVENT: _EventForm.ValueType  # 1
+    """perdure.Event, from {"data", "event_type", "event_id", "created_at", ...}"""
+    EVENT_FORM_AUTOKITTEH: _EventForm.ValueType  # 2
+    """the same as autokitteh.Event; `session_id` too, if it is a parameter"""
+
+class EventForm(_EventForm, metaclass=_EventFormEnumTypeWrapper):
+    """What the handler is called with."""
+
+EVENT_FORM_UNSPECIFIED: EventForm.ValueType  # 0
+"""the JSON value itself"""
+EVENT_FORM_EVENT: EventForm.ValueType  # 1
+"""perdure.Event, from {"data", "event_type", "event_id", "created_at", ...}"""
+EVENT_FORM_AUTOKITTEH: EventForm.ValueType  # 2
+"""the same as autokitteh.Event; `session_id` too, if it is a parameter"""
+global___EventForm = EventForm
+
 class _StopKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -199,6 +223,7 @@ class FromHost(google.protobuf.message.Message):
     LIVE_FIELD_NUMBER: builtins.int
     LEAVING_FIELD_NUMBER: builtins.int
     RUNNER_HEALTH_FIELD_NUMBER: builtins.int
+    ASK_FIELD_NUMBER: builtins.int
     @property
     def hello(self) -> global___HostHello: ...
     @property
@@ -221,6 +246,8 @@ class FromHost(google.protobuf.message.Message):
     def leaving(self) -> global___Leaving: ...
     @property
     def runner_health(self) -> global___RunnerHealth: ...
+    @property
+    def ask(self) -> global___Ask: ...
     def __init__(
         self,
         *,
@@ -235,10 +262,11 @@ class FromHost(google.protobuf.message.Message):
         live: global___Live | None = ...,
         leaving: global___Leaving | None = ...,
         runner_health: global___RunnerHealth | None = ...,
+        ask: global___Ask | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["hello", "heartbeat", "attached", "records", "waiting", "done", "lost", "suspended", "live", "leaving", "runner_health"] | None: ...
+    def HasField(self, field_name: typing.Literal["ask", b"ask", "attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["ask", b"ask", "attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["hello", "heartbeat", "attached", "records", "waiting", "done", "lost", "suspended", "live", "leaving", "runner_health", "ask"] | None: ...
 
 global___FromHost = FromHost
 
@@ -255,6 +283,7 @@ class ToHost(google.protobuf.message.Message):
     STOP_FIELD_NUMBER: builtins.int
     DRAIN_FIELD_NUMBER: builtins.int
     ASK_RUNNER_HEALTH_FIELD_NUMBER: builtins.int
+    ANSWER_FIELD_NUMBER: builtins.int
     @property
     def welcome(self) -> global___Welcome: ...
     @property
@@ -273,6 +302,8 @@ class ToHost(google.protobuf.message.Message):
     def drain(self) -> global___Drain: ...
     @property
     def ask_runner_health(self) -> global___AskRunnerHealth: ...
+    @property
+    def answer(self) -> global___Answer: ...
     def __init__(
         self,
         *,
@@ -285,10 +316,11 @@ class ToHost(google.protobuf.message.Message):
         stop: global___Stop | None = ...,
         drain: global___Drain | None = ...,
         ask_runner_health: global___AskRunnerHealth | None = ...,
+        answer: global___Answer | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["welcome", "heartbeat", "start", "history", "committed", "resolved", "stop", "drain", "ask_runner_health"] | None: ...
+    def HasField(self, field_name: typing.Literal["answer", b"answer", "ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["welcome", "heartbeat", "start", "history", "committed", "resolved", "stop", "drain", "ask_runner_health", "answer"] | None: ...
 
 global___ToHost = ToHost
 
@@ -662,6 +694,72 @@ class Network(google.protobuf.message.Message):
 global___Network = Network
 
 @typing.final
+class Ask(google.protobuf.message.Message):
+    """A request of code whose calls are not recorded: inside an activity, or in a session that is not durable. It is done once
+    for each time it is asked.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    OPERATION_FIELD_NUMBER: builtins.int
+    BODY_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    epoch: builtins.int
+    id: builtins.int
+    """of the answer; the runner numbers them"""
+    operation: builtins.str
+    """"store.get" """
+    body: builtins.bytes
+    """JSON, an object"""
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        epoch: builtins.int = ...,
+        id: builtins.int = ...,
+        operation: builtins.str = ...,
+        body: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["body", b"body", "epoch", b"epoch", "id", b"id", "operation", b"operation", "session_id", b"session_id"]) -> None: ...
+
+global___Ask = Ask
+
+@typing.final
+class Answer(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    BODY_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    epoch: builtins.int
+    id: builtins.int
+    body: builtins.bytes
+    """JSON"""
+    @property
+    def error(self) -> perdure_proto.v1.journal_pb2.Error:
+        """in place of `body`: why nothing was done"""
+
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        epoch: builtins.int = ...,
+        id: builtins.int = ...,
+        body: builtins.bytes = ...,
+        error: perdure_proto.v1.journal_pb2.Error | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["body", b"body", "epoch", b"epoch", "error", b"error", "id", b"id", "session_id", b"session_id"]) -> None: ...
+
+global___Answer = Answer
+
+@typing.final
 class Start(google.protobuf.message.Message):
     """Everything a runner needs to run or to replay a session."""
 
@@ -704,6 +802,7 @@ class Start(google.protobuf.message.Message):
     NETWORK_FIELD_NUMBER: builtins.int
     ENVIRONMENT_FIELD_NUMBER: builtins.int
     SECRETS_FIELD_NUMBER: builtins.int
+    EVENT_FORM_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     epoch: builtins.int
     build: builtins.str
@@ -730,6 +829,7 @@ class Start(google.protobuf.message.Message):
     project: builtins.str
     environment: builtins.str
     """digest of the lock (a blob) of its requirements; empty: it has none"""
+    event_form: global___EventForm.ValueType
     @property
     def vars(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     @property
@@ -766,9 +866,10 @@ class Start(google.protobuf.message.Message):
         network: global___Network | None = ...,
         environment: builtins.str = ...,
         secrets: collections.abc.Iterable[builtins.str] | None = ...,
+        event_form: global___EventForm.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits", "network", b"network"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activities", b"activities", "build", b"build", "created_at", b"created_at", "durable", b"durable", "entry_point", b"entry_point", "environment", b"environment", "epoch", b"epoch", "event", b"event", "hash_seed", b"hash_seed", "history_entries", b"history_entries", "key", b"key", "limits", b"limits", "logged_index", b"logged_index", "logged_ordinal", b"logged_ordinal", "network", b"network", "project", b"project", "python", b"python", "replay_only", b"replay_only", "secrets", b"secrets", "session_id", b"session_id", "vars", b"vars"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activities", b"activities", "build", b"build", "created_at", b"created_at", "durable", b"durable", "entry_point", b"entry_point", "environment", b"environment", "epoch", b"epoch", "event", b"event", "event_form", b"event_form", "hash_seed", b"hash_seed", "history_entries", b"history_entries", "key", b"key", "limits", b"limits", "logged_index", b"logged_index", "logged_ordinal", b"logged_ordinal", "network", b"network", "project", b"project", "python", b"python", "replay_only", b"replay_only", "secrets", b"secrets", "session_id", b"session_id", "vars", b"vars"]) -> None: ...
 
 global___Start = Start
 

@@ -29,6 +29,7 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         build=record.build_id,
         entry_point=record.entry_point,
         event=record.event,
+        event_form=record.event_form,  # type: ignore[arg-type]  # the number is one of EventForm
         vars=given.values,
         secrets=given.secrets,
         activities=build.activities,

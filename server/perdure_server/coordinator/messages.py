@@ -40,6 +40,8 @@ def session_message(record: SessionRecord, actor: Actor | None, *, with_data: bo
         event=record.event if with_data else b"",
         forked_from=record.forked_from,
         suspended=record.state == Phase.WAITING.value,
+        memo=record.memo,
+        status=record.status or b"",
     )
     if record.result is not None:
         message.result.MergeFromString(record.result)

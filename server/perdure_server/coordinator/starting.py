@@ -61,6 +61,7 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
         created_us=c.clock.now_us(),
         hash_seed=c.hash_seed,
         durable=not request.not_durable,
+        memo=dict(request.memo) or None,
     )
     await _check_interpreter(c, record.build_id)
     new = await c.begin(record)
@@ -143,6 +144,8 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
         created_us=c.clock.now_us(),
         hash_seed=source.hash_seed,
         durable=source.durable,
+        event_form=source.event_form,
+        memo=source.memo,
         forked_from=source.session_id,
         origin_id=source.origin_id or source.session_id,
     )

@@ -16,6 +16,7 @@ from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealt
 from perdure_server.coordinator.settings import PROTOCOL_VERSION
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.channel import open_channel
+from perdure_server.rpc.client_outside import RemoteOutside
 from perdure_server.rpc.errors import error_of
 from perdure_server.rpc.local import home_token
 
@@ -27,7 +28,7 @@ Metadata = tuple[tuple[str, str], ...]
 ANSWER_TIMEOUT_S: Final = 30.0
 
 
-class RemoteControl:
+class RemoteControl(RemoteOutside):
     """The `Control` service of a coordinator at `address` (`HOST:PORT` or `unix:PATH`).
 
     Methods take the request message and return the response message, or an async iterator of messages. They raise

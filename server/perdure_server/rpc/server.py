@@ -9,12 +9,12 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from perdure_proto.v1 import control_pb2, control_pb2_grpc, runner_pb2, runner_pb2_grpc
+from perdure_proto.v1 import control_pb2, runner_pb2, runner_pb2_grpc
 
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.rpc.channel import Patience, server_options
-from perdure_server.rpc.control import ControlServicer
+from perdure_server.rpc.control import control_handlers
 from perdure_server.rpc.doors import Tls, bind, doors_of
 from perdure_server.rpc.guard import Guard
 from perdure_server.rpc.hosts import HostsServicer
@@ -50,7 +50,7 @@ class GrpcServer:
         self._doors = doors_of(addresses, tls, hosts)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing in the stubs only
         self._hosts = HostsServicer(coordinator, control.access)
-        self._control = ControlServicer(control)
+        self._control = control_handlers(control)
         self._projects = Projects(coordinator)
         self._access = control.access
         self._patience = patience or Patience()
@@ -84,7 +84,7 @@ class GrpcServer:
             maximum_concurrent_rpcs=None if kind is Kind.SOCKET else patience.calls,
         )
         runner_pb2_grpc.add_HostsServicer_to_server(self._hosts, server)
-        control_pb2_grpc.add_ControlServicer_to_server(self._control, server)
+        server.add_generic_rpc_handlers((self._control,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         return server

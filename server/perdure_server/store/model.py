@@ -51,6 +51,10 @@ class SessionRecord:
     result: bytes | None = None
     error: bytes | None = None
     divergence: bytes | None = None
+    event_form: int = 0  # EventForm: what the handler is called with
+    on_parent_end: str = ""  # "terminate", "request_cancel" or "abandon", of a child
+    memo: Mapping[str, str] | None = None
+    status: bytes | None = None  # JSON
     entries: int = 0  # rows in its journal; ignored when a session is inserted
 
 
@@ -66,6 +70,7 @@ class SessionUpdate:
     result: bytes | Keep | None = KEEP
     error: bytes | Keep | None = KEEP
     divergence: bytes | Keep | None = KEEP
+    status: bytes | Keep | None = KEEP
 
     def changes(self) -> dict[str, object]:
         """Column name to new value."""

@@ -131,8 +131,9 @@ class SqliteReads:
 def _session(row: sqlite3.Row) -> SessionRecord:
     columns = dict(row)
     columns["durable"] = bool(columns["durable"])
-    if columns["stop_requested"] is not None:
-        columns["stop_requested"] = json.loads(columns["stop_requested"])
+    for name in ("stop_requested", "memo"):
+        if columns[name] is not None:
+            columns[name] = json.loads(columns[name])
     return SessionRecord(**columns)
 
 

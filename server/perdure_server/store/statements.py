@@ -1,9 +1,9 @@
 # fmt: off
-"""The texts of schema/queries.py and schema/tables.py for SQLite. Made by schema/generate.py."""
+"""The texts of schema/queries.py for SQLite. Made by schema/generate.py."""
 
 from typing import Final
 
-SCHEMA: Final = "0003"
+SCHEMA: Final = "0004"
 
 CREATE: Final = (
     "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num) )",
@@ -11,6 +11,19 @@ CREATE: Final = (
         "CREATE TABLE builds ( digest VARCHAR NOT NULL, size BIGINT NOT NULL, created_us BIGINT NOT NULL, exports "
         "TEXT NOT NULL, manifest TEXT NOT NULL, PRIMARY KEY (digest) )"
     ),
+    (
+        "CREATE TABLE connections ( project VARCHAR NOT NULL, name VARCHAR NOT NULL, integration VARCHAR NOT "
+        "NULL, slug VARCHAR NOT NULL, set_us BIGINT NOT NULL, PRIMARY KEY (project, name), UNIQUE (slug) ) "
+        "WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE events ( seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, event_id VARCHAR NOT NULL, project "
+        "VARCHAR NOT NULL, source VARCHAR NOT NULL, source_type VARCHAR NOT NULL, event_type VARCHAR NOT NULL, "
+        "created_us BIGINT NOT NULL, dedup VARCHAR, memo TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (event_id) )"
+    ),
+    "CREATE INDEX events_by_source ON events (project, source, seq)",
+    "CREATE INDEX events_by_time ON events (created_us)",
+    "CREATE UNIQUE INDEX events_once ON events (project, source, dedup)",
     (
         "CREATE TABLE hosts ( host_id VARCHAR NOT NULL, key_digest BLOB NOT NULL, joined_us BIGINT NOT NULL, "
         "expires_us BIGINT NOT NULL, PRIMARY KEY (host_id) )"
@@ -20,6 +33,10 @@ CREATE: Final = (
         "created_us BIGINT NOT NULL, expires_us BIGINT NOT NULL, PRIMARY KEY (invite_id) )"
     ),
     "CREATE TABLE meta ( name VARCHAR NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name) )",
+    (
+        "CREATE TABLE outcomes ( event_id VARCHAR NOT NULL, n INTEGER NOT NULL, session_id VARCHAR NOT NULL, "
+        "at_us BIGINT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (event_id, n) ) WITHOUT ROWID"
+    ),
     "CREATE TABLE projects ( name VARCHAR NOT NULL, created_us BIGINT NOT NULL, PRIMARY KEY (name) )",
     (
         "CREATE TABLE sessions ( session_id VARCHAR NOT NULL, epoch BIGINT NOT NULL, state VARCHAR NOT NULL, "
@@ -27,17 +44,29 @@ CREATE: Final = (
         "VARCHAR NOT NULL, deployment_id VARCHAR NOT NULL, entry_point VARCHAR NOT NULL, durable BOOLEAN NOT "
         "NULL, hash_seed BIGINT NOT NULL, parent_id VARCHAR NOT NULL, event_id VARCHAR NOT NULL, forked_from "
         "VARCHAR NOT NULL, origin_id VARCHAR NOT NULL, stop_requested TEXT, waiting BLOB, event BLOB NOT NULL, "
-        "result BLOB, error BLOB, divergence BLOB, PRIMARY KEY (session_id) )"
+        "result BLOB, error BLOB, divergence BLOB, event_form INTEGER DEFAULT '0' NOT NULL, on_parent_end VARCHAR "
+        "DEFAULT '' NOT NULL, memo TEXT, status BLOB, PRIMARY KEY (session_id) )"
     ),
     "CREATE INDEX sessions_alive ON sessions (session_id) WHERE ended_us IS NULL",
     "CREATE INDEX sessions_by_project ON sessions (project, created_us, session_id)",
     "CREATE INDEX sessions_by_time ON sessions (created_us, session_id)",
     "CREATE INDEX sessions_of_deployment ON sessions (deployment_id) WHERE ended_us IS NULL",
+    "CREATE INDEX sessions_of_parent ON sessions (parent_id) WHERE parent_id != ''",
     "CREATE INDEX sessions_to_wake ON sessions (wake_at_us) WHERE wake_at_us IS NOT NULL",
+    (
+        "CREATE TABLE shared_values ( project VARCHAR NOT NULL, name VARCHAR NOT NULL, version BIGINT NOT NULL, "
+        "published BOOLEAN NOT NULL, set_us BIGINT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (project, name) ) "
+        "WITHOUT ROWID"
+    ),
     (
         "CREATE TABLE tokens ( token_id VARCHAR NOT NULL, digest BLOB NOT NULL, name VARCHAR NOT NULL, scope "
         "VARCHAR NOT NULL, project VARCHAR NOT NULL, created_us BIGINT NOT NULL, expires_us BIGINT NOT NULL, "
         "used_us BIGINT NOT NULL, PRIMARY KEY (token_id) )"
+    ),
+    (
+        "CREATE TABLE triggers ( project VARCHAR NOT NULL, name VARCHAR NOT NULL, type VARCHAR NOT NULL, slug "
+        "VARCHAR NOT NULL, created_us BIGINT NOT NULL, last_us BIGINT NOT NULL, PRIMARY KEY (project, name), "
+        "UNIQUE (slug) ) WITHOUT ROWID"
     ),
     (
         "CREATE TABLE vars ( project VARCHAR NOT NULL, name VARCHAR NOT NULL, value BLOB NOT NULL, secret BOOLEAN "
@@ -50,6 +79,14 @@ CREATE: Final = (
         "KEY(build_id) REFERENCES builds (digest) )"
     ),
     "CREATE INDEX deployments_by_project ON deployments (project, state)",
+    (
+        "CREATE TABLE dispatches ( event_seq BIGINT NOT NULL, trigger_name VARCHAR NOT NULL, state VARCHAR NOT "
+        "NULL, attempt INTEGER NOT NULL, session_id VARCHAR NOT NULL, group_key VARCHAR NOT NULL, due_us BIGINT "
+        "NOT NULL, reason VARCHAR NOT NULL, PRIMARY KEY (event_seq, trigger_name), FOREIGN KEY(event_seq) "
+        "REFERENCES events (seq) ) WITHOUT ROWID"
+    ),
+    "CREATE INDEX dispatches_of_session ON dispatches (session_id) WHERE session_id != ''",
+    "CREATE INDEX dispatches_open ON dispatches (due_us) WHERE state = 'pending'",
     (
         "CREATE TABLE entries ( session_id VARCHAR NOT NULL, seq BIGINT NOT NULL, entry BLOB NOT NULL, PRIMARY "
         "KEY (session_id, seq), FOREIGN KEY(session_id) REFERENCES sessions (session_id) ) WITHOUT ROWID"
@@ -64,6 +101,13 @@ CREATE: Final = (
         "BLOB NOT NULL, at_us BIGINT NOT NULL, consumed_seq BIGINT, PRIMARY KEY (session_id, n), FOREIGN "
         "KEY(session_id) REFERENCES sessions (session_id) ) WITHOUT ROWID"
     ),
+    (
+        "CREATE TABLE subscriptions ( session_id VARCHAR NOT NULL, subscription_id VARCHAR NOT NULL, project "
+        "VARCHAR NOT NULL, source VARCHAR NOT NULL, filter VARCHAR NOT NULL, after_seq BIGINT NOT NULL, PRIMARY "
+        "KEY (session_id, subscription_id), FOREIGN KEY(session_id) REFERENCES sessions (session_id) ) WITHOUT "
+        "ROWID"
+    ),
+    "CREATE INDEX subscriptions_by_source ON subscriptions (project, source)",
 )
 
 # all facts about the store
@@ -98,10 +142,11 @@ APPEND_LOG: Final = (
 INSERT_SESSION: Final = (
     "INSERT INTO sessions (session_id, epoch, state, created_us, ended_us, wake_at_us, project, build_id, "
     "deployment_id, entry_point, durable, hash_seed, parent_id, event_id, forked_from, origin_id, "
-    "stop_requested, waiting, event, result, error, divergence) VALUES (:session_id, :epoch, :state, "
-    ":created_us, :ended_us, :wake_at_us, :project, :build_id, :deployment_id, :entry_point, :durable, "
-    ":hash_seed, :parent_id, :event_id, :forked_from, :origin_id, :stop_requested, :waiting, :event, :result, "
-    ":error, :divergence) ON CONFLICT DO NOTHING"
+    "stop_requested, waiting, event, result, error, divergence, event_form, on_parent_end, memo, status) "
+    "VALUES (:session_id, :epoch, :state, :created_us, :ended_us, :wake_at_us, :project, :build_id, "
+    ":deployment_id, :entry_point, :durable, :hash_seed, :parent_id, :event_id, :forked_from, :origin_id, "
+    ":stop_requested, :waiting, :event, :result, :error, :divergence, :event_form, :on_parent_end, :memo, "
+    ":status) ON CONFLICT DO NOTHING"
 )
 
 # one session
@@ -110,8 +155,9 @@ SESSION: Final = (
     "sessions.wake_at_us, sessions.project, sessions.build_id, sessions.deployment_id, sessions.entry_point, "
     "sessions.durable, sessions.hash_seed, sessions.parent_id, sessions.event_id, sessions.forked_from, "
     "sessions.origin_id, sessions.stop_requested, sessions.waiting, sessions.event, sessions.result, "
-    "sessions.error, sessions.divergence, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries "
-    "WHERE entries.session_id = sessions.session_id) AS entries FROM sessions WHERE sessions.session_id = "
+    "sessions.error, sessions.divergence, sessions.event_form, sessions.on_parent_end, sessions.memo, "
+    "sessions.status, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries WHERE "
+    "entries.session_id = sessions.session_id) AS entries FROM sessions WHERE sessions.session_id = "
     ":session_id"
 )
 
@@ -126,8 +172,9 @@ SESSIONS: Final = (
     "sessions.wake_at_us, sessions.project, sessions.build_id, sessions.deployment_id, sessions.entry_point, "
     "sessions.durable, sessions.hash_seed, sessions.parent_id, sessions.event_id, sessions.forked_from, "
     "sessions.origin_id, sessions.stop_requested, sessions.waiting, sessions.event, sessions.result, "
-    "sessions.error, sessions.divergence, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries "
-    "WHERE entries.session_id = sessions.session_id) AS entries FROM sessions WHERE (sessions.created_us, "
+    "sessions.error, sessions.divergence, sessions.event_form, sessions.on_parent_end, sessions.memo, "
+    "sessions.status, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries WHERE "
+    "entries.session_id = sessions.session_id) AS entries FROM sessions WHERE (sessions.created_us, "
     "sessions.session_id) < (:before_us, :before_id) AND (:any_state = 1 OR sessions.state IN (:state0, "
     ":state1, :state2, :state3, :state4, :state5, :state6, :state7)) ORDER BY sessions.created_us DESC, "
     "sessions.session_id DESC LIMIT :limit OFFSET 0"
@@ -139,8 +186,9 @@ SESSIONS_OF_PROJECT: Final = (
     "sessions.wake_at_us, sessions.project, sessions.build_id, sessions.deployment_id, sessions.entry_point, "
     "sessions.durable, sessions.hash_seed, sessions.parent_id, sessions.event_id, sessions.forked_from, "
     "sessions.origin_id, sessions.stop_requested, sessions.waiting, sessions.event, sessions.result, "
-    "sessions.error, sessions.divergence, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries "
-    "WHERE entries.session_id = sessions.session_id) AS entries FROM sessions WHERE (sessions.created_us, "
+    "sessions.error, sessions.divergence, sessions.event_form, sessions.on_parent_end, sessions.memo, "
+    "sessions.status, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries WHERE "
+    "entries.session_id = sessions.session_id) AS entries FROM sessions WHERE (sessions.created_us, "
     "sessions.session_id) < (:before_us, :before_id) AND (:any_state = 1 OR sessions.state IN (:state0, "
     ":state1, :state2, :state3, :state4, :state5, :state6, :state7)) AND sessions.project = :project ORDER BY "
     "sessions.created_us DESC, sessions.session_id DESC LIMIT :limit OFFSET 0"
@@ -152,9 +200,10 @@ ALIVE: Final = (
     "sessions.wake_at_us, sessions.project, sessions.build_id, sessions.deployment_id, sessions.entry_point, "
     "sessions.durable, sessions.hash_seed, sessions.parent_id, sessions.event_id, sessions.forked_from, "
     "sessions.origin_id, sessions.stop_requested, sessions.waiting, sessions.event, sessions.result, "
-    "sessions.error, sessions.divergence, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries "
-    "WHERE entries.session_id = sessions.session_id) AS entries FROM sessions WHERE sessions.ended_us IS NULL "
-    "ORDER BY sessions.created_us, sessions.session_id"
+    "sessions.error, sessions.divergence, sessions.event_form, sessions.on_parent_end, sessions.memo, "
+    "sessions.status, (SELECT coalesce(max(entries.seq), 0) AS coalesce_1 FROM entries WHERE "
+    "entries.session_id = sessions.session_id) AS entries FROM sessions WHERE sessions.ended_us IS NULL ORDER "
+    "BY sessions.created_us, sessions.session_id"
 )
 
 # suspended sessions whose timer has run out, the longest overdue first

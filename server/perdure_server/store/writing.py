@@ -99,7 +99,7 @@ class SqliteTransaction(SqliteReads):
     def insert_session(self, session: SessionRecord) -> bool:
         columns = asdict(session)
         del columns["entries"]
-        columns["stop_requested"] = _json(session.stop_requested)
+        columns |= {"stop_requested": _json(session.stop_requested), "memo": _json(session.memo)}
         return self._connection.execute(sql.INSERT_SESSION, columns).rowcount == 1
 
     def raise_epoch(self, session_id: str) -> int:

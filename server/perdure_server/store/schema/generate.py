@@ -1,6 +1,7 @@
-"""Writes `../statements.py`: `python -m perdure_server.store.schema.generate` (a test fails when it is stale)."""
+"""Writes `../statements*.py`: `python -m perdure_server.store.schema.generate` (a test fails when one is stale)."""
 
 import textwrap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -8,30 +9,46 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
-from perdure_server.store.schema import HEAD
-from perdure_server.store.schema.queries import STATEMENTS
+from perdure_server.store.schema import HEAD, outside, queries
 from perdure_server.store.schema.tables import metadata
 
-TARGET: Final = Path(__file__).parents[1] / "statements.py"
+Statements = Mapping[str, tuple[str, ClauseElement]]
+"""By name: what it is for, and the statement."""
 
-_HEADER = '''# fmt: off
-"""The texts of schema/queries.py and schema/tables.py for SQLite. Made by schema/generate.py."""
+FOLDER: Final = Path(__file__).parents[1]
 
-from typing import Final
+SOURCES: Final[Mapping[str, Statements]] = {
+    "statements": queries.STATEMENTS,
+}
+"""Names of the modules that are made, and what they are made of."""
 
-'''
+assert outside.events.metadata is metadata  # its tables are made with all others
 
 
-def render() -> str:
-    """The content of `statements.py`."""
-    parts = [_HEADER, f'SCHEMA: Final = "{HEAD}"\n\n', "CREATE: Final = (\n"]
-    for table in metadata.sorted_tables:
-        parts.append(_indented(_text(CreateTable(table))))
-        parts.extend(_indented(_text(CreateIndex(index))) for index in sorted(table.indexes, key=lambda i: str(i.name)))
-    parts.append(")\n")
-    for name, (comment, clause) in STATEMENTS.items():
-        parts.append(f"\n# {comment}\n{_assignment(name, _text(clause))}\n")
+def render() -> dict[str, str]:
+    """The contents of the modules that are made, by name."""
+    return {name: _module(name, statements) for name, statements in SOURCES.items()}
+
+
+def _module(name: str, statements: Statements) -> str:
+    source = name.replace("statements", "queries")
+    made = f'"""The texts of schema/{source}.py for SQLite. Made by schema/generate.py."""'
+    parts = [f"# fmt: off\n{made}\n\nfrom typing import Final\n"]
+    if name == "statements":
+        parts += ["\n", *_schema()]
+    for constant, (comment, clause) in statements.items():
+        parts.append(f"\n# {comment}\n{_assignment(constant, _text(clause))}\n")
     return "".join(parts)
+
+
+def _schema() -> Iterator[str]:
+    yield f'SCHEMA: Final = "{HEAD}"\n\n'
+    yield "CREATE: Final = (\n"
+    for table in metadata.sorted_tables:
+        yield _indented(_text(CreateTable(table)))
+        for index in sorted(table.indexes, key=lambda i: str(i.name)):
+            yield _indented(_text(CreateIndex(index)))
+    yield ")\n"
 
 
 def _text(clause: ClauseElement) -> str:
@@ -64,4 +81,5 @@ def _literal(text: str) -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    for module, text in render().items():
+        (FOLDER / f"{module}.py").write_text(text, encoding="utf-8")

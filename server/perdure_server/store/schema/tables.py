@@ -76,12 +76,17 @@ sessions = Table(
     Column("result", LargeBinary),  # Payload
     Column("error", LargeBinary),  # Error
     Column("divergence", LargeBinary),  # Divergence
+    Column("event_form", Integer, nullable=False, server_default="0"),  # EventForm: what the handler is called with
+    Column("on_parent_end", String, nullable=False, server_default=""),  # terminate, request_cancel, abandon
+    Column("memo", Text),  # JSON, texts by name
+    Column("status", LargeBinary),  # JSON: what it said last of itself
     Index("sessions_by_time", "created_us", "session_id"),
     Index("sessions_by_project", "project", "created_us", "session_id"),
 )
 Index("sessions_alive", sessions.c.session_id, sqlite_where=sessions.c.ended_us.is_(None))
 Index("sessions_to_wake", sessions.c.wake_at_us, sqlite_where=sessions.c.wake_at_us.is_not(None))
 Index("sessions_of_deployment", sessions.c.deployment_id, sqlite_where=sessions.c.ended_us.is_(None))
+Index("sessions_of_parent", sessions.c.parent_id, sqlite_where=sessions.c.parent_id != "")
 
 entries = Table(
     "entries",
