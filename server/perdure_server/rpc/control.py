@@ -27,11 +27,16 @@ def method_of(rpc: str) -> str:
 def control_handlers(control: Control) -> grpc.GenericRpcHandler[Any, Any]:
     """What serves `control` when it is added to a server."""
     methods = [method for method in SERVICE.methods if hasattr(control, method_of(method.name))]
-    handlers = {method.name: _handler(method, getattr(control, method_of(method.name))) for method in methods}
+    handlers = {method.name: _handler(method, control) for method in methods}
     return grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
 
 
-def _handler(method: Any, function: Callable[[Any], Any]) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(method: Any, control: Control) -> grpc.RpcMethodHandler[Any, Any]:
+    name = method_of(method.name)
+
+    def function(request: Any) -> Any:
+        return getattr(control, name)(request)
+
     parse = GetMessageClass(method.input_type).FromString
     serialize = GetMessageClass(method.output_type).SerializeToString
     match method.client_streaming, method.server_streaming:
