@@ -1,0 +1,1 @@
+"""The HTTP face: webhooks, published values, and the JSON API."""
