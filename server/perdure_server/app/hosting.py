@@ -24,7 +24,7 @@ class Way:
 async def way_to(coordinator: str | None, token: str | None, state_dir: Path, name: str, bearer: str) -> Way:
     """`token` is taken up only if no host whose certificate lasts is in `state_dir`: a service may always have it.
 
-    Raises `PerdureError`: P0216 and P0217 it cannot join, P0207 nobody answers, P0215 nothing to show.
+    Raises `PerdureError`: P0216 and P0217 it cannot join, P0207 nobody answers, P0104 no coordinator is named.
     """
     try:
         identity = Identity.load(state_dir)
@@ -40,7 +40,7 @@ async def way_to(coordinator: str | None, token: str | None, state_dir: Path, na
         return Way(identity.address, identity.host_id, Joined(identity, state_dir, _say))
     if coordinator is None:
         raise PerdureError(
-            "P0215", "which coordinator?", help="name one on this machine with --coordinator, or join one with --join"
+            "P0104", "which coordinator?", help="name one on this machine with --coordinator, or join one with --join"
         )
     if not coordinator.startswith("unix:") and not is_loopback(coordinator):
         raise PerdureError(

@@ -108,7 +108,7 @@ class Replays:
                 run.done.set_result(body)
             case "lost":
                 run.done.set_exception(PerdureError(body.code or "P0604", f"the replaying runner died: {body.reason}"))
-            case "records":
+            case "records" if body.records:
                 # Nothing new is stored: a replay that wants to record has come to the end of the history.
                 acknowledged = rpb.Committed(session_id=body.session_id, epoch=body.epoch, no=body.records[-1].no)
                 connection.send(ToHost(committed=acknowledged))
