@@ -6,16 +6,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from perdure_proto.v1 import runner_pb2
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.manifest.connections import Connection
 from perdure_server.manifest.limits import Limits, read_limits
 from perdure_server.manifest.needs import Requirements, read_requirements, read_runs_on
 from perdure_server.manifest.network import Network, read_network
 from perdure_server.manifest.nodes import MAX_BYTES, Reader
+from perdure_server.manifest.triggers import Trigger
+from perdure_server.manifest.variables import Variable
 
 MANIFEST_FILE: Final = "perdure.yaml"
 
@@ -24,21 +27,6 @@ _PROJECT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?")
 OLDEST_PYTHON: Final = (3, 11)
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """`MODE: text`, `MODE: {env: NAME, value: text if NAME is not set}`, or a secret: `TOKEN: {secret: true}`.
-
-    The value of a secret is never in the manifest, which is part of the build: it comes from `env`, or is set apart.
-    """
-
-    name: str
-    value: str | None = None
-    env: str | None = None
-    secret: bool = False
-    line: int = 0
-    column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +63,9 @@ class Manifest:
     network: Network = field(default_factory=Network)
     runs_on: Mapping[str, str] = field(default_factory=dict)  # labels that a host must have
     requirements: Requirements = field(default_factory=Requirements)
+    triggers: tuple[Trigger, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    form: Literal["perdure", "autokitteh"] = "perdure"  # whose manifest it is: events look as theirs do there
 
     def to_rules(self) -> list[runner_pb2.ActivityRule]:
         return [_rule(policy) for policy in self.activities]
@@ -113,7 +104,7 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self)
+        return asdict(self) | {"connections": [connection.to_json() for connection in self.connections]}
 
 
 def load_manifest(root: Path) -> Manifest:
