@@ -20,11 +20,11 @@ from perdure_server.core.errors import (
 CODES = [
     f"P{number:04}"
     for number in (
-        *range(101, 105),
+        *range(101, 110),
         *range(110, 115),
         *range(120, 125),
-        *range(201, 222),
-        *range(301, 306),
+        *range(201, 233),
+        *range(301, 307),
         *range(401, 408),
         410,
         411,
@@ -32,7 +32,7 @@ CODES = [
         502,
         503,
         *range(601, 609),
-        *range(610, 613),
+        *range(610, 614),
         701,
         702,
     )

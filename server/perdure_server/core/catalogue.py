@@ -4,36 +4,14 @@ Codes are stable: one is never reused and never changes its meaning. `{...}` nev
 is in the message of the error itself.
 """
 
-from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
+from perdure_server.core import catalogue_outside
+from perdure_server.core.borders import Border, Exit, Explanation
 
-class Exit(IntEnum):
-    """Exit codes of the command line."""
+__all__ = ["BORDER", "CATALOGUE", "Border", "Exit", "Explanation"]
 
-    COMPLETED = 0
-    FAILED = 1
-    USAGE = 2
-    UNREACHABLE = 3
-    DIVERGED = 4
-
-
-class Explanation(NamedTuple):
-    """The long form of a code: one line, one paragraph, and what to do."""
-
-    title: str
-    why: str
-    remedy: str
-
-
-class Border(NamedTuple):
-    """What a code becomes outside: the name of a gRPC status, and an exit code."""
-
-    status: str
-    exit: Exit
-
-
-CATALOGUE: Final[dict[str, Explanation]] = {
+_INSIDE: Final[dict[str, Explanation]] = {
     "P0101": Explanation(
         "the manifest is not YAML",
         "perdure.yaml could not be parsed: a bracket or quote is open, a tab indents a line, the file is too "
@@ -426,6 +404,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
 }
 
+CATALOGUE: Final[dict[str, Explanation]] = dict(sorted((_INSIDE | catalogue_outside.CATALOGUE).items()))
+
 _USAGE = Border("INVALID_ARGUMENT", Exit.USAGE)
 _MISSING = Border("NOT_FOUND", Exit.USAGE)
 _STATE = Border("FAILED_PRECONDITION", Exit.USAGE)
@@ -476,4 +456,5 @@ BORDER: Final[dict[str, Border]] = {
     "P0604": Border("ABORTED", Exit.FAILED),
     "P0605": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0701", "P0702"), Border("INVALID_ARGUMENT", Exit.FAILED)),
+    **catalogue_outside.BORDER,
 }

@@ -1,0 +1,119 @@
+"""Error codes of what comes in from outside and of what sessions share: part of the catalogue."""
+
+from typing import Final
+
+from perdure_server.core.borders import Border, Exit, Explanation
+
+CATALOGUE: Final[dict[str, Explanation]] = {
+    "P0105": Explanation(
+        "a filter is no CEL expression",
+        "The filter of a trigger or a subscription cannot be read: it is no expression of CEL, names a variable that "
+        "filters do not have, calls a function that does not exist, or is too long or too deeply nested. Filters "
+        "know `data`, `event_type` and `headers`.",
+        'Correct it at the place shown, such as: data.action == "opened" && event_type.startsWith("issue").',
+    ),
+    "P0106": Explanation(
+        "a schedule or its time zone cannot be read",
+        "A schedule is five to seven fields of cron (six: seconds first; seven: seconds first and years last), "
+        "`@every` with a duration such as 1m30s, or one of @hourly, @daily, @weekly, @monthly and @yearly. Its time "
+        "zone is a name of the IANA database, such as Europe/Berlin.",
+        "Correct the field that the message names.",
+    ),
+    "P0107": Explanation(
+        "something refers to what does not exist",
+        "The manifest names a connection, trigger, integration or handler that neither it nor the code defines.",
+        "Take the suggested name, or define what is named.",
+    ),
+    "P0108": Explanation(
+        "${NAME} is not set",
+        "The manifest refers to an environment variable that is not set where `perdure deploy` runs, and gives no "
+        "default. It is an error at deploy, so that no session finds an empty value.",
+        "Set the variable, or write a default: ${NAME:-value}.",
+    ),
+    "P0109": Explanation(
+        "a manifest of AutoKitteh that cannot be taken as it is",
+        "autokitteh.yaml has a version or a key that perdure does not know. Versions v1 and v2 are read.",
+        "Correct the key at the place shown, or move to perdure.yaml.",
+    ),
+    "P0222": Explanation(
+        "unknown event",
+        "No event of that id is stored: it never was, or its time of retention is over.",
+        "`perdure events list` shows the events that are stored.",
+    ),
+    "P0223": Explanation(
+        "unknown trigger or source of events",
+        "The project's active deployment has no trigger or connection of that name, or the URL is no webhook's.",
+        "`perdure triggers list` shows them with their URLs.",
+    ),
+    "P0224": Explanation(
+        "a bad key or value of the store",
+        "Keys of the store are texts of 1 to 256 characters; values are whatever JSON can say.",
+        "Shorten the key, or store something that JSON can say.",
+    ),
+    "P0225": Explanation(
+        "the signature of a webhook is wrong",
+        "The trigger checks who sends, and this request is not signed with the secret that it knows, is signed too "
+        "long ago, or is not signed at all. Nothing was stored.",
+        "Set the trigger's secret to the one that the sender signs with, and check the clocks.",
+    ),
+    "P0226": Explanation(
+        "the store is full",
+        "The project's store would exceed its limit of keys or of bytes.",
+        "Delete what is not needed any more, or raise the limit.",
+    ),
+    "P0227": Explanation(
+        "the value has changed meanwhile",
+        "The value was to be changed only while it has a certain version, and somebody else was faster.",
+        "Read it again, and decide anew.",
+    ),
+    "P0228": Explanation(
+        "unknown deployment",
+        "The project has no deployment of that id, or none before the active one.",
+        "`perdure deployments list` shows them.",
+    ),
+    "P0229": Explanation(
+        "the file of an exported session cannot be read",
+        "The file is no export of a session, is cut short, or comes from a newer perdure.",
+        "Export the session again with `perdure sessions export`.",
+    ),
+    "P0230": Explanation(
+        "unknown integration or connection",
+        "There is no integration of that name, or the project has no connection of that name.",
+        "`perdure connections list` shows the project's connections.",
+    ),
+    "P0231": Explanation(
+        "the event or the request is too large",
+        "What came is larger than the trigger or the coordinator takes. Nothing was stored.",
+        "Send less, such as a reference to the data, or raise the trigger's limit.",
+    ),
+    "P0232": Explanation(
+        "a session's request is refused",
+        "A session asked for what it may not do, such as to reach another project's session.",
+        "Do it in the project that it concerns, or from outside with a token that may.",
+    ),
+    "P0306": Explanation(
+        "getting or refreshing access by OAuth has failed",
+        "The service refused the authorization, answered with something else than a token, or was not reached.",
+        "Check the client's id, secret, redirect URL and scopes, then connect again.",
+    ),
+    "P0613": Explanation(
+        "too many children, subscriptions or requests",
+        "A session has started more children, holds more subscriptions or sends more requests at once than its "
+        "limits allow.",
+        "Give up those that are not needed any more, share the work among sessions, or raise the limit.",
+    ),
+}
+
+_USAGE: Final = Border("INVALID_ARGUMENT", Exit.USAGE)
+_MISSING: Final = Border("NOT_FOUND", Exit.USAGE)
+_LIMIT: Final = Border("RESOURCE_EXHAUSTED", Exit.FAILED)
+
+BORDER: Final[dict[str, Border]] = {
+    **dict.fromkeys(("P0105", "P0106", "P0107", "P0108", "P0109", "P0224", "P0229"), _USAGE),
+    **dict.fromkeys(("P0222", "P0223", "P0228", "P0230"), _MISSING),
+    "P0225": Border("UNAUTHENTICATED", Exit.USAGE),
+    "P0227": Border("ABORTED", Exit.FAILED),
+    "P0232": Border("PERMISSION_DENIED", Exit.FAILED),
+    "P0306": Border("UNAVAILABLE", Exit.FAILED),
+    **dict.fromkeys(("P0226", "P0231", "P0613"), _LIMIT),
+}
