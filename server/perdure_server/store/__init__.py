@@ -25,11 +25,13 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
+from perdure_server.store.values import Bereaved, OutcomeRow, StoredRow
 
 __all__ = [
     "KEEP",
     "SPILL_BYTES",
     "Append",
+    "Bereaved",
     "BlobStore",
     "Build",
     "Deployment",
@@ -44,6 +46,7 @@ __all__ = [
     "LogPosition",
     "LogRow",
     "Mutation",
+    "OutcomeRow",
     "Reads",
     "Result",
     "SessionKeys",
@@ -51,6 +54,7 @@ __all__ = [
     "SessionUpdate",
     "SignalRow",
     "Store",
+    "StoredRow",
     "TokenRow",
     "Transaction",
     "VarRow",

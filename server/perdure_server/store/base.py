@@ -21,6 +21,7 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
+from perdure_server.store.values import Bereaved, OutcomeRow, StoredRow
 
 
 class Reads(Protocol):
@@ -86,6 +87,40 @@ class Reads(Protocol):
 
     def joined_hosts(self) -> list[JoinedHost]: ...
 
+    def stored_value(self, project: str, name: str) -> StoredRow | None:
+        """A value of the project's key-value store."""
+        ...
+
+    def stored_values(self, project: str, prefix: str = "") -> list[StoredRow]:
+        """Those whose keys begin so, by key, without the values."""
+        ...
+
+    def stored_count(self, project: str) -> int: ...
+
+    def retired_version(self, project: str) -> int:
+        """The highest version that a deleted value had."""
+        ...
+
+    def outcomes(self, event_id: str, after_n: int = 0, limit: int = -1) -> list[OutcomeRow]: ...
+
+    def project_of_event(self, event_id: str) -> str | None: ...
+
+    def answers_open(self, event_id: str) -> bool:
+        """May a session that lives, or is still to be started, answer the event?"""
+        ...
+
+    def children(self, parent_id: str) -> int:
+        """How many sessions this one has started, ended ones too."""
+        ...
+
+    def bereaved(self, parent_id: str = "") -> list[Bereaved]:
+        """Living children of this session, or of all that have ended, whom the policy ends with their parent."""
+        ...
+
+    def has_had_signal(self, session_id: str, name: str) -> bool:
+        """Taken or not."""
+        ...
+
 
 class Transaction(Reads, Protocol):
     """What a Mutation may do."""
@@ -134,6 +169,16 @@ class Transaction(Reads, Protocol):
 
     def delete_var(self, project: str, name: str) -> bool:
         """False when there was none."""
+        ...
+
+    def put_value(self, row: StoredRow) -> None:
+        """A new value, or another one in its place."""
+        ...
+
+    def delete_value(self, project: str, name: str) -> bool: ...
+
+    def add_outcome(self, event_id: str, session_id: str, value: bytes, at_us: int) -> int:
+        """The outcome's number within the event."""
         ...
 
     def put_token(self, token: TokenRow) -> None: ...

@@ -22,6 +22,7 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
+from perdure_server.store.values import ValueReads
 
 _ALL: Final = -1  # LIMIT -1 is none
 _MAX_US: Final = 2**63 - 1
@@ -29,7 +30,7 @@ _NAMED_STATES: Final = 8  # in SESSIONS
 Parameters = dict[str, Any]
 
 
-class SqliteReads:
+class SqliteReads(ValueReads):
     """Implements `base.Reads`."""
 
     @abstractmethod

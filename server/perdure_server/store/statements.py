@@ -51,6 +51,7 @@ CREATE: Final = (
     "CREATE INDEX sessions_by_project ON sessions (project, created_us, session_id)",
     "CREATE INDEX sessions_by_time ON sessions (created_us, session_id)",
     "CREATE INDEX sessions_of_deployment ON sessions (deployment_id) WHERE ended_us IS NULL",
+    "CREATE INDEX sessions_of_event ON sessions (event_id) WHERE event_id != ''",
     "CREATE INDEX sessions_of_parent ON sessions (parent_id) WHERE parent_id != ''",
     "CREATE INDEX sessions_to_wake ON sessions (wake_at_us) WHERE wake_at_us IS NOT NULL",
     (

@@ -27,9 +27,10 @@ from perdure_server.store.model import (
     VarRow,
 )
 from perdure_server.store.reading import Parameters, SqliteReads
+from perdure_server.store.values import ValueWrites
 
 
-class SqliteTransaction(SqliteReads):
+class SqliteTransaction(ValueWrites, SqliteReads):
     """Implements `base.Transaction` on a connection with an open transaction. Errors of SQLite leave it as they are."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -87,6 +87,7 @@ Index("sessions_alive", sessions.c.session_id, sqlite_where=sessions.c.ended_us.
 Index("sessions_to_wake", sessions.c.wake_at_us, sqlite_where=sessions.c.wake_at_us.is_not(None))
 Index("sessions_of_deployment", sessions.c.deployment_id, sqlite_where=sessions.c.ended_us.is_(None))
 Index("sessions_of_parent", sessions.c.parent_id, sqlite_where=sessions.c.parent_id != "")
+Index("sessions_of_event", sessions.c.event_id, sqlite_where=sessions.c.event_id != "")
 
 entries = Table(
     "entries",

@@ -13,6 +13,7 @@ def upgrade() -> None:
     op.add_column("sessions", sa.Column("memo", sa.Text))
     op.add_column("sessions", sa.Column("status", sa.LargeBinary))
     op.create_index("sessions_of_parent", "sessions", ["parent_id"], sqlite_where=sa.text("parent_id != ''"))
+    op.create_index("sessions_of_event", "sessions", ["event_id"], sqlite_where=sa.text("event_id != ''"))
     op.create_table(
         "events",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),

@@ -1,0 +1,94 @@
+# fmt: off
+"""The texts of schema/queries_values.py for SQLite. Made by schema/generate.py."""
+
+from typing import Final
+
+# a value, new or changed
+PUT_VALUE: Final = (
+    "INSERT INTO shared_values (project, name, version, published, set_us, value) VALUES (:project, :name, "
+    ":version, :published, :set_us, :value) ON CONFLICT (project, name) DO UPDATE SET version = "
+    "excluded.version, published = excluded.published, set_us = excluded.set_us, value = excluded.value"
+)
+
+# one value
+VALUE: Final = (
+    "SELECT shared_values.project, shared_values.name, shared_values.version, shared_values.published, "
+    "shared_values.set_us, shared_values.value FROM shared_values WHERE shared_values.project = :project AND "
+    "shared_values.name = :name"
+)
+
+# a project's values by key, without the values
+VALUES_LISTED: Final = (
+    "SELECT shared_values.name, shared_values.version, shared_values.published, shared_values.set_us FROM "
+    "shared_values WHERE shared_values.project = :project AND shared_values.name != '' AND "
+    "substr(shared_values.name, 1, length(:prefix)) = :prefix ORDER BY shared_values.name"
+)
+
+# how many values a project has
+VALUE_COUNT: Final = (
+    "SELECT count(*) AS count_1 FROM shared_values WHERE shared_values.project = :project AND "
+    "shared_values.name != ''"
+)
+
+# a value is gone
+DELETE_VALUE: Final = (
+    "DELETE FROM shared_values WHERE shared_values.project = :project AND shared_values.name = :name "
+    "RETURNING version, set_us"
+)
+
+# no version is given twice, even to a key that comes again
+RETIRE_VERSION: Final = (
+    "INSERT INTO shared_values (project, name, version, published, set_us, value) VALUES (:project, :name, "
+    ":version, :published, :set_us, :value) ON CONFLICT (project, name) DO UPDATE SET version = "
+    "max(shared_values.version, excluded.version)"
+)
+
+# an answer to an event, numbered after the last one
+ADD_OUTCOME: Final = (
+    "INSERT INTO outcomes (event_id, n, session_id, at_us, value) SELECT :event_id AS anon_1, "
+    "coalesce(max(outcomes.n), 0) + 1 AS anon_2, :session_id AS anon_3, :at_us AS anon_4, :value AS anon_5 "
+    "FROM outcomes WHERE outcomes.event_id = :event_id RETURNING n"
+)
+
+# the answers to an event, in order
+OUTCOMES: Final = (
+    "SELECT outcomes.event_id, outcomes.n, outcomes.session_id, outcomes.at_us, outcomes.value FROM outcomes "
+    "WHERE outcomes.event_id = :event_id AND outcomes.n > :after_n ORDER BY outcomes.n LIMIT :limit OFFSET 0"
+)
+
+# whose event it is
+PROJECT_OF_EVENT: Final = "SELECT events.project FROM events WHERE events.event_id = :event_id"
+
+# who may still answer an event: its living sessions, those to come, and those that listen to its source
+ANSWERS_OPEN: Final = (
+    "SELECT count(*) AS count_1 FROM sessions WHERE sessions.event_id = :event_id AND sessions.event_id != '' "
+    "AND sessions.ended_us IS NULL UNION ALL SELECT count(*) AS count_2 FROM dispatches JOIN events ON "
+    "dispatches.event_seq = events.seq WHERE events.event_id = :event_id AND dispatches.state = 'pending' "
+    "UNION ALL SELECT count(*) AS count_3 FROM subscriptions JOIN events ON subscriptions.project = "
+    "events.project AND subscriptions.source = events.source WHERE events.event_id = :event_id"
+)
+
+# how many children a session has had
+CHILDREN: Final = (
+    "SELECT count(*) AS count_1 FROM sessions WHERE sessions.parent_id = :parent_id AND sessions.parent_id != "
+    "''"
+)
+
+# living children that are to end because their parent has, and were not told
+BEREAVED: Final = (
+    "SELECT child.session_id, child.on_parent_end FROM sessions AS child JOIN sessions AS parent ON "
+    "child.parent_id = parent.session_id WHERE child.ended_us IS NULL AND child.on_parent_end IN "
+    "('terminate', 'request_cancel') AND child.stop_requested IS NULL AND parent.ended_us IS NOT NULL"
+)
+
+# the same of one parent, which has ended
+BEREAVED_OF: Final = (
+    "SELECT child.session_id, child.on_parent_end FROM sessions AS child WHERE child.parent_id = :parent_id "
+    "AND child.parent_id != '' AND child.ended_us IS NULL AND child.on_parent_end IN ('terminate', "
+    "'request_cancel')"
+)
+
+# how many signals of a name a session has ever had
+SIGNALS_NAMED: Final = (
+    "SELECT count(*) AS count_1 FROM signals WHERE signals.session_id = :session_id AND signals.name = :name"
+)
