@@ -2,6 +2,7 @@
 
 from perdure_server.store.base import Reads, Store, Transaction
 from perdure_server.store.blobs import SPILL_BYTES, BlobStore, inline, spill
+from perdure_server.store.connections import ConnectionRow
 from perdure_server.store.home import HomeLock, SessionKeys
 from perdure_server.store.model import (
     KEEP,
@@ -34,6 +35,7 @@ __all__ = [
     "Bereaved",
     "BlobStore",
     "Build",
+    "ConnectionRow",
     "Deployment",
     "Done",
     "Failed",

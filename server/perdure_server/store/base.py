@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from perdure_server.store.connections import ConnectionRow
 from perdure_server.store.model import (
     Build,
     Deployment,
@@ -86,6 +87,14 @@ class Reads(Protocol):
         ...
 
     def joined_hosts(self) -> list[JoinedHost]: ...
+
+    def connections(self, project: str) -> list[ConnectionRow]:
+        """A project's connections by name."""
+        ...
+
+    def connection(self, project: str, name: str) -> ConnectionRow | None: ...
+
+    def connection_by_slug(self, slug: str) -> ConnectionRow | None: ...
 
     def stored_value(self, project: str, name: str) -> StoredRow | None:
         """A value of the project's key-value store."""
@@ -168,6 +177,14 @@ class Transaction(Reads, Protocol):
         ...
 
     def delete_var(self, project: str, name: str) -> bool:
+        """False when there was none."""
+        ...
+
+    def put_connection(self, row: ConnectionRow) -> None:
+        """A new connection, or another integration for one that keeps its slug."""
+        ...
+
+    def delete_connection(self, project: str, name: str) -> bool:
         """False when there was none."""
         ...
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import statements as sql
+from perdure_server.store.connections import ConnectionReads
 from perdure_server.store.model import (
     Build,
     Deployment,
@@ -30,7 +31,7 @@ _NAMED_STATES: Final = 8  # in SESSIONS
 Parameters = dict[str, Any]
 
 
-class SqliteReads(ValueReads):
+class SqliteReads(ConnectionReads, ValueReads):
     """Implements `base.Reads`."""
 
     @abstractmethod
