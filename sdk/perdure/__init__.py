@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         InPlaceChange,
         NotInSession,
         PayloadCorrupt,
+        RequestRefused,
         UnrecordableValue,
         ValueTooLarge,
     )
+    from perdure._event import AttrDict, Event
     from perdure._handle import HandleLost, handle, register_handle
     from perdure._retry import RetryPolicy
 
@@ -37,9 +39,11 @@ _HOMES = {
         "InPlaceChange",
         "NotInSession",
         "PayloadCorrupt",
+        "RequestRefused",
         "UnrecordableValue",
         "ValueTooLarge",
     ),
+    "_event": ("AttrDict", "Event"),
     "_handle": ("HandleLost", "handle", "register_handle"),
     "_retry": ("RetryPolicy",),
 }
@@ -48,13 +52,16 @@ __all__ = [
     "ActivityInterrupted",
     "ActivityOptions",
     "ActivityTimeout",
+    "AttrDict",
     "Cancelled",
     "ConcurrencyError",
     "Error",
+    "Event",
     "HandleLost",
     "InPlaceChange",
     "NotInSession",
     "PayloadCorrupt",
+    "RequestRefused",
     "RetryPolicy",
     "Signal",
     "UnrecordableValue",

@@ -2,8 +2,6 @@
 
 # ruff: noqa: N818 - the names are the public contract and say what happened
 
-from typing import ClassVar
-
 
 class Error(Exception):
     """Base of perdure's own errors.
@@ -12,7 +10,7 @@ class Error(Exception):
     """
 
     __module__ = "perdure"
-    code: ClassVar[str] = ""
+    code: str = ""
     help: str = ""
 
     def __init__(self, message: str = "", *, help: str | None = None) -> None:  # noqa: A002 - the word users read
@@ -98,6 +96,17 @@ class ActivityTimeout(Error, TimeoutError):
     __module__ = "perdure"
     code = "P0411"
     help = "Raise the activity's timeout, or retry it with perdure.RetryPolicy."
+
+
+class RequestRefused(Error):
+    """The coordinator did not do what was asked of it, and has changed nothing; `code` says why."""
+
+    __module__ = "perdure"
+    help = "`perdure explain CODE` tells more."
+
+    def __init__(self, message: str = "", *, code: str = "", help: str | None = None) -> None:  # noqa: A002 - as above
+        super().__init__(message, help=help)
+        self.code = code
 
 
 class Cancelled(BaseException):

@@ -5,10 +5,11 @@ A runner puts itself into `current` before it starts user code; in a plain scrip
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from perdure._calls import Signal
@@ -24,6 +25,15 @@ class Runtime(Protocol):
 
     def next_signal(self, names: tuple[str, ...], timeout: float | None) -> Signal | None:
         """Wait for a signal with one of `names` (none: with any name); None after `timeout` seconds."""
+
+    def request(self, operation: str, body: Mapping[str, Any]) -> Any:
+        """Have the coordinator do `operation` ("store.get"), once, and return its answer. `body` is plain JSON.
+
+        Where calls are recorded, so is the answer. Raises perdure.RequestRefused.
+        """
+
+    async def request_async(self, operation: str, body: Mapping[str, Any]) -> Any:
+        """The same; other tasks go on meanwhile."""
 
     def version(self, name: str, newest: int) -> int:
         """Which branch of changed code the session takes: from 0 to `newest`, the same for all of its life."""

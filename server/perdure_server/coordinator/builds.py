@@ -68,6 +68,10 @@ class Builds:
         info = self._builds[build_id] = _info(row, self._ceiling)
         return info
 
+    def knows(self, build_id: str) -> bool:
+        """Was it asked for before?"""
+        return build_id in self._builds
+
     def at_hand(self, build_id: str) -> BuildInfo:
         """What is known of a build that was asked for before; of any other, nothing that limits it."""
         return self._builds.get(build_id, UNKNOWN)

@@ -241,6 +241,17 @@ class Coordinator:
             actor.handle(ev.RunnerWanted())
         return await birth
 
+    def adopt(self, record: SessionRecord) -> None:
+        """Want a runner for a session whose row is durable already. For want of room it is left to the sweep."""
+        if record.session_id in self.actors or self.placement.full:
+            return
+        if not self.builds.knows(record.build_id):
+            self.spawn(self.loading.deliver(record.session_id, ev.RunnerWanted()))
+            return
+        actor = Actor(self, record, SessionState(durable=record.durable))
+        self.actors[record.session_id] = actor
+        actor.handle(ev.RunnerWanted())
+
     def _inserted(self, actor: Actor, result: Result) -> None:
         match result:
             case Done(value):

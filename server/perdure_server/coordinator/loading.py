@@ -55,8 +55,9 @@ class Loading:
         await self._c.builds.deployment(record.deployment_id)
         waits = OpenWaits(tail)
         state = _state(record, waits, tail)
+        if (adopted := self._c.actors.get(session_id)) is not None:
+            return adopted  # whoever made its row was faster
         actor = Actor(self._c, record, state, waits=waits, signals=signals, log_bytes=log_bytes)
-        # Nobody else can have put one there: new sessions are durable only after they are in memory.
         self._c.actors[session_id] = actor
         if not record.durable and record.epoch:
             actor.handle(ev.Doomed("P0604", "the coordinator ended while the session ran, and it has no journal"))

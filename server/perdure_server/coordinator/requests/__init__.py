@@ -1,0 +1,9 @@
+"""What sessions can ask of the coordinator: the table of all operations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from perdure_server.coordinator.requests.operations import Entry
+
+OPERATIONS: Final[dict[str, Entry]] = {}
