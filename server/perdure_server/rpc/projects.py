@@ -18,6 +18,7 @@ class Names(NamedTuple):
     project: str = ""
     session: str = ""
     build: str = ""
+    event: str = ""
 
 
 OF: Final[dict[type[Any], Names]] = {
@@ -38,6 +39,22 @@ OF: Final[dict[type[Any], Names]] = {
     pb.SetVarRequest: Names(project="project"),
     pb.UnsetVarRequest: Names(project="project"),
     pb.ListVarsRequest: Names(project="project"),
+    pb.SendEventRequest: Names(project="project"),
+    pb.ListEventsRequest: Names(project="project"),
+    pb.GetEventRequest: Names(event="event_id"),
+    pb.RedispatchEventRequest: Names(event="event_id"),
+    pb.ListTriggersRequest: Names(project="project"),
+    pb.TestTriggerRequest: Names(project="project"),
+    pb.GetValueRequest: Names(project="project"),
+    pb.SetValueRequest: Names(project="project"),
+    pb.ListValuesRequest: Names(project="project"),
+    pb.ListBuildsRequest: Names(project="project"),
+    pb.ListDeploymentsRequest: Names(project="project"),
+    pb.RollBackRequest: Names(project="project"),
+    pb.DeactivateRequest: Names(project="project"),
+    pb.ListConnectionsRequest: Names(project="project"),
+    pb.PutConnectionRequest: Names(project="project"),
+    pb.DeleteConnectionRequest: Names(project="project"),
 }
 """Requests that are not here are for tokens of all projects (a test compares it with the table of rpcs)."""
 
@@ -51,7 +68,8 @@ class Projects:
     async def hold(self, project: str, request: Any) -> None:
         """Let `request` ask about `project` only; where it names none, it means that one.
 
-        Raises `PerdureError`: P0215 another project or its build, P0204 another project's session, as if unknown.
+        Raises `PerdureError`: P0215 another project or its build, P0204 another project's session, P0222
+        another's event, as if unknown.
         """
         if isinstance(request, pb.DeployRequest):
             if not request.HasField("header"):
@@ -69,6 +87,10 @@ class Projects:
             record = self._c.store.load_session(session_id)
             if record is not None and record.project != project:
                 raise PerdureError("P0204", f"unknown session {session_id!r}", help="`perdure sessions list` shows all")
+        if names.event and (event_id := getattr(request, names.event)):
+            event = self._c.store.event(event_id)
+            if event is not None and event.project != project:
+                raise PerdureError("P0222", f"unknown event {event_id!r}", help="`perdure events list` shows all")
         if names.build and (build_id := getattr(request, names.build)) and not await self._has(project, build_id):
             raise _refused(project, f"build {build_id[:12]} is not one of its deployments")
 

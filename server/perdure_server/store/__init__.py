@@ -3,6 +3,7 @@
 from perdure_server.store.base import Reads, Store, Transaction
 from perdure_server.store.blobs import SPILL_BYTES, BlobStore, inline, spill
 from perdure_server.store.connections import ConnectionRow
+from perdure_server.store.events import DispatchRow, EventRow, TriggerRow
 from perdure_server.store.home import HomeLock, SessionKeys
 from perdure_server.store.model import (
     KEEP,
@@ -37,7 +38,9 @@ __all__ = [
     "Build",
     "ConnectionRow",
     "Deployment",
+    "DispatchRow",
     "Done",
+    "EventRow",
     "Failed",
     "Fenced",
     "HomeLock",
@@ -59,6 +62,7 @@ __all__ = [
     "StoredRow",
     "TokenRow",
     "Transaction",
+    "TriggerRow",
     "VarRow",
     "inline",
     "spill",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from perdure_server.store.connections import ConnectionRow
+from perdure_server.store.events import DispatchRow, EventRow, TriggerRow
 from perdure_server.store.model import (
     Build,
     Deployment,
@@ -130,6 +131,54 @@ class Reads(Protocol):
         """Taken or not."""
         ...
 
+    def event(self, event_id: str) -> EventRow | None: ...
+
+    def event_at(self, seq: int) -> EventRow | None: ...
+
+    def event_once(self, project: str, source: str, dedup: str) -> EventRow | None: ...
+
+    def events(
+        self, project: str = "", source: str = "", state: str = "", limit: int = 100, before_seq: int = 0
+    ) -> list[EventRow]:
+        """Newest first, without their data. `state`: of one of their dispatches. `before_seq` 0: from the newest."""
+        ...
+
+    def events_after(self, project: str, source: str, after_seq: int, limit: int = 100) -> list[EventRow]:
+        """What has come from a source since, oldest first."""
+        ...
+
+    def last_event_seq(self) -> int:
+        """Place of the newest event; 0: there is none."""
+        ...
+
+    def dispatches(self, event_seq: int) -> list[DispatchRow]:
+        """What became of an event, by trigger."""
+        ...
+
+    def dispatch(self, event_seq: int, trigger_name: str) -> DispatchRow | None: ...
+
+    def dispatch_of_session(self, session_id: str) -> DispatchRow | None:
+        """What a session was started for, unless another has followed it."""
+        ...
+
+    def pending_dispatches(self) -> list[DispatchRow]:
+        """What is still to be started, in the order of the events."""
+        ...
+
+    def held_dispatches(self) -> list[DispatchRow]:
+        """What runs and counts in a group."""
+        ...
+
+    def unsettled_sessions(self, limit: int = 1000) -> list[str]:
+        """Sessions that have ended while what they were started for is still "started"."""
+        ...
+
+    def triggers(self, project: str) -> list[TriggerRow]:
+        """All that the project has had, by name."""
+        ...
+
+    def trigger_of_slug(self, slug: str) -> TriggerRow | None: ...
+
 
 class Transaction(Reads, Protocol):
     """What a Mutation may do."""
@@ -196,6 +245,26 @@ class Transaction(Reads, Protocol):
 
     def add_outcome(self, event_id: str, session_id: str, value: bytes, at_us: int) -> int:
         """The outcome's number within the event."""
+        ...
+
+    def insert_event(self, event: EventRow) -> int:
+        """Its place; 0 when there is one with the same `dedup` of its source: then nothing is changed."""
+        ...
+
+    def put_dispatch(self, row: DispatchRow) -> None:
+        """A new one, or what has become of it."""
+        ...
+
+    def put_trigger(self, row: TriggerRow) -> None:
+        """A new one. Of one that is known the type is changed, and all else stays."""
+        ...
+
+    def trigger_fired(self, project: str, name: str, at_us: int) -> None:
+        """The times of its schedule up to this one are dealt with."""
+        ...
+
+    def delete_events_before(self, before_us: int, limit: int = 1000) -> int:
+        """Delete old events that nothing needs any more, with what became of them; how many."""
         ...
 
     def put_token(self, token: TokenRow) -> None: ...

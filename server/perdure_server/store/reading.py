@@ -11,6 +11,7 @@ from typing import Any, Final
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import statements as sql
 from perdure_server.store.connections import ConnectionReads
+from perdure_server.store.events import EventReads
 from perdure_server.store.model import (
     Build,
     Deployment,
@@ -31,7 +32,7 @@ _NAMED_STATES: Final = 8  # in SESSIONS
 Parameters = dict[str, Any]
 
 
-class SqliteReads(ConnectionReads, ValueReads):
+class SqliteReads(ConnectionReads, EventReads, ValueReads):
     """Implements `base.Reads`."""
 
     @abstractmethod

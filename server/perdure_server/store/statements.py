@@ -88,6 +88,7 @@ CREATE: Final = (
     ),
     "CREATE INDEX dispatches_of_session ON dispatches (session_id) WHERE session_id != ''",
     "CREATE INDEX dispatches_open ON dispatches (due_us) WHERE state = 'pending'",
+    "CREATE INDEX dispatches_started ON dispatches (event_seq) WHERE state = 'started'",
     (
         "CREATE TABLE entries ( session_id VARCHAR NOT NULL, seq BIGINT NOT NULL, entry BLOB NOT NULL, PRIMARY "
         "KEY (session_id, seq), FOREIGN KEY(session_id) REFERENCES sessions (session_id) ) WITHOUT ROWID"

@@ -10,6 +10,7 @@ from typing import Any
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import statements as sql
 from perdure_server.store.connections import ConnectionWrites
+from perdure_server.store.events import EventWrites
 from perdure_server.store.model import (
     Append,
     Build,
@@ -31,7 +32,7 @@ from perdure_server.store.reading import Parameters, SqliteReads
 from perdure_server.store.values import ValueWrites
 
 
-class SqliteTransaction(ConnectionWrites, ValueWrites, SqliteReads):
+class SqliteTransaction(ConnectionWrites, EventWrites, ValueWrites, SqliteReads):
     """Implements `base.Transaction` on a connection with an open transaction. Errors of SQLite leave it as they are."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

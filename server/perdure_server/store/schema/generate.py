@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
-from perdure_server.store.schema import HEAD, outside, queries, queries_connections, queries_values
+from perdure_server.store.schema import HEAD, outside, queries, queries_connections, queries_events, queries_values
 from perdure_server.store.schema.tables import metadata
 
 Statements = Mapping[str, tuple[str, ClauseElement]]
@@ -20,6 +20,7 @@ FOLDER: Final = Path(__file__).parents[1]
 SOURCES: Final[Mapping[str, Statements]] = {
     "statements": queries.STATEMENTS,
     "statements_connections": queries_connections.STATEMENTS,
+    "statements_events": queries_events.STATEMENTS,
     "statements_values": queries_values.STATEMENTS,
 }
 """Names of the modules that are made, and what they are made of."""

@@ -40,6 +40,7 @@ dispatches = Table(
     sqlite_with_rowid=False,
 )
 Index("dispatches_open", dispatches.c.due_us, sqlite_where=dispatches.c.state == "pending")
+Index("dispatches_started", dispatches.c.event_seq, sqlite_where=dispatches.c.state == "started")
 Index("dispatches_of_session", dispatches.c.session_id, sqlite_where=dispatches.c.session_id != "")
 
 # The triggers that a project has had: the slug of a webhook and the place of a schedule outlive deployments.

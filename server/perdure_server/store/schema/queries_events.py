@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from sqlalchemy import BindParameter, Integer, String, and_, bindparam, delete, func, insert, literal_column, or_, select
+from sqlalchemy import (
+    BindParameter,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy import update as change
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.sql import ClauseElement
@@ -85,11 +96,7 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     "LAST_EVENT": ("how far events have come", select(func.coalesce(func.max(events.c.seq), _ZERO))),
     "OLD_EVENTS": (
         "events from before a time that nobody needs any more, oldest first",
-        select(events.c.seq, events.c.event_id)
-        .where(_over)
-        .order_by(events.c.created_us)
-        .limit(_LIMIT)
-        .offset(_ZERO),
+        select(events.c.seq, events.c.event_id).where(_over).order_by(events.c.created_us).limit(_LIMIT).offset(_ZERO),
     ),
     "DELETE_DISPATCHES": (
         "what became of an event",
@@ -113,9 +120,7 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     ),
     "DISPATCHES": (
         "what became of an event, by trigger",
-        select(dispatches)
-        .where(dispatches.c.event_seq == bindparam("event_seq"))
-        .order_by(dispatches.c.trigger_name),
+        select(dispatches).where(dispatches.c.event_seq == bindparam("event_seq")).order_by(dispatches.c.trigger_name),
     ),
     "DISPATCH": (
         "what became of an event at one trigger",
@@ -125,9 +130,7 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     ),
     "DISPATCH_OF_SESSION": (
         "what a session was started for",
-        select(dispatches).where(
-            dispatches.c.session_id == bindparam("session_id"), dispatches.c.session_id != _EMPTY
-        ),
+        select(dispatches).where(dispatches.c.session_id == bindparam("session_id"), dispatches.c.session_id != _EMPTY),
     ),
     "DISPATCHES_PENDING": (
         "what is still to be started, in the order of the events",

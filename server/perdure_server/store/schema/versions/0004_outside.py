@@ -44,6 +44,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("dispatches_open", "dispatches", ["due_us"], sqlite_where=sa.text("state = 'pending'"))
+    op.create_index("dispatches_started", "dispatches", ["event_seq"], sqlite_where=sa.text("state = 'started'"))
     op.create_index("dispatches_of_session", "dispatches", ["session_id"], sqlite_where=sa.text("session_id != ''"))
     op.create_table(
         "triggers",
