@@ -19,10 +19,11 @@ from perdure_server.app.hosting import way_to
 from perdure_server.cli import connect
 from perdure_server.cli.settings import Settings
 from perdure_server.core.errors import PerdureError
-from perdure_server.rpc.doors import RENEW_BEFORE, Tls, doors_of, is_loopback
-from perdure_server.rpc.needs import Kind
+from perdure_server.rpc.doors import RENEW_BEFORE, Tls, doors_of
 from perdure_server.rpc.server import GrpcServer
+from perdure_server.security.addresses import is_loopback
 from perdure_server.security.authority import Authority
+from perdure_server.security.needs import Kind
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from perdure_server.rpc import guard as guard_module
 from perdure_server.rpc import hosts as hosts_module
 from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.client import RemoteControl
+from perdure_server.security import admission
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -109,7 +110,7 @@ async def test_a_call_whose_request_does_not_come_ends(doors: Doors, monkeypatch
 
 async def test_one_peer_has_so_many_calls_only(doors: Doors, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Watching keeps a call open; the next one of the same token is told why it is refused, another token is served."""
-    monkeypatch.setattr(guard_module, "CALLS_OF_ONE", 3)
+    monkeypatch.setattr(admission, "CALLS_OF_ONE", 3)
     await world.start("s")
     greedy, other = await doors.token("read"), await doors.token("read")
     async with doors.client(greedy) as client, doors.client(other) as neighbour:
@@ -147,5 +148,5 @@ async def test_a_peer_that_reads_nothing_is_bounded(doors: Doors, world: World) 
 async def test_no_caller_is_counted_for_ever(doors: Doors) -> None:
     """What is counted for limits is forgotten with the call."""
     async with open_channel(doors.loopback) as channel:
-        for _ in range(2 * guard_module.CALLS_OF_STRANGERS):
+        for _ in range(2 * admission.CALLS_OF_STRANGERS):
             await control_of(channel).GetVersion(cpb.GetVersionRequest())

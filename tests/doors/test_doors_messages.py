@@ -16,7 +16,7 @@ from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.core import jsontext
 from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.client import RemoteControl
-from perdure_server.rpc.needs import MIB, NEEDS
+from perdure_server.security.needs import MIB, NEEDS
 
 START = "/perdure_proto.v1.Control/StartSession"
 UNPICKLED: list[str] = []

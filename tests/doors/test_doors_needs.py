@@ -14,8 +14,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.rpc.channel import open_channel
-from perdure_server.rpc.needs import NEEDS, Kind
 from perdure_server.rpc.projects import OF, Names
+from perdure_server.security.needs import NEEDS, Kind
 from perdure_server.security.scopes import Scope
 
 FILES = (cpb.DESCRIPTOR, rpb.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
@@ -44,7 +44,7 @@ def test_only_these_may_be_called_by_strangers() -> None:
 
 
 def test_what_changes_something_takes_more_than_reading() -> None:
-    reading = ("Get", "List", "Watch", "Fetch")
+    reading = ("Get", "List", "Watch", "Fetch", "Test", "Export")
     for path in CONTROL:
         name = path.rpartition("/")[2]
         assert (NEEDS[path].scope > Scope.READ) == (not name.startswith(reading)) or name == "ListTokens", path
@@ -53,7 +53,13 @@ def test_what_changes_something_takes_more_than_reading() -> None:
 def test_every_request_for_tokens_of_one_project_names_what_it_is_about() -> None:
     requests = {GetMessageClass(METHODS[path].input_type) for path in CONTROL if not NEEDS[path].whole}
     assert (requests - {cpb.DeployRequest}) | {cpb.DeployHeader} == set(OF)
-    fields = {"project": "project", "session_id": "session", "build_id": "build", "digest": "build"}
+    fields = {
+        "project": "project",
+        "session_id": "session",
+        "build_id": "build",
+        "digest": "build",
+        "event_id": "event",
+    }
     for request, names in OF.items():
         there = {field.name for field in request.DESCRIPTOR.fields} & set(fields)
         assert names == Names(**{fields[name]: name for name in there}), request

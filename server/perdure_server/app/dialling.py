@@ -8,7 +8,7 @@ from perdure_proto.v1.control_pb2 import GetVersionRequest
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.client import RemoteControl
-from perdure_server.rpc.doors import is_loopback
+from perdure_server.security.addresses import is_loopback
 from perdure_server.security.secret import TokenText
 
 _ASK_S = 2.0

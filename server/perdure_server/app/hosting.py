@@ -11,7 +11,7 @@ from perdure_runner.host.joining import Identity, Joined, JoinError, join
 
 from perdure_server.app.dialling import token_of_home
 from perdure_server.core.errors import CATALOGUE, PerdureError
-from perdure_server.rpc.doors import is_loopback
+from perdure_server.security.addresses import is_loopback
 
 
 @dataclass(frozen=True, slots=True)

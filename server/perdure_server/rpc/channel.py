@@ -7,7 +7,7 @@ from typing import Final
 
 import grpc
 
-from perdure_server.rpc.needs import Kind
+from perdure_server.security.needs import Kind
 
 MAX_MESSAGE_BYTES: Final = 80 * 1024 * 1024  # a payload of 64 MiB and its entry
 MAX_CONTROL_BYTES: Final = 8 * 1024 * 1024  # where no hosts attach

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import errno
-import ipaddress
 import os
 import socket
 import threading
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import grpc
 
 from perdure_server.core.errors import PerdureError
-from perdure_server.rpc.needs import Kind
+from perdure_server.security.addresses import cannot_listen, is_loopback, needs_tls, obstacle
+from perdure_server.security.needs import Kind
 
 if TYPE_CHECKING:
     from perdure_server.security.authority import Authority, ServerCertificate
@@ -85,27 +84,9 @@ def _kind(address: str, tls: Tls | None) -> Kind:
         return Kind.TLS
     if is_loopback(address):
         return Kind.LOOPBACK
-    if why := _obstacle(address):
-        raise _cannot_listen(address, why)
-    raise PerdureError(
-        "P0217",
-        f"{address} can be reached by others, and there is no TLS",
-        help="add --tls-name NAME (the name by which clients and hosts dial this machine), or listen on 127.0.0.1",
-    )
-
-
-def is_loopback(address: str) -> bool:
-    """Is `HOST:PORT` this machine only? A name is if all that it stands for is."""
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
-    try:
-        found = {info[4][0] for info in socket.getaddrinfo(host or "0.0.0.0", None)}  # noqa: S104  # as gRPC would
-    except OSError:
-        return False
-    return bool(found) and all(ipaddress.ip_address(str(each).partition("%")[0]).is_loopback for each in found)
+    if why := obstacle(address):
+        raise cannot_listen(address, why)
+    raise needs_tls(address)
 
 
 def bind(server: grpc.aio.Server, door: Door, tls: Tls | None) -> str:
@@ -114,8 +95,8 @@ def bind(server: grpc.aio.Server, door: Door, tls: Tls | None) -> str:
     if door.kind is Kind.SOCKET:
         with _private_file(address.removeprefix("unix:")):
             return _add(server, door, None, address)
-    if why := _obstacle(address):
-        raise _cannot_listen(address, why)
+    if why := obstacle(address):
+        raise cannot_listen(address, why)
     return _add(server, door, tls, address)
 
 
@@ -127,7 +108,7 @@ def _add(server: grpc.aio.Server, door: Door, tls: Tls | None, address: str) -> 
         else:
             port = server.add_insecure_port(address)
     except RuntimeError:
-        raise _cannot_listen(address, _obstacle(address) or "gRPC refused it") from None
+        raise cannot_listen(address, obstacle(address) or "gRPC refused it") from None
     return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
 
@@ -148,23 +129,3 @@ def _private_file(path: str) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def _cannot_listen(address: str, why: str) -> PerdureError:
-    return PerdureError("P0203", f"cannot listen on {address}: {why}", help="choose another address, or port 0")
-
-
-def _obstacle(address: str) -> str | None:
-    """Why nobody can listen there, None if one can. Asked first: gRPC does not say why, but logs lines of its own."""
-    if address.startswith("unix:"):
-        return None
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.create_server((host or "0.0.0.0", int(port)), family=family):  # noqa: S104  # as the caller asked
-            return None
-    except OSError as error:
-        return "the address is in use" if error.errno == errno.EADDRINUSE else str(error.strerror or error)
-    except (ValueError, OverflowError):
-        return "it is no HOST:PORT"

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -19,20 +18,18 @@ from google.protobuf.message import DecodeError
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.errors import status_of
-from perdure_server.rpc.needs import NEEDS, Kind, Need
 from perdure_server.rpc.projects import Projects
 from perdure_server.security.access import Access
+from perdure_server.security.admission import OpenCalls, admit, bearer
+from perdure_server.security.needs import NEEDS, Kind, Need
 from perdure_server.security.scopes import SOCKET, Caller, Scope
 
-CALLS_OF_ONE: Final = 256  # that one caller may have open at once
-CALLS_OF_STRANGERS: Final = 32  # all of them together, at one door
 REQUEST_TIMEOUT_S: Final = 10.0  # from a call to the end of its only request: strangers are few at a time
 
 CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
 """Who makes the call that runs in this context."""
 
 _EOF: Final[Any] = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
-_BEARER: Final = "Bearer "
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
@@ -44,7 +41,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         self._kind = kind
         self._access = access
         self._projects = projects
-        self._open: Counter[str] = Counter()
+        self._open = OpenCalls()
         self._handlers: dict[str, Any] = {}  # by the path of the rpc, of those in NEEDS
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
@@ -89,18 +86,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
             return SOCKET
         if self._kind is Kind.HOSTS:
             return self._host(context)
-        text = _token(context)
-        caller = self._access.tokens.check(text) if text else None
-        if caller is None:
-            if self._kind in need.strangers:
-                return Caller("a stranger")
-            what = "the token is wrong, revoked or over" if text else "who asks has no token"
-            raise PerdureError("P0215", what, help="pass one in PERDURE_TOKEN; `perdure tokens create` makes it")
-        if caller.scope < need.scope:
-            raise PerdureError("P0215", f"{caller.name} has {_verb(caller.scope)}; this takes {_verb(need.scope)}")
-        if need.whole and caller.project:
-            raise PerdureError("P0215", f"{caller.name} is for project {caller.project}; this concerns all")
-        return caller
+        return admit(self._access, need, self._kind, _token(context))
 
     def _host(self, context: Any) -> Caller:
         """By the certificate that TLS has checked: whose name it bears, if that host is still let in."""
@@ -114,19 +100,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         self._access.joining.admit(host_id, key_digest(certificates[0]))
         return Caller(f"host {host_id}", Scope.ADMIN, host_id=host_id)  # of the few rpcs that are served here
 
-    @contextlib.contextmanager
-    def _counted(self, caller: Caller) -> Iterator[None]:
-        name = caller.name
-        limit = CALLS_OF_ONE if caller.scope else CALLS_OF_STRANGERS
-        if self._kind is not Kind.SOCKET and self._open[name] >= limit:
-            raise PerdureError("P0221", f"{name} has {limit} calls open already")
-        self._open[name] += 1
-        try:
-            yield
-        finally:
-            self._open[name] -= 1
-            if not self._open[name]:
-                del self._open[name]
+    def _counted(self, caller: Caller) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._kind is Kind.SOCKET else self._open.counted(caller)
 
     async def _request(self, caller: Caller, context: Any) -> Any:
         try:
@@ -180,13 +155,9 @@ def _parser(parse: Callable[[bytes], Any], limit: int) -> Callable[[bytes], Any]
 def _token(context: Any) -> str:
     """Of the first `authorization` in the metadata; empty where there is none."""
     for key, value in context.invocation_metadata() or ():
-        if key == "authorization" and isinstance(value, str) and value.startswith(_BEARER):
-            return value.removeprefix(_BEARER)
+        if key == "authorization" and isinstance(value, str) and (token := bearer(value)):
+            return token
     return ""
-
-
-def _verb(scope: Scope) -> str:
-    return f"scope {scope.name.lower()}"
 
 
 async def _not_here(_requests: Any, context: Any) -> None:

@@ -18,8 +18,8 @@ from perdure_server.rpc.control import control_handlers
 from perdure_server.rpc.doors import Tls, bind, doors_of
 from perdure_server.rpc.guard import Guard
 from perdure_server.rpc.hosts import HostsServicer
-from perdure_server.rpc.needs import Kind
 from perdure_server.rpc.projects import Projects
+from perdure_server.security.needs import Kind
 
 _SERVICES: Final = (
     control_pb2.DESCRIPTOR.services_by_name["Control"].full_name,
