@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import runner_pb2 as rpb
+from perdure_server.coordinator.projects import OF, Names
 from perdure_server.rpc.channel import open_channel
-from perdure_server.rpc.projects import OF, Names
 from perdure_server.security.needs import NEEDS, Kind
 from perdure_server.security.scopes import Scope
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
-from perdure_proto.v1 import control_pb2
 
 from perdure_server.coordinator.control import Control
+from perdure_server.coordinator.rpcs import SERVICE, method_of
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.errors import status_of
-
-SERVICE: Final = control_pb2.DESCRIPTOR.services_by_name["Control"]
-
-_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
-
-
-def method_of(rpc: str) -> str:
-    """The name of the method of `Control` that serves an rpc."""
-    return _CAPITAL.sub("_", rpc).lower()
 
 
 def control_handlers(control: Control) -> grpc.GenericRpcHandler[Any, Any]:

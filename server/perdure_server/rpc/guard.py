@@ -16,9 +16,9 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import DecodeError
 
+from perdure_server.coordinator.projects import Projects
 from perdure_server.core.errors import PerdureError
 from perdure_server.rpc.errors import status_of
-from perdure_server.rpc.projects import Projects
 from perdure_server.security.access import Access
 from perdure_server.security.admission import OpenCalls, admit, bearer
 from perdure_server.security.needs import NEEDS, Kind, Need

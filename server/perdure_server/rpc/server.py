@@ -13,12 +13,12 @@ from perdure_proto.v1 import control_pb2, runner_pb2, runner_pb2_grpc
 
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
+from perdure_server.coordinator.projects import Projects
 from perdure_server.rpc.channel import Patience, server_options
 from perdure_server.rpc.control import control_handlers
 from perdure_server.rpc.doors import Tls, bind, doors_of
 from perdure_server.rpc.guard import Guard
 from perdure_server.rpc.hosts import HostsServicer
-from perdure_server.rpc.projects import Projects
 from perdure_server.security.needs import Kind
 
 _SERVICES: Final = (

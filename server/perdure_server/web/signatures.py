@@ -50,7 +50,7 @@ def _stripe(signature: Signature, secret: bytes, request: Request, now_s: float)
     given = [value for name, _, value in parts if name == "v1"][:_MOST_SIGNATURES]
     _in_time(at, now_s, signature.tolerance_s)
     expected = _hex(secret, at.encode() + b"." + request.body)
-    if not any([_equal(expected, each) for each in given]):  # a list: all are compared
+    if not any(_equal(expected, each) for each in given):
         _wrong("no v1 signature of its header is right")
 
 

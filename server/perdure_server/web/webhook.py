@@ -27,8 +27,8 @@ _MULTIPART: Final = b"multipart/form-data"
 
 # By the names that `codecs.lookup` gives. Others are left alone: some of Python's take quadratic time, or are no texts.
 _CHARSETS: Final = frozenset(
-    "ascii utf-8 utf-16 utf-16-le utf-16-be iso8859-1 iso8859-2 iso8859-5 iso8859-7 iso8859-9 iso8859-15 cp1250 cp1251 "
-    "cp1252 koi8-r shift_jis euc_jp euc_kr gb2312 gbk gb18030 big5".split()
+    {"ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "koi8-r", "shift_jis", "euc_jp", "euc_kr", "gb2312", "gbk"}
+    | {"gb18030", "big5", *(f"iso8859-{n}" for n in range(1, 17)), *(f"cp{n}" for n in range(1250, 1259))}
 )
 
 
