@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +21,7 @@ from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_server.app.engine import Engine
 from perdure_server.cli import builds, documents, fetch
 from perdure_server.cli.calls import assemble
+from perdure_server.coordinator.actor import Actor
 from perdure_server.coordinator.settings import Fault, Settings
 from perdure_server.core import divergence
 from perdure_server.core.errors import PerdureError
@@ -50,20 +54,53 @@ class Faults:
         return self.planned.pop((session, entry.seq), None)
 
 
-def run(home: str, folder: str, jobs: list[dict[str, Any]], *, suspend_at_once: bool = False) -> None:
+@dataclass
+class Death:
+    """One death of the coordinator for many sessions, each right after an entry of its own (`planned`).
+
+    A session that has come to its entry is stopped there: of what is under way for it, or comes later, nothing reaches
+    the coordinator, as if it were dead already. It is, with all its runners, as soon as no session is left to come.
+    """
+
+    planned: dict[str, int]
+    stopped: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    actors: dict[str, Actor] = field(default_factory=dict)  # the coordinator's
+
+    def __call__(self, session: str, _number: int, entry: jpb.Entry) -> Fault | None:
+        if self.planned.get(session) == entry.seq:
+            actor = self.actors[session]  # it stays among them, so that nobody takes the session up anew
+            actor.dropped = True
+            actor.writer._batch = None  # what lingers dies with the coordinator
+            self.stopped[session].set()
+            self.comes_no_more(session)
+        return None
+
+    def comes_no_more(self, session: str) -> None:
+        """The session is at its entry, or has ended without coming to it."""
+        if self.planned.pop(session, None) and not self.planned:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(
+    home: str, folder: str, jobs: list[dict[str, Any]], *, suspend_at_once: bool = False, together: bool = False
+) -> None:
     """Run these jobs to their ends: resumed ones first, then the new ones.
 
-    What each was is written to HOME/told/SESSION.json (see `facts`): this process may be the one that is killed.
+    `together`: the coordinator dies once for all new ones, see `Death`. What each was is written to
+    HOME/told/SESSION.json (see `facts`): this process may be the one that is killed.
     """
     plan = [Job(**job) for job in jobs]
-    asyncio.run(_run(Path(home), Path(folder), plan, suspend_at_once))
+    asyncio.run(_run(Path(home), Path(folder), plan, suspend_at_once, together))
 
 
-async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool) -> None:
-    faults = Faults({(job.session, job.after): job.fault for job in jobs if job.after and not job.resume})
+async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool, together: bool) -> None:
+    due = [job for job in jobs if job.after and not job.resume]
+    death = Death({job.session: job.after for job in due} if together else {})
+    faults = death if together else Faults({(job.session, job.after): job.fault for job in due})
     settings = Settings(rules=Rules(suspend_after_s=0.0 if suspend_at_once else 5.0), faults=faults)
     async with Engine.embedded(home, settings=settings) as engine:
-        runs = Runs(engine, home)
+        death.actors = engine.coordinator.actors
+        runs = Runs(engine, home, death)
         await runs.follow_all([job for job in jobs if job.resume])
         if new := [job for job in jobs if not job.resume]:
             await runs.deploy(folder)
@@ -73,8 +110,9 @@ async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool)
 class Runs:
     """Sessions in one engine."""
 
-    def __init__(self, engine: Engine, home: Path) -> None:
+    def __init__(self, engine: Engine, home: Path, death: Death) -> None:
         self._engine = engine
+        self._death = death
         self._sent: set[tuple[str, int]] = set()
         self._told = home / "told"
         self._told.mkdir(exist_ok=True)
@@ -95,10 +133,18 @@ class Runs:
 
         async def follow(job: Job) -> None:
             async with gate:
-                told = await self._follow(job)
-                (self._told / f"{job.session}.json").write_text(json.dumps(told))
+                telling = asyncio.create_task(self._tell(job))
+                stopping = asyncio.create_task(self._death.stopped[job.session].wait())
+                await asyncio.wait((telling, stopping), return_when=asyncio.FIRST_COMPLETED)
+                stopping.cancel()
+            await telling  # of a stopped session: until the coordinator dies
+            self._death.comes_no_more(job.session)
 
         await asyncio.gather(*(follow(job) for job in jobs))
+
+    async def _tell(self, job: Job) -> None:
+        told = await self._follow(job)
+        (self._told / f"{job.session}.json").write_text(json.dumps(told))
 
     async def _follow(self, job: Job) -> dict[str, Any]:
         try:

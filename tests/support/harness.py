@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,15 +80,18 @@ class Bench:
         return self.killed(case, [0], RUNNER, programs, **how)[0]
 
     def killed(
-        self, case: Case, after: Iterable[int], what: str, programs: Path = PROGRAMS, **how: Any
+        self, case: Case, after: Iterable[int], what: str, programs: Path = PROGRAMS, together: int = 1, **how: Any
     ) -> dict[int, Outcome]:
-        """One session for each entry number in `after`: killed right after that entry, then brought to its end."""
+        """One session for each entry number in `after`: killed right after that entry, then brought to its end.
+
+        So many sessions share one death of their coordinator as `together` says, see `embedded.Death`.
+        """
         home = self._home(programs)
         jobs = {k: self._job(case, k, what) for k in after}
-        steps = [list(jobs.values())] if what == RUNNER else _one_after_the_other(jobs.values())
+        steps = [list(jobs.values())] if what == RUNNER else _one_after_the_other(list(jobs.values()), together)
         for step in steps:
             fatal = what == COORDINATOR and any(job["after"] and not job["resume"] for job in step)
-            asked = {"home": str(home), "folder": str(programs), "jobs": step, **how}
+            asked = {"home": str(home), "folder": str(programs), "jobs": step, "together": together > 1, **how}
             expect = {SIGKILLED, 0} if case.check else {SIGKILLED}  # by chance a run may be shorter than its model
             try:
                 self._ask("support.embedded:run", expect=expect if fatal else {0}, **asked)
@@ -132,12 +135,13 @@ def _told(home: Path, session: str) -> dict[str, Any]:
     return told
 
 
-def _one_after_the_other(jobs: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Each engine brings the session that its predecessor died with to its end, then starts the next one."""
+def _one_after_the_other(jobs: Sequence[dict[str, Any]], together: int) -> Iterator[list[dict[str, Any]]]:
+    """Each engine brings the sessions that its predecessor died with to their ends, then starts the next ones."""
     before: list[dict[str, Any]] = []
-    for job in jobs:
-        yield [*before, job]
-        before = [{**job, "resume": True}]
+    for first in range(0, len(jobs), together):
+        after = jobs[first : first + together]
+        yield [*before, *after]
+        before = [{**job, "resume": True} for job in after]
     yield before
 
 
