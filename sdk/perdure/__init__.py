@@ -26,6 +26,21 @@ if TYPE_CHECKING:
     from perdure._event import AttrDict, Event
     from perdure._handle import HandleLost, handle, register_handle
     from perdure._retry import RetryPolicy
+    from perdure._store import (
+        Op,
+        Versioned,
+        add_values,
+        check_and_set_value,
+        del_value,
+        get_store_public_url,
+        get_value,
+        list_values_keys,
+        mutate_value,
+        publish_value,
+        set_value,
+        store,
+        unpublish_value,
+    )
 
 _HOMES = {
     "_activity": ("ActivityOptions", "activity", "inhibit_activities", "no_activity", "register_no_activity"),
@@ -46,6 +61,21 @@ _HOMES = {
     "_event": ("AttrDict", "Event"),
     "_handle": ("HandleLost", "handle", "register_handle"),
     "_retry": ("RetryPolicy",),
+    "_store": (
+        "Op",
+        "Versioned",
+        "add_values",
+        "check_and_set_value",
+        "del_value",
+        "get_store_public_url",
+        "get_value",
+        "list_values_keys",
+        "mutate_value",
+        "publish_value",
+        "set_value",
+        "store",
+        "unpublish_value",
+    ),
 }
 
 __all__ = [
@@ -60,24 +90,37 @@ __all__ = [
     "HandleLost",
     "InPlaceChange",
     "NotInSession",
+    "Op",
     "PayloadCorrupt",
     "RequestRefused",
     "RetryPolicy",
     "Signal",
     "UnrecordableValue",
     "ValueTooLarge",
+    "Versioned",
     "__version__",
     "activity",
     "activity_key",
+    "add_values",
+    "check_and_set_value",
+    "del_value",
+    "get_store_public_url",
+    "get_value",
     "handle",
     "inhibit_activities",
     "is_replaying",
+    "list_values_keys",
+    "mutate_value",
     "next_signal",
     "no_activity",
+    "publish_value",
     "register_handle",
     "register_no_activity",
     "session_id",
+    "set_value",
     "sleep",
+    "store",
+    "unpublish_value",
     "version",
 ]
 

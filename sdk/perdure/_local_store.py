@@ -15,7 +15,8 @@ class LocalStore:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}  # JSON: nobody changes in place what is stored
-        self._versions: dict[str, int] = {}  # kept when the value is deleted
+        self._versions: dict[str, int] = {}
+        self._retired = 0  # the highest version that was deleted: none is given to a key twice
         self._operations: dict[str, Callable[[Body], Any]] = {
             "store.get": self._get,
             "store.set": self._set,
@@ -35,15 +36,19 @@ class LocalStore:
         return None if text is None else json.loads(text)
 
     def _version(self, key: str) -> int:
-        return self._versions.get(key, 0) if key in self._texts else 0
+        return self._versions.get(key, 0)
 
     def _put(self, key: str, value: Any) -> int:
         if value is None:
-            self._texts.pop(key, None)
+            self._drop(key)
             return 0
         self._texts[key] = json.dumps(value)
-        self._versions[key] = self._versions.get(key, 0) + 1
-        return self._versions[key]
+        self._versions[key] = version = self._versions.get(key, self._retired) + 1
+        return version
+
+    def _drop(self, key: str) -> bool:
+        self._retired = max(self._retired, self._versions.pop(key, 0))
+        return self._texts.pop(key, None) is not None
 
     def _get(self, body: Body) -> Any:
         value = self._value(body["key"])
@@ -56,7 +61,7 @@ class LocalStore:
         return self._put(key, body["value"])
 
     def _delete(self, body: Body) -> bool:
-        return self._texts.pop(body["key"], None) is not None
+        return self._drop(body["key"])
 
     def _add(self, body: Body) -> int | float:
         try:

@@ -36,6 +36,12 @@ class Settings:
     watch_updates: int = 10_000  # that one watcher may be behind
     event_bytes: int = 4 * MIB
     signal_bytes: int = MIB
+    value_bytes: int = 64 * 1024  # of a value of the key-value store
+    project_values: int = 10_000  # that a project may store
+    status_bytes: int = 16 * 1024  # of what a session says of itself
+    outcome_bytes: int = MIB  # of one answer to an event
+    event_outcomes: int = 10_000  # answers to one event
+    session_children: int = 10_000  # that one session may start
     build_bytes: int = 256 * MIB  # of a tarball
     hosts_are_all: bool = False  # no host will join later: a session that none can run fails at once
     environments: bool = True  # of projects with requirements; else sessions see what is installed on their host

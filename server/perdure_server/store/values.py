@@ -55,7 +55,8 @@ class ValueReads:
         return _stored(rows[0]) if rows else None
 
     def stored_values(self, project: str, prefix: str = "") -> list[StoredRow]:
-        return [_stored(row) for row in self._rows(sql.VALUES_LISTED, {"project": project, "prefix": prefix})]
+        rows = self._rows(sql.VALUES_LISTED, {"project": project, "prefix": prefix})
+        return [_stored(row, project=project) for row in rows]
 
     def stored_count(self, project: str) -> int:
         return _number(self._rows(sql.VALUE_COUNT, {"project": project}))
@@ -106,8 +107,8 @@ class ValueWrites(ValueReads):
         return _number(self._connection.execute(sql.ADD_OUTCOME, row).fetchall())
 
 
-def _stored(row: sqlite3.Row) -> StoredRow:
-    columns = dict(row)
+def _stored(row: sqlite3.Row, **more: str) -> StoredRow:
+    columns = dict(row) | more
     columns["published"] = bool(columns["published"])
     return StoredRow(**columns)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from perdure_server.coordinator.requests import values
 from perdure_server.coordinator.requests.operations import Entry
 
-OPERATIONS: Final[dict[str, Entry]] = {}
+OPERATIONS: Final[dict[str, Entry]] = {
+    **values.OPERATIONS,
+}
