@@ -31,6 +31,7 @@ COMMANDS: dict[str, Lazy] = {
     "deploy": Lazy("deploy", "deploy", "Build a folder, check it and make it live."),
     "start": Lazy("deploy", "start", "Start a session of a deployed project."),
     "vars": Lazy("vars", "variables", "Set variables and secrets of a project."),
+    "connections": Lazy("connections", "connections", "Give projects named credentials for services."),
     "tokens": Lazy("tokens", "tokens", "Make, list and revoke the tokens that clients show."),
     "sessions": Lazy("sessions", "sessions", "Look at sessions, steer and replay them."),
     "hosts": Lazy("hosts", "hosts", "Look at the hosts that run sessions, invite and empty them."),

@@ -68,7 +68,7 @@ async def set_(
     if secret and len(value.strip()) < SHORTEST_MASKED:
         render.say(f"note: a secret shorter than {SHORTEST_MASKED} characters is encrypted, but not masked in output")
     request = control.SetVarRequest(
-        project=_project(settings, project), var=control.Var(name=name, value=value, secret=secret)
+        project=project_here(settings, project), var=control.Var(name=name, value=value, secret=secret)
     )
     async with connect.writing(settings, server, home) as remote:
         await remote.set_var(request)
@@ -84,7 +84,7 @@ async def set_(
 async def unset(name: str, project: str | None, server: str | None, home: str | None) -> int:
     """Take variable NAME away again: the manifest's value counts, where there is one."""
     settings = Settings.load()
-    request = control.UnsetVarRequest(project=_project(settings, project), name=name)
+    request = control.UnsetVarRequest(project=project_here(settings, project), name=name)
     async with connect.writing(settings, server, home) as remote:
         answer = await remote.unset_var(request)
     render.say(f"unset {name}" if answer.existed else f"{name} was not set")
@@ -99,7 +99,7 @@ async def unset(name: str, project: str | None, server: str | None, home: str | 
 async def list_(project: str | None, server: str | None, home: str | None, as_json: bool) -> int:
     """Show the variables that were set; of secret ones never the value."""
     settings = Settings.load()
-    request = control.ListVarsRequest(project=_project(settings, project))
+    request = control.ListVarsRequest(project=project_here(settings, project))
     async with connect.reading(settings, server, home) as remote:
         found = (await remote.list_vars(request)).vars
     if as_json:
@@ -148,7 +148,7 @@ def _value(name: str, from_env: str | None, from_file: Path | None) -> bytes:
     return sys.stdin.buffer.read().removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _project(settings: Settings, named: str | None) -> str:
+def project_here(settings: Settings, named: str | None) -> str:
     """As said by flag or settings; else that of the manifest in this folder; else the coordinator's only one."""
     if told := settings.text("project", named):
         return told

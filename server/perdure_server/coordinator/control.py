@@ -13,6 +13,7 @@ from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1.runner_pb2 import BlobChunk, FetchBlobRequest, RunnerHealth
 
 from perdure_server.coordinator import deploying, following, signalling, starting
+from perdure_server.coordinator.connections import ConnectionControl
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.following import known_session
 from perdure_server.coordinator.messages import session_message
@@ -28,7 +29,7 @@ _LARGEST_PAGE: Final = 1_000
 _ALIVE: Final = frozenset(phase.value for phase in Phase if not phase.ended)
 
 
-class Control:
+class Control(ConnectionControl):
     """Methods take the request message and return the response, or an async iterator; they raise `PerdureError`."""
 
     def __init__(self, coordinator: Coordinator, home: str = "", access: Access | None = None) -> None:

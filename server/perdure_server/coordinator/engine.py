@@ -20,6 +20,7 @@ from perdure_proto.v1.control_pb2 import SessionUpdate as Update
 from perdure_server.coordinator.actor import Actor
 from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.clock import Clock, SystemClock
+from perdure_server.coordinator.connections import Connections
 from perdure_server.coordinator.hosts import Connection, Drain, HostEnd, Hosts, kill_runner
 from perdure_server.coordinator.loading import Loading
 from perdure_server.coordinator.messages import session_message
@@ -73,12 +74,14 @@ class Coordinator:
         self.settings = settings or Settings()
         self.clock = clock or SystemClock()
         self.hash_seed = int.from_bytes(keys.session_key("hash seed")[:4])
+        self.public_url = ""  # of the HTTP face, without a slash at its end; empty: nothing is served there
         self.actors: dict[str, Actor] = {}
         self.hosts = Hosts(store.coordinator_id, self.settings, self.clock)
         self.watchers = Watchers(self.settings.watch_updates)
         self.builds = Builds(store, self.settings.ceiling, self.settings.default_network)
         self.locks = Locks(blobs, blobs.root.parent / "locks", build_sdists=self.settings.build_sdists)
         self.variables = Variables(store, self.vault, self.builds, self.clock)
+        self.connections = Connections(store, self.variables, self.clock)
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
         self.pool = Pool(self)

@@ -13,6 +13,7 @@ from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.clock import Clock
+from perdure_server.core import integrations
 from perdure_server.core.errors import PerdureError
 from perdure_server.secrets import Vault
 from perdure_server.secrets.rotating import about, needed_keys, note_key
@@ -57,7 +58,11 @@ class Variables:
 
     async def of(self, project: str, deployment_id: str) -> Given:
         """What a runner of the deployment gets now. P0209 when a sealed value is damaged."""
-        deployment = await self._builds.deployment(deployment_id)
+        given = await self._given(project, await self._builds.deployment(deployment_id))
+        values = {name: value for name, value in given.values.items() if not _is_withheld(name)}
+        return Given(values, tuple(name for name in given.secrets if name in values))
+
+    async def _given(self, project: str, deployment: Deployment | None) -> Given:
         rows = await self._of_project(project)
         values: dict[str, str] = {}
         secret = _secret_names(deployment) | {name for name, row in rows.items() if row.secret}
@@ -99,21 +104,55 @@ class Variables:
 
     async def set(self, project: str, name: str, value: bytes, *, secret: bool) -> None:
         """Durable when it returns. P0103 when it cannot be a variable, P0402 when it is too large."""
-        _check(project, name, value)
+        await self.set_all(project, {name: (value, secret)})
+
+    async def set_all(
+        self,
+        project: str,
+        values: Mapping[str, tuple[bytes, bool]],
+        also: Callable[[Transaction], None] = lambda _: None,
+    ) -> None:
+        """Several values, each with whether it is secret, and what else is written with them: all or nothing."""
+        for name, (value, _) in values.items():
+            _check(project, name, value)
         known = await self._of_project(project)
-        others = [row for row in known.values() if row.name != name]
-        if len(others) >= MAX_VARS:
+        others = [row for row in known.values() if row.name not in values]
+        if len(others) + len(values) > MAX_VARS:
             raise PerdureError("P0103", f"project {project!r} has {MAX_VARS} variables already")
-        if sum(len(row.value) for row in others) + len(value) > MAX_ALL_BYTES:
+        if sum(len(row.value) for row in others) + sum(len(value) for value, _ in values.values()) > MAX_ALL_BYTES:
             raise PerdureError("P0402", f"all variables of project {project!r} have more than {MAX_ALL_BYTES} bytes")
+        hidden = _secret_names(await self._builds.active(project)) | {row.name for row in known.values() if row.secret}
+        hidden |= {name for name, (_, secret) in values.items() if secret}
+        key_id = await self._ready() if hidden & values.keys() else ""
+        rows = [
+            self._row(project, name, value, key_id if name in hidden else "") for name, (value, _) in values.items()
+        ]
+
+        def write(transaction: Transaction) -> None:
+            for row in rows:
+                transaction.put_var(row)
+            also(transaction)
+
+        await self._write(project, write)
+
+    def _row(self, project: str, name: str, value: bytes, key_id: str) -> VarRow:
+        kept = self._vault.seal(value, about(project, name)) if key_id else value
+        return VarRow(project, name, kept, bool(key_id), key_id, self._clock.now_us())
+
+    async def change(self, project: str, write: Callable[[Transaction], T]) -> T:
+        """Anything else that changes variables of a project."""
+        return await self._write(project, write)
+
+    async def names(self, project: str) -> frozenset[str]:
+        """Of all variables that sessions of the project get, as far as they have a value."""
         active = await self._builds.active(project)
-        secret = secret or name in _secret_names(active) or (name in known and known[name].secret)
-        key_id, kept = "", value
-        if secret:
-            key_id = await self._ready()
-            kept = self._vault.seal(value, about(project, name))
-        row = VarRow(project, name, kept, secret, key_id, self._clock.now_us())
-        await self._write(project, lambda transaction: transaction.put_var(row))
+        return frozenset((await self._of_project(project)).keys() | (active.vars.keys() if active else frozenset()))
+
+    async def opened(self, project: str, prefix: str) -> dict[str, str]:
+        """Values in clear, of the variables whose names begin so."""
+        active = await self._builds.active(project)
+        given = await self._given(project, active)
+        return {name: value for name, value in given.values.items() if name.startswith(prefix)}
 
     async def unset(self, project: str, name: str) -> bool:
         """Whether there was one."""
@@ -173,6 +212,12 @@ def _secret_names(deployment: Deployment | None) -> set[str]:
         return set()
     declared: list[dict[str, Any]] = deployment.settings.get("vars", [])
     return {variable["name"] for variable in declared if variable["secret"]}
+
+
+def _is_withheld(name: str) -> bool:
+    """Is it a value of a connection that stays with the coordinator?"""
+    connection, separator, key = name.partition(integrations.SEPARATOR)
+    return bool(connection and separator) and key in integrations.WITHHELD
 
 
 def _check(project: str, name: str, value: bytes) -> None:

@@ -19,6 +19,7 @@ REFRESH: Final = "oauth_refresh_token"
 EXPIRY: Final = "oauth_expiry"  # RFC 3339
 CLIENT_ID: Final = "oauth_client_id"
 CLIENT_SECRET: Final = "oauth_client_secret"  # noqa: S105 - the name of a key
+AUTHORIZE_URL: Final = "oauth_authorize_url"
 TOKEN_URL: Final = "oauth_token_url"  # noqa: S105 - the name of a key
 
 WITHHELD: Final = frozenset({REFRESH, CLIENT_SECRET})
@@ -42,7 +43,7 @@ class OAuth:
     authorize_url: str = ""
     token_url: str = ""
     scopes: tuple[str, ...] = ()
-    more: Mapping[str, str] = MappingProxyType({})
+    more: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def _oauth_keys(*more_access: str) -> tuple[Key, ...]:
         Key(EXPIRY, "when the access token expires (RFC 3339)", also=("oauth_Expiry",)),
         Key(CLIENT_ID, "id of the OAuth application"),
         Key(CLIENT_SECRET, "secret of the OAuth application; stays with the coordinator", True),
-        Key(TOKEN_URL, "address of the OAuth server, where it is not the public one"),
+        Key(AUTHORIZE_URL, "where people sign in, where that is not the public address"),
+        Key(TOKEN_URL, "where tokens are made, where that is not the public address"),
     )
 
 
@@ -107,7 +109,7 @@ def _google(name: str, title: str, scopes: tuple[str, ...], factories: tuple[str
         "https://accounts.google.com/o/oauth2/v2/auth",
         "https://oauth2.googleapis.com/token",
         tuple(f"https://www.googleapis.com/auth/{scope}" for scope in scopes),
-        MappingProxyType({"access_type": "offline", "prompt": "consent"}),
+        (("access_type", "offline"), ("prompt", "consent")),
     )
     account = Key("service_account", "JSON key of a service account", True, ("JSON",))
     return Integration(
