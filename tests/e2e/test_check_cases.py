@@ -1,44 +1,51 @@
-"""`perdure check` from the command line on every program of tests/cases: steady ones agree, unsteady ones are named."""
+"""`perdure check` on every program of tests/cases: steady ones agree, unsteady ones are named (by a real command)."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.effects import EffectServer, serving
-from support.programs import CASES, LIBRARY, PROGRAMS, Case, cases
+from support.harness import Bench
+from support.programs import CASES, PROGRAMS, Case, cases
 
 UNSTEADY = CASES / "programs" / "unsteady"
+PATIENCE_S = 280
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", name="server")
-def server_fixture() -> Iterator[EffectServer]:
-    with serving() as server:
-        yield server
+def alone(case: Case, programs: Path, folder: Path) -> Path:
+    """A folder with this program and all that programs share: the others would be packed and compiled for each."""
+    others = {programs / each.entry.partition(":")[0] for each in cases(programs) if each != case}
+
+    def not_its_own(path: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(path, name) in others or name == "__pycache__"]
+
+    return Path(shutil.copytree(programs, folder / "programs", ignore=not_its_own))
 
 
-def check(case: Case, folder: Path, server: EffectServer, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    event = {"url": f"{server.url}/{case.id.replace('/', '.')}", "dir": str(tmp_path), "lib": str(LIBRARY)}
+def arguments(case: Case, programs: Path, event: dict[str, Any]) -> list[str]:
     signals = [f"--signal={name}={json.dumps(payload)}" for _, name, payload in case.signals]
     variables = [f"--var={name}={value}" for name, value in case.vars.items()]
-    command = [sys.executable, "-m", "perdure_server", "check", f"{folder}:{case.entry}", "--event", json.dumps(event)]
-    return subprocess.run([*command, *signals, *variables], capture_output=True, text=True, check=False, timeout=600)
+    return ["check", f"{programs}:{case.entry}", "--event", json.dumps(event), *signals, *variables]
 
 
 @pytest.mark.parametrize("case", cases(PROGRAMS), ids=lambda case: case.id)
-def test_steady_programs_agree(case: Case, server: EffectServer, tmp_path: Path) -> None:
-    checked = check(case, PROGRAMS, server, tmp_path)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+def test_steady_programs_agree(case: Case, bench: Bench, tmp_path: Path) -> None:
+    command = arguments(case, alone(case, PROGRAMS, tmp_path), bench.event(case.id))
+    checked = bench.forks.ask("support.commands:perdure", arguments=command, timeout=PATIENCE_S)
+    assert (checked["exit"], checked["answer"]) == (0, 0), checked["stderr"]
+    assert "all agree" in checked["stderr"]
 
 
 @pytest.mark.parametrize("case", cases(UNSTEADY), ids=lambda case: case.id)
-def test_unsteady_programs_are_named(case: Case, server: EffectServer, tmp_path: Path) -> None:
-    checked = check(case, UNSTEADY, server, tmp_path)
+def test_unsteady_programs_are_named(case: Case, bench: Bench) -> None:
+    command = [sys.executable, "-m", "perdure_server", *arguments(case, UNSTEADY, bench.event(case.id))]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert checked.returncode != 0
     assert case.says in checked.stdout

@@ -23,9 +23,11 @@ from typing import Any
 TESTS = Path(__file__).parent.parent
 PRELOADED = (
     "support.plain",
+    "support.commands",
     "support.embedded",
     "support.golden",
     "perdure_server.app.link",
+    "perdure_server.cli.check",
     "perdure_server.manifest.build",
 )
 
