@@ -1,0 +1,10 @@
+"""Expressions of the Common Expression Language, for filters that strangers write.
+
+A subset that is bounded: what an expression may cost is counted while it runs (ADR 14).
+"""
+
+from perdure_server.core.cel.evaluate import Expression, compile_expression
+from perdure_server.core.cel.syntax import CelError
+from perdure_server.core.cel.values import Fault
+
+__all__ = ["CelError", "Expression", "Fault", "compile_expression"]

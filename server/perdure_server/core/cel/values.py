@@ -1,0 +1,164 @@
+"""What the values of CEL do: here they are those of JSON, and bytes.
+
+Whatever takes longer for longer values pays for it (`Run.pay`), in steps; so does what makes longer ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+STEP_CHARS: Final = 64  # of a text that one step pays for
+_INT_BITS: Final = 63
+
+
+class Fault(Exception):  # noqa: N818 - it is what CEL calls an error: a value of its own kind
+    """The expression has no value for this data."""
+
+
+class Spent(Fault):
+    """It would take too many steps. No operator absorbs it."""
+
+
+class Run:
+    """One evaluation: what it may still spend, and the variables it sees."""
+
+    __slots__ = ("steps", "variables")
+
+    def __init__(self, variables: dict[str, Any], steps: int) -> None:
+        self.variables = variables
+        self.steps = steps
+
+    def pay(self, steps: int) -> None:
+        self.steps -= steps
+        if self.steps < 0:
+            raise Spent("it takes too many steps")
+
+
+def kind(value: Any) -> str:
+    """The name of the value's type."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "double"
+        case str():
+            return "string"
+        case bytes():
+            return "bytes"
+        case list():
+            return "list"
+        case _:
+            return "map"
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def equal(run: Run, left: Any, right: Any) -> bool:
+    """Numbers by value; all else only within one type. Not recursive: data may be deep."""
+    todo = [(left, right)]
+    while todo:
+        left, right = todo.pop()
+        run.pay(1)
+        if is_number(left) and is_number(right):
+            same = left == right
+        elif kind(left) != kind(right):
+            return False
+        elif isinstance(left, (str, bytes)):
+            run.pay(min(len(left), len(right)) // STEP_CHARS)
+            same = left == right
+        elif isinstance(left, list):
+            same = len(left) == len(right)
+            if same:
+                run.pay(len(left))
+                todo += zip(left, right, strict=True)
+        elif isinstance(left, dict):
+            run.pay(len(left))
+            same = left.keys() == right.keys()
+            if same:
+                todo += ((value, right[name]) for name, value in left.items())
+        else:
+            same = left is right
+        if not same:
+            return False
+    return True
+
+
+def ordered(run: Run, left: Any, right: Any) -> None:
+    """Raise `Fault` unless one may be less than the other."""
+    if is_number(left) and is_number(right):
+        return
+    if kind(left) == kind(right) and isinstance(left, (str, bytes, bool)):
+        if not isinstance(left, bool):
+            run.pay(min(len(left), len(right)) // STEP_CHARS)
+        return
+    raise Fault(f"{kind(left)} and {kind(right)} have no order")
+
+
+def contains(run: Run, item: Any, container: Any) -> bool:
+    """`item in container`."""
+    if isinstance(container, list):
+        return any(equal(run, item, each) for each in container)
+    if isinstance(container, dict):
+        return isinstance(item, (str, int)) and item in container
+    raise Fault(f"nothing is in {kind(container)}")
+
+
+def within_64_bits(value: int) -> int:
+    if value.bit_length() > _INT_BITS and value != -(2**_INT_BITS):
+        raise Fault("the number has more than 64 bits")
+    return value
+
+
+def arithmetic(run: Run, operator: str, left: Any, right: Any) -> Any:
+    """`left operator right`, for + - * / %."""
+    if is_number(left) and is_number(right):
+        if isinstance(left, int) and isinstance(right, int):
+            return within_64_bits(_of_ints(operator, within_64_bits(left), within_64_bits(right)))
+        return _of_floats(operator, left, right)
+    if operator == "+" and kind(left) == kind(right) and isinstance(left, (str, bytes, list)):
+        length = len(left) + len(right)
+        run.pay(length if isinstance(left, list) else length // STEP_CHARS)
+        return left + right
+    raise Fault(f"{kind(left)} {operator} {kind(right)} has no meaning")
+
+
+def _of_ints(operator: str, left: int, right: int) -> int:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+    if right == 0:
+        raise Fault("division by zero")
+    quotient = abs(left) // abs(right)
+    if (left < 0) != (right < 0):
+        quotient = -quotient
+    return quotient if operator == "/" else left - quotient * right  # towards zero, as in C
+
+
+def _of_floats(operator: str, left: float, right: float) -> float:
+    try:
+        left, right = float(left), float(right)
+    except OverflowError:
+        raise Fault("the number is too large") from None
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/" if right:
+            return left / right
+        case "/":
+            return float("nan") if left == 0 or left != left else float("inf") * left
+        case _:
+            raise Fault("double % double has no meaning")
