@@ -1,0 +1,94 @@
+"""Google's services, for a service account or for a person who has signed in with `--oauth`."""
+
+import datetime as dt
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from perdure._activity import activity
+from perdure.integrations import _tokens
+from perdure.integrations._connection import Connection, vendor
+
+_AUTH = "https://www.googleapis.com/auth/"
+_SHEETS = ("spreadsheets",)
+_GMAIL = ("gmail.modify", "gmail.settings.basic")
+_CALENDAR = ("calendar", "calendar.events")
+_PACKAGE = "google-api-python-client"
+
+
+@activity
+def google_sheets_client(connection: str, **options: Any) -> Any:
+    """The Sheets API, v4, as `googleapiclient.discovery.build` makes it. See `google_client`."""
+    return _client(Connection(connection, "googlesheets"), "sheets", "v4", _SHEETS, options)
+
+
+@activity
+def gmail_client(connection: str, **options: Any) -> Any:
+    """The Gmail API, v1, as `googleapiclient.discovery.build` makes it. See `google_client`."""
+    return _client(Connection(connection, "gmail"), "gmail", "v1", _GMAIL, options)
+
+
+@activity
+def google_calendar_client(connection: str, **options: Any) -> Any:
+    """The Calendar API, v3, as `googleapiclient.discovery.build` makes it. See `google_client`."""
+    return _client(Connection(connection, "googlecalendar"), "calendar", "v3", _CALENDAR, options)
+
+
+@activity
+def google_client(connection: str, service: str, version: str, scopes: tuple[str, ...] = (), **options: Any) -> Any:
+    """Any API of Google's, such as `google_client("docs", "drive", "v3", ("drive.file",))`.
+
+    It reads `service_account` (the JSON of its key), or the token that `--oauth` has stored; `base_url`. Raises
+    ConnectionInitError where it cannot sign in. `options` go to `googleapiclient.discovery.build`.
+    """
+    return _client(Connection(connection, "google"), service, version, scopes, options)
+
+
+@activity
+def gspread_client(connection: str, **options: Any) -> Any:
+    """A `gspread.Client`, which reads what `google_sheets_client` does. `options` go to `gspread.authorize`."""
+    values = Connection(connection, "googlesheets")
+    gspread = vendor("gspread", "gspread")
+    if base_url := values.get("base_url"):
+        options.setdefault("http_client", _elsewhere(gspread.HTTPClient, base_url.rstrip("/")))
+    return gspread.authorize(_credentials(values, _SHEETS), **options)
+
+
+def _client(values: Connection, service: str, version: str, scopes: tuple[str, ...], options: dict[str, Any]) -> Any:
+    discovery = vendor("googleapiclient.discovery", _PACKAGE)
+    credentials = _credentials(values, scopes)
+    if base_url := values.get("base_url"):
+        options.setdefault("client_options", {"api_endpoint": base_url})
+    return discovery.build(service, version, credentials=credentials, cache_discovery=False, **options)
+
+
+def _credentials(values: Connection, scopes: tuple[str, ...]) -> Any:
+    full = [scope if scope.startswith("https:") else _AUTH + scope for scope in scopes]
+    if account := values.get("service_account", "JSON"):
+        module = vendor("google.oauth2.service_account", "google-auth")
+        return module.Credentials.from_service_account_info(json.loads(account), scopes=full)
+    access = _tokens.access(values)
+    if access is None:
+        raise values.lacks("service_account", _tokens.ACCESS[0])
+
+    def renew(_request: Any, scopes: Any) -> tuple[str, dt.datetime | None]:  # noqa: ARG001 - called by keyword
+        fresh = _tokens.renewed(values)
+        return fresh.token, _naive(fresh.expires)
+
+    module = vendor("google.oauth2.credentials", "google-auth")
+    return module.Credentials(token=access.token, expiry=_naive(access.expires), scopes=full, refresh_handler=renew)
+
+
+def _naive(at: dt.datetime | None) -> dt.datetime | None:
+    """Google's library takes times of UTC without a zone."""
+    return at and at.replace(tzinfo=None)
+
+
+def _elsewhere(http_client: Any, base_url: str) -> Any:
+    """gspread's HTTP, at another address than Google's, which it has as a constant."""
+
+    def request(self: Any, method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
+        parts = urlsplit(endpoint)
+        return http_client.request(self, method, f"{base_url}{parts.path}", *args, **kwargs)
+
+    return type("HTTPClient", (http_client,), {"request": request})
