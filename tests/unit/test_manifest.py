@@ -9,16 +9,11 @@ from hypothesis import strategies as st
 from perdure_proto.v1 import runner_pb2
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.manifest.limits import Limits, parse_limits
-from perdure_server.manifest.manifest import (
-    ActivityPolicy,
-    Manifest,
-    Retry,
-    Variable,
-    load_manifest,
-    parse_manifest,
-)
+from perdure_server.manifest.manifest import Manifest, load_manifest, parse_manifest
 from perdure_server.manifest.needs import Requirements
 from perdure_server.manifest.network import Mode, Network
+from perdure_server.manifest.policies import ActivityPolicy, Retry
+from perdure_server.manifest.variables import Variable
 
 FULL = """\
 name: shop

@@ -9,7 +9,9 @@ from typing import Any, Final
 from perdure_proto.v1 import runner_pb2
 from yaml.nodes import Node
 
+from perdure_server.core.errors import Problems
 from perdure_server.manifest.nodes import Reader
+from perdure_server.manifest.shapes import DURATION, SIZE, Schema, Shape
 
 _MIB: Final = 1024 * 1024
 _OF_THE_DEPLOYMENT: Final = frozenset({"sessions", "queue"})  # the coordinator's to keep, no runner hears of them
@@ -54,13 +56,9 @@ def parse_limits(text: str, origin: str) -> Limits:
     lines = [part.strip().replace("=", ": ", 1) for part in text.split(",")]
     reader = Reader("\n".join(lines), origin)
     found = _read(reader, reader.root())
-    reader.raise_problems()
+    if problems := reader.told():
+        raise Problems(problems)
     return replace(NONE, **found)
-
-
-def read_limits(reader: Reader, node: Node | None) -> Limits:
-    """The limits of a manifest; what is wrong with them is the reader's to tell."""
-    return Limits(**_read(reader, node))
 
 
 def _read(reader: Reader, node: Node | None) -> dict[str, Any]:
@@ -103,3 +101,19 @@ _KEYS: Final[Mapping[str, tuple[str, Callable[[Reader, Node, str], float | int |
     "sessions": ("sessions", _count),
     "queue": ("queue", _count),
 }
+
+_SCHEMAS: Final[Mapping[object, Schema]] = {
+    Reader.size: SIZE.schema,
+    Reader.duration: DURATION.schema,
+    _count: {"type": "integer", "minimum": 0},
+    _entries: {"type": "integer", "minimum": 1},
+    _share: {"type": "number", "minimum": 0, "maximum": 1024},
+}
+LIMITS: Final = Shape(
+    lambda reader, node, _: Limits(**_read(reader, node)),
+    {
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {key: _SCHEMAS[read] for key, (_, read) in _KEYS.items()},
+    },
+)

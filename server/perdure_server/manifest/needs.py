@@ -1,4 +1,4 @@
-"""What a project needs of the machines that run it: the keys `requirements` and `runs_on`."""
+"""What a project needs of the machines that run it: the keys `python`, `requirements` and `runs_on`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Final
 from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from perdure_server.manifest.nodes import Reader
+from perdure_server.manifest.shapes import TEXT, TEXTS, Key, Shape, any_of, boolean, object_schema, read_keys
 
+OLDEST_PYTHON: Final = (3, 11)
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
 
 
@@ -28,24 +31,17 @@ class Requirements:
     none: bool = False
 
 
-def read_requirements(reader: Reader, node: Node | None) -> Requirements:
+def _requirements(reader: Reader, node: Node, _: str) -> Requirements:
     """`none`, a file's name, a list of packages, or a mapping of `file`, `packages` and `allow_sdists`."""
-    if node is None:
-        return Requirements()
     if isinstance(node, ScalarNode):
         text = reader.text(node, "requirements")
         return Requirements(none=True) if text == "none" else Requirements(_file(reader, node))
     if isinstance(node, SequenceNode):
         return Requirements(packages=_packages(reader, node))
-    keys = reader.mapping(node, "requirements", ("file", "packages", "allow_sdists"))
-    return Requirements(
-        _file(reader, keys["file"][1]) if "file" in keys else "",
-        _packages(reader, keys["packages"][1]) if "packages" in keys else (),
-        reader.boolean(keys["allow_sdists"][1], "allow_sdists", False) if "allow_sdists" in keys else False,
-    )
+    return Requirements(**read_keys(reader, node, "requirements", _KEYS)[0])
 
 
-def read_runs_on(reader: Reader, node: Node | None) -> Mapping[str, str]:
+def _runs_on(reader: Reader, node: Node, _: str) -> Mapping[str, str]:
     """Labels that a host must have, all of them."""
     labels = {}
     for name, (key, value) in reader.mapping(node, "runs_on").items():
@@ -56,7 +52,18 @@ def read_runs_on(reader: Reader, node: Node | None) -> Mapping[str, str]:
     return labels
 
 
-def _file(reader: Reader, node: Node) -> str:
+def _python(reader: Reader, node: Node, _: str) -> str:
+    """A version, `3.12` unquoted included, although YAML takes that for a number; or a path."""
+    unquoted = isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:float"
+    text = str(node.value) if unquoted else reader.text(node, "python") or ""
+    version = _VERSION.fullmatch(text)
+    if text and "/" not in text and not (version and (int(version[1]), int(version[2])) >= OLDEST_PYTHON):
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        reader.add("P0103", node, f"python is no version from {oldest} on: {text!r}", "3.12, 3.12.1, or a path")
+    return text
+
+
+def _file(reader: Reader, node: Node, _: str = "") -> str:
     text = reader.text(node, "file") or ""
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
@@ -64,10 +71,20 @@ def _file(reader: Reader, node: Node) -> str:
     return text
 
 
-def _packages(reader: Reader, node: Node) -> tuple[str, ...]:
+def _packages(reader: Reader, node: Node, _: str = "") -> tuple[str, ...]:
     """What a requirement may say is the resolver's to judge; an option of it is not for a list of packages."""
     packages = reader.texts(node, "packages")
     for package in packages:
         if not package or package.startswith("-") or not package.isprintable():
             reader.add("P0103", node, f"{package!r} is no requirement", "write it as in `requests>=2.31`")
     return packages
+
+
+_KEYS: Final = {
+    "file": Key(Shape(_file, TEXT.schema), "a file of requirements, in the project's folder"),
+    "packages": Key(Shape(_packages, TEXTS.schema), "requirements, as in `requests>=2.31`"),
+    "allow_sdists": Key(boolean(False), "source distributions too, which run code of theirs when they are built"),
+}
+PYTHON: Final = Shape(_python, {"type": ["string", "number"]})
+REQUIREMENTS: Final = Shape(_requirements, any_of(TEXT.schema, TEXTS.schema, object_schema(_KEYS)))
+RUNS_ON: Final = Shape(_runs_on, {"type": ["object", "null"], "additionalProperties": TEXT.schema})

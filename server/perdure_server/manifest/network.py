@@ -12,6 +12,7 @@ from perdure_proto.v1 import runner_pb2
 from yaml.nodes import Node, SequenceNode
 
 from perdure_server.manifest.nodes import Reader
+from perdure_server.manifest.shapes import Shape, any_of
 
 Mode = Literal["none", "all", "hosts"]
 
@@ -43,10 +44,8 @@ class Network:
         return runner_pb2.Network(mode=_PROTO[self.mode or default], hosts=self.hosts)
 
 
-def read_network(reader: Reader, node: Node | None) -> Network:
+def _network(reader: Reader, node: Node, _: str) -> Network:
     """`network: none`, `network: all`, or a list of hosts."""
-    if node is None:
-        return Network()
     if not isinstance(node, SequenceNode):
         match reader.text(node, "network"):
             case "none":
@@ -79,3 +78,9 @@ def _is_host(text: str) -> bool:
             return False
         return True
     return len(text) <= 253 and _NAME.fullmatch(text) is not None
+
+
+NETWORK: Final = Shape(
+    _network,
+    any_of({"type": "string", "enum": ["none", "all"]}, {"type": "array", "items": {"type": "string"}}),
+)

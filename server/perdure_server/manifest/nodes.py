@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from perdure_server.core.errors import PerdureError, Problems, did_you_mean
+from perdure_server.core.errors import PerdureError, did_you_mean
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 20
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d)")
+DURATION_FORM: Final = r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d)"
+SIZE_FORM: Final = r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
+_DURATION: Final = re.compile(DURATION_FORM)
 _SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)")
+_SIZE: Final = re.compile(SIZE_FORM)
 _BYTES: Final = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KiB": 2**10,
     "MiB": 2**20,
@@ -73,14 +75,37 @@ for _kind_name, _form, _first in _PLAIN:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind_name}", re.compile(f"(?:{_form})$"), _first)
 
 
-class Reader:
-    """Reads values out of nodes. A wrong one becomes a problem with its place, and None (or the default) its value."""
+class Reference(NamedTuple):
+    """A node whose text names something else of the manifest: of which kind ("connection", "variable"), and what."""
 
-    def __init__(self, text: str, file: str) -> None:
+    kind: str
+    node: Node
+    name: str
+
+
+class Reader:
+    """Reads values out of nodes. A wrong one becomes a problem with its place, and None (or the default) its value.
+
+    `references` is what they refer to: whether that exists can be said when all is read. An unknown key is a problem
+    of the code `unknown`.
+    """
+
+    def __init__(self, text: str, file: str, unknown: str = "P0102") -> None:
         self._lines = text.splitlines()
         self._text = text
         self._file = file
+        self._unknown = unknown
         self.problems: list[PerdureError] = []
+        self.references: list[Reference] = []
+        self._hidden: set[int] = set()
+
+    def hide(self, node: Node) -> None:
+        """Show none of the node's lines with a problem: there is a secret in them."""
+        self._hidden.update(range(node.start_mark.line + 1, node.end_mark.line + 2))
+
+    def refer(self, kind: str, node: Node, name: str) -> None:
+        """Note that the node's text names something else."""
+        self.references.append(Reference(kind, node, name))
 
     def root(self) -> Node | None:
         """The document, or None when it is empty. What is no YAML is a problem."""
@@ -97,26 +122,31 @@ class Reader:
             self.problems.append(PerdureError("P0101", str(error).splitlines()[0], file=self._file))
         return None
 
-    def raise_problems(self) -> None:
-        """Raises `Problems`, in order of their place, when there is one."""
-        if self.problems:
-            raise Problems(sorted(self.problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+    def told(self) -> tuple[PerdureError, ...]:
+        """All problems, in order of their place; no line with a secret in it is shown."""
+        for problem in self.problems:
+            if problem.line in self._hidden:
+                problem.source = None
+        return tuple(sorted(self.problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
 
-    def add(self, code: str, place: Any, message: str, help: str | None = None) -> None:  # noqa: A002 - as PerdureError's
-        """A problem at a node or a mark."""
+    def add(self, code: str, place: Any, message: str, help: str | None = None, within: int = 0) -> None:  # noqa: A002
+        """A problem at a node or a mark; `within`: so many characters into it."""
         mark = place.start_mark if isinstance(place, Node) else place
         if mark is None:
             self.problems.append(PerdureError(code, message, help=help, file=self._file))
-            return
-        source = self._lines[mark.line] if mark.line < len(self._lines) else ""
-        line, column = mark.line + 1, mark.column + 1
+        else:
+            self.add_at(code, mark.line + 1, mark.column + 1 + within, message, help)
+
+    def add_at(self, code: str, line: int, column: int, message: str, help: str | None = None) -> None:  # noqa: A002
+        """A problem at a line and column, from 1."""
+        source = self._lines[line - 1] if line <= len(self._lines) else ""
         self.problems.append(
             PerdureError(code, message, help=help, file=self._file, line=line, column=column, source=source)
         )
 
     def mapping(self, node: Node | None, what: str, known: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
         """Key -> (its node, its value's node). `known` None: any key. An absent or empty node is an empty mapping."""
-        if node is None or _is_null(node):
+        if node is None or is_null(node):
             return {}
         if not isinstance(node, MappingNode):
             self._wrong(node, f"{what} must be a mapping")
@@ -132,7 +162,7 @@ class Reader:
                 self.add("P0103", key, f"{key.value!r} is given twice", f"the first one is in line {first}")
             elif names is not None and key.value not in names:
                 hint = did_you_mean(key.value, names) or f"known keys: {', '.join(names)}"
-                self.add("P0102", key, f"unknown key {key.value!r}", hint)
+                self.add(self._unknown, key, f"unknown key {key.value!r}", hint)
             else:
                 found[key.value] = (key, value)
         return found
@@ -143,12 +173,20 @@ class Reader:
         self._wrong(node, f"{what} must be text", "put it in quotes" if isinstance(node, ScalarNode) else None)
         return None
 
-    def texts(self, node: Node, what: str) -> tuple[str, ...]:
-        """A list of texts."""
+    def items(self, node: Node | None, what: str) -> list[Node]:
+        """The nodes of a list. An absent or empty node is an empty list."""
+        if node is None or is_null(node):
+            return []
         if not isinstance(node, SequenceNode):
             self._wrong(node, f"{what} must be a list")
-            return ()
-        return tuple(value for item in node.value if (value := self.text(item, f"each of {what}")) is not None)
+            return []
+        return list(node.value)
+
+    def texts(self, node: Node, what: str) -> tuple[str, ...]:
+        """A list of texts."""
+        return tuple(
+            value for item in self.items(node, what) if (value := self.text(item, f"each of {what}")) is not None
+        )
 
     def boolean(self, node: Node, what: str, default: bool) -> bool:
         if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:bool":
@@ -204,7 +242,16 @@ class Reader:
         self.add("P0103", node, f"{message}, not {_kind(node)}", help)
 
 
-def _is_null(node: Node) -> bool:
+Places = Mapping[str, tuple[Node, Node]]
+
+
+def places_of(node: Node) -> Places:
+    """The nodes of a mapping's keys and values, by key."""
+    return {str(key.value): (key, value) for key, value in node.value or () if isinstance(key, ScalarNode)}
+
+
+def is_null(node: Node) -> bool:
+    """Whether a value is not given: nothing, `null` or `~`."""
     return isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 

@@ -1,0 +1,189 @@
+"""`autokitteh.yaml`, versions v1 and v2: read as they are; what is wrong is told with its place."""
+
+from pathlib import Path
+
+import pytest
+from perdure_server.core.errors import Problems
+from perdure_server.manifest.connections import Connection
+from perdure_server.manifest.manifest import Manifest, load_manifest, parse_manifest
+from perdure_server.manifest.network import Network
+from perdure_server.manifest.triggers import Schedule, Trigger, Webhook
+from perdure_server.manifest.variables import Variable
+
+FILE = "autokitteh.yaml"
+FULL = """\
+version: v1
+
+project:
+  name: ticket_bot
+  display_name: A bot for tickets
+
+  connections:
+    - name: slack_conn
+      integration: slack
+    - name: sheets
+      integration: googlesheets
+      vars:
+        - name: SHEET
+          value: ${not a reference}
+
+  vars:
+    - name: CHANNEL
+      description: where to say it
+      value: "#ops"
+    - name: LIMIT
+      value: 5
+    - name: TOKEN
+      value: ""
+      secret: true
+
+  triggers:
+    - name: asked
+      type: webhook
+      webhook: {}
+      call: main.py:on_request
+      is_sync: true
+    - name: told
+      type: connection
+      connection: slack_conn
+      event_type: slash_command
+      filter: data.command == "/ticket" && data.text.startsWith("new")
+      call: flows/slack.py:on_command
+      is_durable: false
+    - name: each_morning
+      type: schedule
+      schedule: "0 8 * * 1-5"
+      timezone: America/New_York
+      call: main.py:on_morning
+    - name: source
+      connection: slack_conn
+    - name: hook
+      webhook:
+    - name: tick
+      schedule: "@every 1m"
+      event_type: ""
+      is_sync: false
+"""
+
+
+def parse(text: str) -> Manifest:
+    return parse_manifest(text, "default", FILE)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(Problems) as caught:
+        parse(text)
+    return [f"{p.code} {p.line}:{p.column} {p.message}" for p in caught.value.problems]
+
+
+def test_a_full_manifest_of_v1() -> None:
+    manifest = parse(FULL)
+    assert (manifest.name, manifest.form, manifest.file, manifest.network) == (
+        "ticket_bot",
+        "autokitteh",
+        FILE,
+        Network("all"),
+    )
+    assert manifest.vars == (
+        Variable("CHANNEL", "#ops", line=17, column=7),
+        Variable("LIMIT", "5", line=20, column=7),
+        Variable("TOKEN", "", secret=True, line=22, column=7),
+    )
+    assert manifest.connections == (
+        Connection("slack_conn", "slack", line=8, column=7),
+        Connection("sheets", "googlesheets", (Variable("SHEET", "${not a reference}", line=13, column=11),), 10, 7),
+    )
+    asked, told, morning, source, hook, tick = manifest.triggers
+    assert asked == Trigger("asked", "webhook", "main.py:on_request", sync=True, webhook=Webhook(), line=27, column=7)
+    assert told == Trigger(
+        "told",
+        "connection",
+        "flows/slack.py:on_command",
+        'data.command == "/ticket" && data.text.startsWith("new")',
+        durable=False,
+        connection="slack_conn",
+        event_type="slash_command",
+        line=32,
+        column=7,
+    )
+    assert morning.schedule == Schedule("0 8 * * 1-5", "America/New_York")
+    assert (source.type, source.call) == ("connection", "")
+    assert (hook.type, hook.webhook) == ("webhook", Webhook())
+    assert (tick.type, tick.schedule) == ("schedule", Schedule("@every 1m"))
+
+
+def test_values_are_taken_as_they_are() -> None:
+    assert parse(FULL).resolve_vars({}) == {
+        "CHANNEL": "#ops",
+        "LIMIT": "5",
+        "TOKEN": "",
+        "sheets__SHEET": "${not a reference}",
+    }
+    assert parse(FULL).secrets == {"TOKEN"}
+
+
+@pytest.mark.parametrize(("version", "durable"), [("v1", True), ("v2", False)])
+def test_sessions_are_durable_by_default_in_v1_only(version: str, durable: bool) -> None:
+    text = f"""\
+version: {version}
+project:
+  name: p
+  triggers:
+    - {{name: a, webhook: {{}}, call: "a.py:f"}}
+    - {{name: b, webhook: {{}}, call: "a.py:f", is_durable: true}}
+    - {{name: c, webhook: {{}}, call: "a.py:f", is_durable: false}}
+"""
+    assert [trigger.durable for trigger in parse(text).triggers] == [durable, True, False]
+
+
+_TRIGGER = "version: v1\nproject:\n  triggers:\n    - "
+WRONG = {
+    "": ["P0109 None:None the manifest is empty"],
+    "project: {name: p}": ["P0109 1:1 the manifest has no `version`"],
+    "version: v3\nproject: {name: p}": ["P0109 1:10 version 'v3' is not known"],
+    "version: v1": ["P0104 1:1 the manifest has no `project`"],
+    "version: v1\nproject: {nmae: p}": ["P0109 2:11 unknown key 'nmae'"],
+    "version: v1\nproject: {name: my project}": ["P0103 2:17 'my project' is no valid name"],
+    "version: v1\nproject: {vars: [{value: x}, {name: A}, {name: A}]}": [
+        "P0104 2:18 a variable has no `name`",
+        "P0103 2:41 variable A is given twice",
+    ],
+    "version: v1\nproject: {connections: [{name: a}, {name: b, integration: slack, vars: [{name: x, val: 1}]}]}": [
+        "P0104 2:25 a connection has no `integration`",
+        "P0109 2:83 unknown key 'val'",
+    ],
+    _TRIGGER + "{name: a}": ["P0104 4:7 a trigger has no `type`"],
+    _TRIGGER + "{type: webhook}": ["P0104 4:7 a trigger has no `name`"],
+    _TRIGGER + "{name: a, type: webhok}": [
+        "P0104 4:7 a trigger has no `type`",
+        "P0103 4:23 type is one of webhook, schedule, connection, not 'webhok'",
+    ],
+    _TRIGGER + "{name: a, type: schedule}": ["P0104 4:7 a trigger of type schedule has no `schedule`"],
+    _TRIGGER + "{name: a, type: schedule, webhook: {}, schedule: '@daily'}": [
+        "P0103 4:33 a trigger of type schedule has no `webhook`"
+    ],
+    _TRIGGER + "{name: a, webhook: {}, schedule: '@daily'}": ["P0104 4:7 a trigger is of more types than one"],
+    _TRIGGER + "{name: a, webhook: {path: x}}": ["P0109 4:27 unknown key 'path'"],
+    _TRIGGER + "{name: a, connection: b}": ["P0107 4:29 there is no connection 'b'"],
+    _TRIGGER + "{name: a, schedule: '@daily', is_sync: true}": ["P0103 4:37 `is_sync` goes with `webhook` only"],
+    _TRIGGER + "{name: a, webhook: {}, call: main.star:f}": ["P0103 4:36 'main.star:f' is no valid call"],
+    _TRIGGER + "{name: a, webhook: {}, filter: 'data.'}": ["P0105"],
+    _TRIGGER + "{name: a, webhook: {}}\n    - {name: a, webhook: {}}": [
+        "P0103 5:7 'a' is the name of a trigger already"
+    ],
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_wrong(text: str) -> None:
+    found = problems(text)
+    assert len(found) == len(WRONG[text])
+    for told, wanted in zip(found, WRONG[text], strict=True):
+        assert told.startswith(wanted)
+
+
+def test_it_is_read_where_there_is_no_other(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(FULL)
+    assert load_manifest(tmp_path).form == "autokitteh"
+    (tmp_path / "perdure.yaml").write_text("name: ours")
+    assert load_manifest(tmp_path) == Manifest("ours")
