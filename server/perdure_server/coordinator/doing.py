@@ -9,6 +9,7 @@ from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_proto.v1.runner_pb2 import ToHost
 
+from perdure_server.coordinator import family
 from perdure_server.coordinator.history import complete, journal
 from perdure_server.coordinator.hosts import Connection, kill_runner
 from perdure_server.coordinator.sealing import seal
@@ -153,17 +154,21 @@ def _finish(actor: Actor, effect: fx.Finish, message: Any, _origin: object) -> N
     done = message if isinstance(message, rpb.Done) and not effect.code else None
     actor.detach(epoch)
     ended_us = actor.coordinator.clock.now_us()
+    report = family.report(actor.coordinator, actor.record, effect, done, ended_us)
 
     def finished() -> None:
         if done is not None and connection is not None:
             committed = rpb.Committed(session_id=actor.session_id, epoch=epoch, no=done.no, seq=actor.committed_seq)
             connection.send(ToHost(committed=committed))
         actor.coordinator.ended(actor)
+        if report is not None:
+            report.deliver(actor.coordinator)
 
+    also = report.write if report else None
     if done is not None and len(done.result.data) > SPILL_BYTES:
-        actor.writer.write(finished, prepare=lambda: _end(actor, effect, done, ended_us))
+        actor.writer.write(finished, prepare=lambda: _end(actor, effect, done, ended_us), also=also)
     else:
-        actor.writer.write(finished, update=_end(actor, effect, done, ended_us))
+        actor.writer.write(finished, update=_end(actor, effect, done, ended_us), also=also)
 
 
 def _end(actor: Actor, effect: fx.Finish, done: rpb.Done | None, ended_us: int) -> SessionUpdate:

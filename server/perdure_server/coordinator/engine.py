@@ -17,6 +17,7 @@ from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_proto.v1.control_pb2 import SessionUpdate as Update
 
+from perdure_server.coordinator import family
 from perdure_server.coordinator.actor import Actor
 from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.clock import Clock, SystemClock
@@ -289,6 +290,8 @@ class Coordinator:
                 self.watchers.push(session_id, Update(session=session_message(record, None)))
             self.watchers.close(session_id)
         self.builds.session_ended(actor.record.project, actor.record.deployment_id)
+        if self.store.bereaved(session_id):
+            self.spawn(family.end_bereaved(self, session_id))
 
     def forgotten(self, actor: Actor, code: str, message: str) -> None:
         """What is in memory of a session could not be stored."""

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from perdure_server.coordinator import family
 from perdure_server.coordinator.clock import Handle
 from perdure_server.coordinator.waits import unpack, wait_point
 from perdure_server.core import events as ev
@@ -37,6 +38,7 @@ class Recovery:
     async def recover(self) -> None:
         """At the start: everything alive has lost its runner with the last coordinator."""
         revived = await self._sweep(self._c.clock.now_us())
+        await family.end_bereaved(self._c)
         await self._c.timers.read_window()
         if revived:
             log.info("took up %d sessions", revived)
@@ -72,6 +74,7 @@ class Recovery:
         """Sweep; how long to wait before the next one."""
         began = time.monotonic()
         stuck = await self._sweep(self._c.clock.now_us() - _OVERDUE_US)
+        await family.end_bereaved(self._c)
         took_s = time.monotonic() - began
         if stuck:
             self.found_stuck += stuck

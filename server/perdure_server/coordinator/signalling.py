@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 
-from perdure_server.coordinator.actor import Actor
 from perdure_server.coordinator.following import known_session
 from perdure_server.coordinator.messages import session_message
 from perdure_server.core import events as ev
 from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import RESERVED
 from perdure_server.store import Done, Mutation, SignalRow, Transaction
 
 if TYPE_CHECKING:
+    from perdure_server.coordinator.actor import Actor
     from perdure_server.coordinator.engine import Coordinator
 
 MAX_REASON: Final = 1_000  # characters of why a session is stopped
@@ -30,6 +31,7 @@ async def signal_session(c: Coordinator, request: pb.SignalSessionRequest) -> pb
     if not request.name and not request.wake:
         raise PerdureError("P0103", "a signal has to have a name")
     if request.name:
+        refuse_reserved(request.name)
         signal = await _store_signal(c, request)
         (await _living(c, session_id)).signal_stored(signal)
     if request.wake:
@@ -39,6 +41,12 @@ async def signal_session(c: Coordinator, request: pb.SignalSessionRequest) -> pb
         finally:
             actor.settle()
     return pb.SignalSessionResponse(state=await _settled_state(c, session_id))
+
+
+def refuse_reserved(name: str) -> None:
+    """Names that only the coordinator gives: they tell a parent that a child has ended. P0103."""
+    if name.startswith(RESERVED):
+        raise PerdureError("P0103", f"{name[:80]!r} is no name for a signal: those that begin with {RESERVED} are ours")
 
 
 async def _store_signal(c: Coordinator, request: pb.SignalSessionRequest) -> SignalRow:

@@ -45,12 +45,11 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
             raise PerdureError("P0103", f"{session_id[:80]!r} is no session id", help="letters, digits and _ . : -")
         if (state := await _state_of(c, session_id)) is not None:
             return pb.StartSessionResponse(session_id=session_id, state=state)
-    if not _ENTRY_POINT.fullmatch(request.entry_point):
-        raise PerdureError("P0114", f"{request.entry_point!r} is no entry point", help="name it as file.py:handler")
+    check_entry_point(request.entry_point)
     if request.build_id:
         deployment = await _deployment_of_build(c, request.project, request.build_id)
     else:
-        deployment = await _active_deployment(c, request.project)
+        deployment = await active_deployment(c, request.project)
     record = SessionRecord(
         session_id=session_id or new_id(c, ids.SESSION),
         project=request.project or (deployment.project if deployment else ""),
@@ -63,13 +62,20 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
         durable=not request.not_durable,
         memo=dict(request.memo) or None,
     )
-    await _check_interpreter(c, record.build_id)
+    await check_interpreter(c, record.build_id)
     new = await c.begin(record)
     state = Phase.CREATED.value if new else await _state_of(c, record.session_id)
     return pb.StartSessionResponse(session_id=record.session_id, state=state or Phase.CREATED.value)
 
 
-async def _check_interpreter(c: Coordinator, build_id: str) -> None:
+def check_entry_point(entry_point: str) -> None:
+    """P0114 if it is none."""
+    if not _ENTRY_POINT.fullmatch(entry_point):
+        raise PerdureError("P0114", f"{entry_point[:200]!r} is no entry point", help="name it as file.py:handler")
+
+
+async def check_interpreter(c: Coordinator, build_id: str) -> None:
+    """Load the build; P0213 when no host has the Python that it asks for."""
     await c.builds.of(build_id)
     need = c.builds.need(build_id)
     if not c.hosts.can_ever_run(need):
@@ -114,8 +120,8 @@ def project_of(c: Coordinator, named: str) -> str:
     return projects[0]
 
 
-async def _active_deployment(c: Coordinator, project: str) -> Deployment:
-    """The active deployment of `project`; of the only project there is, when none is named."""
+async def active_deployment(c: Coordinator, project: str) -> Deployment:
+    """The active deployment of `project`; of the only project there is, when none is named. P0206 without one."""
     project = project_of(c, project)
     deployment = await c.builds.active(project)
     if deployment is None:
@@ -149,7 +155,7 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
         forked_from=source.session_id,
         origin_id=source.origin_id or source.session_id,
     )
-    await _check_interpreter(c, record.build_id)
+    await check_interpreter(c, record.build_id)
     await c.begin(record, copy_from=(source.session_id, request.from_seq))
     return pb.StartSessionResponse(session_id=record.session_id, state=Phase.CREATED.value)
 

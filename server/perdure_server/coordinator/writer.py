@@ -20,7 +20,19 @@ from perdure_server.coordinator.sealing import seal
 from perdure_server.core import events as ev
 from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
-from perdure_server.store import SPILL_BYTES, Append, Done, Failed, Fenced, Item, LogRow, Result, SessionUpdate, spill
+from perdure_server.store import (
+    SPILL_BYTES,
+    Append,
+    Done,
+    Failed,
+    Fenced,
+    Item,
+    LogRow,
+    Result,
+    SessionUpdate,
+    Transaction,
+    spill,
+)
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.actor import Actor
@@ -120,6 +132,7 @@ class Writer:
         update: SessionUpdate | None = None,
         consumes: int | None = None,
         prepare: Callable[[], SessionUpdate] | None = None,
+        also: Callable[[Transaction], None] | None = None,
     ) -> None:
         """Write rows of the coordinator's own, after all that came before. `prepare` makes the update in a thread."""
         self.flush()
@@ -133,6 +146,7 @@ class Writer:
                 [entry.SerializeToString() for entry in entries],
                 update=prepare() if prepare else update,
                 consumes=consumes,
+                also=also,
             )
 
         def written(result: Result) -> None:

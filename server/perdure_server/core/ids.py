@@ -18,5 +18,10 @@ def make_id(prefix: str, now_us: int, chance: bytes) -> str:
     return f"{prefix}_{_digits(now_us // 1000, 10)}{_digits(int.from_bytes(chance), 13)}"
 
 
+def derived_id(prefix: str, digest: bytes) -> str:
+    """`prefix_` and 23 characters that say nothing of a time: the first 115 bits of `digest`."""
+    return f"{prefix}_{_digits(int.from_bytes(digest[:15]) >> 5, 23)}"
+
+
 def _digits(number: int, length: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (length - 1), -5, -5))

@@ -66,6 +66,11 @@ class Ending(enum.Enum):
     CANCELLED = 4
 
 
+RESERVED: Final = "ses_"
+"""Signals whose names begin so tell a parent of the end of the child that is called so: who asks for any has not asked
+for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitPoint:
     """A wait in the journal that holds a lane of the session."""
@@ -76,7 +81,9 @@ class WaitPoint:
     signals: tuple[str, ...] | None = None  # None: a timer; empty: any signal
 
     def takes(self, signal: str) -> bool:
-        return self.signals is not None and (not self.signals or signal in self.signals)
+        if not self.signals:
+            return self.signals is not None and not signal.startswith(RESERVED)
+        return signal in self.signals
 
     @property
     def at_deadline(self) -> Ending:

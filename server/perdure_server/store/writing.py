@@ -68,6 +68,8 @@ class SqliteTransaction(ConnectionWrites, EventWrites, ValueWrites, SqliteReads)
             self._consume(session_id, item.consumes, last_seq)
         if item.update is not None:
             self.update_session(session_id, item.update)
+        if item.also is not None:
+            item.also(self)
         return Done(last_seq)
 
     def _append_logs(self, item: Append) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from perdure_server.coordinator.requests import values
+from perdure_server.coordinator.requests import children, values
 from perdure_server.coordinator.requests.operations import Entry
 
 OPERATIONS: Final[dict[str, Entry]] = {
     **values.OPERATIONS,
+    **children.OPERATIONS,
 }
