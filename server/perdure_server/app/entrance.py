@@ -14,6 +14,7 @@ from typing import Final
 
 from perdure._version import __version__
 
+from perdure_server.app.http import HttpAddress, http_face
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.core.errors import PerdureError
@@ -41,16 +42,19 @@ class Addresses:
     hosts: str = ""
     tls_names: tuple[str, ...] = ()
     certificate_valid_s: float = DAY_S  # of hosts
+    http: HttpAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """An open one: `grpc` with the port it got, `local` the Unix socket, `hosts` empty without TLS."""
+    """An open one: `grpc` and `http` with the ports they got, `local` the Unix socket; what is not served is empty."""
 
     control: Control
     grpc: str
     local: str
     hosts: str
+    http: str = ""
+    public_url: str = ""  # by which others reach HTTP
 
 
 @asynccontextmanager
@@ -71,13 +75,18 @@ async def entrance(coordinator: Coordinator, home: Path, wanted: Addresses) -> A
         server = GrpcServer(coordinator, control, addresses, tls=tls, hosts=_hosts_address(wanted))
         grpc = (await server.start())[0]
         stack.push_async_callback(server.stop, GRACE_S)
+        http = ""
+        if wanted.http is not None:
+            face = http_face(coordinator, control, access, wanted.tls_names, wanted.http)
+            http = await stack.enter_async_context(face)
         stack.callback(coordinator.watchers.fail_all, PerdureError("P0207", "the coordinator is shutting down"))
         if tls is not None:
             access.address, access.hosts = (_dialled(tls.names[0], at) for at in (grpc, server.hosts_address))
         told = {"grpc": grpc, "socket": local, "hosts": server.hosts_address or None, "token": access.home_token}
+        told |= {"http": http or None, "url": coordinator.public_url or None}
         _write_endpoint(home / ENDPOINT, told)
         stack.callback((home / ENDPOINT).unlink, missing_ok=True)
-        yield Entrance(control, grpc, local, server.hosts_address)
+        yield Entrance(control, grpc, local, server.hosts_address, http, coordinator.public_url)
 
 
 def _hosts_address(wanted: Addresses) -> str:
@@ -113,5 +122,5 @@ def _write_endpoint(path: Path, told: dict[str, str | None]) -> None:
     draft.unlink(missing_ok=True)
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(file, "w", encoding="utf-8") as opened:
-        opened.write(json.dumps(told | {"http": None, "pid": os.getpid(), "version": __version__}) + "\n")
+        opened.write(json.dumps(told | {"pid": os.getpid(), "version": __version__}) + "\n")
     draft.rename(path)

@@ -1,4 +1,4 @@
-"""`perdure serve`: the coordinator behind gRPC, and a host beside it as a process of its own."""
+"""`perdure serve`: the coordinator behind gRPC and HTTP, and a host beside it as a process of its own."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ async def serve(
         loop.add_signal_handler(number, ending.set)
     how: dict[str, Any] = {"runner": runner, "isolation": isolation, "docker": docker, "private": private}
     async with serving(home, at, **how, ray_address=ray_address, settings=settings) as opened:
-        hosts = f" hosts={opened.hosts}" if opened.hosts else ""
-        print(f"ready grpc={opened.grpc}{hosts}", file=sys.stderr, flush=True)
+        more = "".join(f" {name}={at}" for name, at in (("hosts", opened.hosts), ("http", opened.http)) if at)
+        print(f"ready grpc={opened.grpc}{more}", file=sys.stderr, flush=True)
         await ending.wait()
     return 0
 

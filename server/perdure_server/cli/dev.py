@@ -14,6 +14,8 @@ from perdure_server.cli.interrupts import until_interrupted
 from perdure_server.cli.settings import Settings
 from perdure_server.core.errors import PerdureError
 
+HTTP = "127.0.0.1:9980"
+"""Where `dev` listens, or on any other port if this one is taken."""
 POLL_S = 0.3
 """How often `dev` looks for new sessions: their list has no stream."""
 _NEWEST = 50
@@ -24,10 +26,20 @@ _IGNORED = frozenset({"__pycache__", ".git", ".venv", "node_modules", ".mypy_cac
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path())
 @options.HOME
 @click.option("--grpc", metavar="ADDR", help="HOST:PORT or unix:PATH to listen on; port 0: any [default: 127.0.0.1:0].")
+@options.HTTP
+@options.PUBLIC_URL
 @options.PROJECT
 @options.ISOLATION
 @connect.waits
-async def dev(folder: Path, home: str | None, grpc: str | None, project: str | None, isolation: str | None) -> None:
+async def dev(
+    folder: Path,
+    home: str | None,
+    grpc: str | None,
+    http: str | None,
+    public_url: str | None,
+    project: str | None,
+    isolation: str | None,
+) -> None:
     """Serve a folder and deploy it again whenever it changes; show what its sessions print. Ctrl-C ends it."""
     from perdure_server.app.entrance import Addresses
     from perdure_server.app.server import serving
@@ -38,14 +50,15 @@ async def dev(folder: Path, home: str | None, grpc: str | None, project: str | N
     source = builds.folder(folder, settings.text("project", project))
     held = settings.text("isolation", isolation) or "own"
     policy = Policy(default_network="all")  # it is the developer's own code
-    at = Addresses(settings.text("grpc", grpc))
+    web = options.http_address(settings, http, public_url, default=HTTP)
+    at = Addresses(settings.text("grpc", grpc), http=web)
     kind = settings.text("runner")
     docker = containers.docker_config(settings) if kind == "docker" else None
     async with serving(place, at, runner=kind, isolation=held, docker=docker, settings=policy) as opened:
         remote = opened.control
         if not await _deploy(remote, source):
             render.say("waiting for a change")
-        render.say(f"ready grpc={opened.grpc} journal={place / 'perdure.db'}")
+        render.say(f"ready grpc={opened.grpc} http={opened.http} journal={place / 'perdure.db'}")
         render.say(f"try: perdure start FILE.py:HANDLER --project {source.project} --home {place}")
         await until_interrupted(_redeploy(remote, source, place, settings.number("debounce")), _show_sessions(remote))
 
@@ -62,7 +75,16 @@ async def _deploy(remote: connect.Control, source: builds.Source) -> bool:
         render.warning(fault)
     names = ", ".join(f"{export.file}:{export.name}" for export in made.exports)
     render.say(f"deployed {made.project} {made.build_id[:12]}: {names or 'no entry point'}")
+    for trigger in made.triggers:
+        render.say(f"  {_trigger(trigger)}")
     return True
+
+
+def _trigger(trigger: control.Trigger) -> str:
+    """One line: what it waits for, and what it starts."""
+    waits_for = {"webhook": trigger.url, "schedule": f"{trigger.schedule} {trigger.timezone}".rstrip()}
+    about = waits_for.get(trigger.type) or " ".join(filter(None, (trigger.connection, trigger.event_type)))
+    return f"{trigger.type} {trigger.name}: {about} -> {trigger.entry_point or 'subscribers'}"
 
 
 async def _redeploy(remote: connect.Control, source: builds.Source, home: Path, debounce_s: float) -> None:

@@ -7,12 +7,15 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from perdure_server.cli.settings import ISOLATIONS
+from perdure_server.cli.settings import ISOLATIONS, Settings
 from perdure_server.core.errors import PerdureError
+
+if TYPE_CHECKING:
+    from perdure_server.app.http import HttpAddress
 
 _COMPLETED = 200  # newest sessions, offered to a shell
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -34,6 +37,8 @@ EGRESS_ALLOW_PRIVATE = click.option(
     multiple=True,
     help="Addresses of internal services, which projects may list like public ones; repeatable.",
 )
+HTTP = click.option("--http", metavar="ADDR", help="HOST:PORT for webhooks and the JSON API; port 0: any free one.")
+PUBLIC_URL = click.option("--public-url", metavar="URL", help="How others reach HTTP [default: by its own address].")
 PROJECT = click.option("--project", metavar="NAME", help="Name of the project [default: the manifest's or folder's].")
 
 
@@ -43,12 +48,24 @@ def where(command: Decorated) -> Decorated:
     return functools.reduce(lambda function, option: option(function), (HOME, server), command)
 
 
+def http_address(settings: Settings, http: str | None, public_url: str | None, default: str = "") -> HttpAddress | None:
+    """Where to listen for HTTP; None: nowhere. `default`: if it is taken, any other port will do. P0103 for no URL."""
+    from perdure_server.app.http import HttpAddress
+
+    url = settings.text("public_url", public_url)
+    if url and not url.startswith(("http://", "https://")):
+        raise PerdureError("P0103", f"the public URL {url!r} is none", help="it begins with https:// or http://")
+    named = settings.text("http", http)
+    if not named and not default:
+        return None
+    return HttpAddress(named or default, or_any=not named, public_url=url)
+
+
 def complete_sessions(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Ids of sessions that begin with what is typed; none where there is nothing to ask, or it does not answer."""
     import asyncio
 
     from perdure_server.cli import connect, fetch
-    from perdure_server.cli.settings import Settings
 
     async def ids() -> list[str]:
         async with connect.reading(Settings.load(), ctx.params.get("server"), ctx.params.get("home")) as remote:

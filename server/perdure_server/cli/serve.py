@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @click.command()
 @options.HOME
 @click.option("--grpc", metavar="ADDR", help="HOST:PORT or unix:PATH to listen on; port 0: any [default: 127.0.0.1:0].")
+@options.HTTP
+@options.PUBLIC_URL
 @click.option(
     "--runner",
     type=click.Choice(RUNNER_KINDS),
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 async def serve(
     home: str | None,
     grpc: str | None,
+    http: str | None,
+    public_url: str | None,
     runner: str | None,
     ray_address: str | None,
     isolation: str | None,
@@ -59,7 +63,7 @@ async def serve(
     egress_allow_private: tuple[str, ...],
     build_sdists: bool,
 ) -> int:
-    """Run the coordinator. When it is ready it prints `ready grpc=ADDR` on stderr and writes HOME/endpoint.json."""
+    """Run the coordinator. When it is ready it says so on stderr, with its addresses, and writes HOME/endpoint.json."""
     # gRPC reads it when it is imported. Without it each handshake that fails, which strangers can have as many of as
     # they like, is a line on stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -74,6 +78,7 @@ async def serve(
         settings.text("grpc_hosts", grpc_hosts),
         tuple(name for each in names.split(",") if (name := each.strip())),
         settings.number("certificate_valid", certificate_valid),
+        options.http_address(settings, http, public_url),
     )
     held = settings.text("isolation", isolation) or "auto"
     place, kind = Path(settings.text("home", home)), settings.text("runner", runner)

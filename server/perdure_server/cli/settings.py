@@ -94,6 +94,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("project", _text, "", "name", "The project that `deploy` and `start` mean; empty: the manifest's."),
     Setting("connect_timeout", _seconds, 5.0, "seconds", "How long to wait for a named coordinator's answer."),
     Setting("grpc", _text, "127.0.0.1:0", "host:port", "Where `serve` and `dev` listen for gRPC; port 0: any free."),
+    Setting("http", _text, "", "host:port", "Where they listen for HTTP; empty: `serve` does not, `dev` on port 9980."),
+    Setting("public_url", _text, "", "url", "How others reach HTTP, as through a proxy; empty: by its own address."),
     Setting("grpc_hosts", _text, "", "host:port", "Where `serve` listens for hosts that joined; empty: the next port."),
     Setting("tls_name", _text, "", "names", "Names, with commas, by which `serve` is dialled over TLS; empty: no TLS."),
     Setting(

@@ -61,7 +61,7 @@ def event_type(request: Request) -> str:
 
 def event_data(request: Request) -> bytes:
     """The event's data, JSON in ASCII. Whatever the bytes are: never raises."""
-    data = {
+    data: dict[str, Any] = {
         "method": request.method,
         "raw_url": request.target,
         "url": _url(request),
