@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from perdure._calls import Signal
+    from perdure._event import Event
 
 
 class Runtime(Protocol):
@@ -25,6 +26,15 @@ class Runtime(Protocol):
 
     def next_signal(self, names: tuple[str, ...], timeout: float | None) -> Signal | None:
         """Wait for a signal with one of `names` (none: with any name); None after `timeout` seconds."""
+
+    async def next_signal_async(self, names: tuple[str, ...], timeout: float | None) -> Signal | None:
+        """The same; other tasks go on meanwhile."""
+
+    def next_event(self, subscriptions: tuple[str, ...], timeout: float | None) -> Event | None:
+        """Wait for an event of one of `subscriptions`; None after `timeout` seconds."""
+
+    async def next_event_async(self, subscriptions: tuple[str, ...], timeout: float | None) -> Event | None:
+        """The same; other tasks go on meanwhile."""
 
     def request(self, operation: str, body: Mapping[str, Any]) -> Any:
         """Have the coordinator do `operation` ("store.get"), once, and return its answer. `body` is plain JSON.

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import perdure
 
+from perdure_runner.child.reading import Guard
+
 _getframe = sys._getframe  # noqa: SLF001 - kept: programs put others in its place
 
 real_sleep = time.sleep
@@ -31,7 +33,7 @@ def jitter() -> float:
     return _random.random()
 
 
-def alarm(timeout_s: float | None, name: str) -> AbstractContextManager[None]:
+def alarm(timeout_s: float | None, name: str, guard: Guard) -> AbstractContextManager[None]:
     """Raise `perdure.ActivityTimeout` in this thread when the body takes longer than `timeout_s` seconds.
 
     In the main thread, the interval timer interrupts blocking system calls; in others, what blocks in C is not
@@ -42,16 +44,17 @@ def alarm(timeout_s: float | None, name: str) -> AbstractContextManager[None]:
         return _NO_ALARM
     if threading.current_thread() is not threading.main_thread():
         return _watched(timeout_s, name)
-    return _interrupted(timeout_s, name)
+    return _interrupted(timeout_s, name, guard)
 
 
 _NO_ALARM: Final = nullcontext()
 
 
 @contextmanager
-def _interrupted(timeout_s: float, name: str) -> Iterator[None]:
-    def expired(_number: int, _frame: types.FrameType | None) -> None:
-        raise _timeout(name, timeout_s)
+def _interrupted(timeout_s: float, name: str, guard: Guard) -> Iterator[None]:
+    def expired(_number: int = 0, _frame: types.FrameType | None = None) -> None:
+        if not guard.postpone(expired):
+            raise _timeout(name, timeout_s)
 
     before = signal.signal(signal.SIGALRM, expired)
     signal.setitimer(signal.ITIMER_REAL, timeout_s)

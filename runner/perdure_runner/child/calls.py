@@ -52,11 +52,15 @@ _FIRST_ROW = {
     Form.SYSTEM: Kind.SYSTEM,
     Form.TIMER: Kind.WAIT,
     Form.SIGNAL: Kind.WAIT,
+    Form.EVENT: Kind.WAIT,
+    Form.REQUEST: Kind.WAIT,
 }
 _RACE = (
     "P0407: threads or tasks came in another order than they did, because they race or wait for what is not recorded"
 )
 _NEW: Final = Run()
+_AT_ONCE: Final = frozenset({Form.MARKER, Form.SYSTEM})
+"""Forms of calls that user code has the outcome of before anything else happens."""
 
 Debug = Callable[[BaseException | None], None]
 """A debugger: called where a read-only replay stops, with the exception that stopped it, if one did."""
@@ -155,7 +159,7 @@ class Calls:
             if self._history.left(call.lane) or (len(self._history) and not self._may_lag(call, decision)):
                 return Diverged(None, "this call is not in the journal, but later ones are")
             self.replaying = len(self._history) > 0
-        elif isinstance(decision, Replay) and call.form is not Form.ACTIVITY:
+        elif isinstance(decision, Replay) and call.form in _AT_ONCE:
             self.played(decision.position)
         return decision
 
@@ -225,25 +229,30 @@ class Calls:
         """
         if not self.scheduler.alone:
             return self.wait_among_others(call, decision, silent=call.form is Form.ACTIVITY)
+        if isinstance(decision, Replay):
+            self.played(decision.position)
+            self.outcome(decision.row)
         if isinstance(decision, Resolved):
             row = decision.row
         else:
             self._go_live()
+            self.scheduler.says_nothing()
             row = self.link.wait_resolved(call.lane, call.ordinal, busy=self.scheduler.running_outside > 0)
-        return self._ended(row)
+        return self.ended(row)
 
     def wait_among_others(self, call: Call, decision: Decision, *, silent: bool) -> Row:
         """The same where other threads may go on meanwhile."""
-        pending = Pending(key=(call.lane, call.ordinal), silent=silent)
-        if isinstance(decision, Resolved):
-            pending.row, pending.position = decision.row, decision.position
+        pending = Pending(silent=silent, **pending_of(call, decision))
         strand = self.lanes.strand()
         assert strand is not None
         self.scheduler.wait_for(strand, pending)
+        if isinstance(decision, Replay):
+            self.outcome(decision.row)
         assert pending.row is not None
-        return self._ended(pending.row)
+        return self.ended(pending.row)
 
-    def _ended(self, row: Row) -> Row:
+    def ended(self, row: Row) -> Row:
+        """A wait has ended as `row` says: what user code sees of it. Raises perdure.Cancelled."""
         self.clock.advance(row.get("at", 0))
         if row["how"] == How.CANCELLED:
             raise self.cancelled(row)
@@ -387,6 +396,16 @@ def _beyond(call: Call) -> Row:
     """
     reason = "the session had ended here"
     return {"div": {"recorded": None, "called": call.row(_FIRST_ROW[call.form]), "reason": reason}}
+
+
+def pending_of(call: Call, decision: Decision) -> dict[str, Any]:
+    """What of `Pending` the wait of `call` is, as far as the journal knows."""
+    match decision:
+        case Replay(_, position):
+            return {"position": position}
+        case Resolved(row, _, position):
+            return {"key": (call.lane, call.ordinal), "row": row, "position": position}
+    return {"key": (call.lane, call.ordinal)}
 
 
 def payload_keys(encoded: codec.Encoded) -> Row:

@@ -1,9 +1,9 @@
 """The runner's end of its socket: the only file of the child half that talks to the host.
 
 Everything is blocking and happens in the thread that asks: user code owns the process, so nothing reads ahead in the
-background. Any thread may send; the one that has the baton (`scheduler`) reads. Records are numbered here; small ones
-that nobody waits for are kept back and travel with the next that must go out (see "Output commit" in
-docs/explanation/architecture.md), most markers even unwritten (`kept`).
+background. Any thread may send; of those that wait for what the host says one reads for all (`reading`). Records are
+numbered here; small ones that nobody waits for are kept back and travel with the next that must go out (see "Output
+commit" in docs/explanation/architecture.md), most markers even unwritten (`kept`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn
 
 from perdure_runner import frames
 from perdure_runner.child import kept
+from perdure_runner.child.reading import Guard, Reading
 from perdure_runner.child.replay import Row
 
 KEEP_BACK_BYTES = 32 * 1024
@@ -32,6 +33,9 @@ READ_EVERY = 64
 TRUST_S = 4.0
 """An acknowledged record says that the session was this runner's when it was sent. For so long it is taken to be so
 still: no coordinator gives the sessions of a silent host to others so soon (`host_timeout_s`, `Lease`)."""
+
+Answer = tuple[dict[str, Any], bytes]
+"""An `answer` frame, and its payload."""
 
 FRAME_VERSION = 1
 _ORPHANED = 69  # EX_UNAVAILABLE of sysexits.h: the host is gone
@@ -69,12 +73,14 @@ class Link:
         """Why the session was asked to stop; None while nobody has said."""
         self.stop_asked = False
         """The session was asked to stop, by a frame or, which may be faster, by a signal."""
-        self.busy = False
-        """A line of output is on its way: a signal must not cut it, or the rest of the stream were garbage."""
-        self.after_line: Callable[[], None] | None = None
-        """What a signal left to be done when that line is through."""
+        self.guard = Guard()
+        """Of frames: a signal must not cut one, or the rest of the stream were garbage."""
         self.may_read: Callable[[], bool] = lambda: True
-        """Whether the thread that asks may take what has arrived: one does at a time."""
+        """Whether the thread that asks may take what has arrived though it waits for nothing."""
+        self._reading = Reading(lambda: self._dispatch(*self._receive()), self.guard)
+        self._asks = 0
+        self._answers: dict[int, Answer | None] = {}
+        """To what threads ask now, by number; None: it has not come."""
         self._sending = threading.RLock()
         self._muted = False
         self.on_suspend: Callable[[], None] = lambda: None
@@ -124,18 +130,15 @@ class Link:
 
     def log(self, line: dict[str, Any]) -> int:
         """Number a line of output and send it. Returns its number."""
-        self.busy = True
+        self.guard.close()
         try:
             with self._sending:
                 self._settle()
                 self.sent += 1
                 number = self._put(frames.encode({"t": "log", "no": self.sent, **line}), sync=False, keep_back=False)
+            self._read_now_and_then()
         finally:
-            self.busy = False
-        self._read_now_and_then()
-        if (left := self.after_line) is not None:
-            self.after_line = None
-            left()
+            self.guard.open()
         return number
 
     def done(self, fields: dict[str, Any], payload: bytes = b"") -> None:
@@ -207,18 +210,35 @@ class Link:
 
     def wait_acked(self, no: int) -> None:
         """Return when record number `no` is durable; it, or one after it, must have asked for the commit."""
-        while self.acked < no:
-            self._dispatch(*self._receive())
+        self._reading.until(lambda: self.acked >= no)
 
     def wait_resolved(self, lane: str, ordinal: int, *, busy: bool = False) -> Row:
         """Say that the session waits for this call, and return the RESOLVED row when it comes.
 
         `busy`: something runs outside meanwhile, so the session must not be suspended.
         """
-        self.say("wait", waits=[[lane, ordinal]], busy=int(busy))
-        while (row := self.resolutions.pop((lane, ordinal), None)) is None:
-            self._dispatch(*self._receive())
-        return row
+        key = (lane, ordinal)
+        self.say("wait", waits=[key], busy=int(busy))
+        self._reading.until(lambda: key in self.resolutions)
+        return self.resolutions.pop(key)
+
+    def ask(self, operation: str, body: bytes) -> Answer:
+        """Have something done that is not recorded, and wait for the answer. Any thread may, and signals may raise."""
+        self.guard.close()
+        try:
+            with self._sending:
+                self._settle()
+                self._asks = number = self._asks + 1
+                self._answers[number] = None
+                self._transmit(frames.encode({"t": "ask", "id": number, "op": operation}, body))
+        finally:
+            self.guard.open()
+        try:
+            self._reading.until_interrupted(lambda: self._answers[number] is not None, self._await_readable)
+        finally:
+            answer = self._answers.pop(number)
+        assert answer is not None
+        return answer
 
     def expect(self, kind: str) -> tuple[dict[str, Any], bytes]:
         """The next frame, which must be of type `kind` (a stop may come before it)."""
@@ -230,8 +250,7 @@ class Link:
 
     def poll(self) -> None:
         """Take what has arrived, without waiting."""
-        while self._inbox or select.select([self._sock], [], [], 0)[0]:
-            self._dispatch(*self._receive())
+        self._reading.while_there_is(lambda: self._inbox or select.select([self._sock], [], [], 0)[0])
 
     def listen(self, timeout_s: float | None) -> None:
         """Wait for a frame, or until `wake` can be read; then take what has arrived."""
@@ -241,6 +260,10 @@ class Link:
         ):
             return
         self.poll()
+
+    def _await_readable(self) -> None:
+        if not self._inbox:
+            select.select([self._sock], [], [])
 
     def _receive(self) -> tuple[dict[str, Any], bytes]:
         while not self._inbox:
@@ -255,6 +278,10 @@ class Link:
 
     def _dispatch(self, header: dict[str, Any], payload: bytes) -> None:
         match header["t"]:
+            case "answer":
+                if header["id"] in self._answers:
+                    self._answers[header["id"]] = header, payload
+                return
             case "ack":
                 self.acked = max(self.acked, header["no"])
                 if 0 < self._asked <= self.acked:
@@ -271,6 +298,8 @@ class Link:
                 self.stop_asked, self.stop_reason = True, header.get("reason") or "stopped"
             case other:
                 raise frames.FrameError(f"unexpected frame {other!r} from the host")
+        if self._answers and self.wake >= 0:
+            os.eventfd_write(self.wake, 1)  # the thread that asks may have read this in place of the one that listens
 
     def _orphaned(self) -> NoReturn:
         """The host is gone; whatever this process did since its last acknowledgement, it must do nothing more."""

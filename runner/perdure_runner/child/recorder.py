@@ -16,9 +16,10 @@ from perdure import _runtime
 
 from perdure_runner.child import attempts, turn
 from perdure_runner.child.activity import Activity
+from perdure_runner.child.asking import Asking
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.callers import Callers
-from perdure_runner.child.calls import Calls, time_ns
+from perdure_runner.child.calls import Calls
 from perdure_runner.child.lanes.lanes import MAIN
 from perdure_runner.child.lanes.loop import Loop
 from perdure_runner.child.markers import Markers
@@ -26,7 +27,6 @@ from perdure_runner.child.patching.sites import SiteInfo
 from perdure_runner.child.place import AFTER, Place
 from perdure_runner.child.policy.policy import Policy, Verdict
 from perdure_runner.child.policy.rules import Rules
-from perdure_runner.child.replay import Form, How, Kind, Run, WaitKind
 from perdure_runner.child.turn import Patient
 
 speaks_for_others(Calls.outcome)  # it raises what the journal says that the program got
@@ -55,15 +55,13 @@ _doing: ContextVar[Doing | None] = ContextVar("perdure_activity", default=None)
 A = TypeVar("A", bound=Activity)
 
 
-class Recorder:
+class Recorder(Asking):
     """Implements `sites.Router` for the call sites and `perdure._runtime.Runtime` for the SDK."""
 
     def __init__(self, session_id: str, calls: Calls, policy: Policy, rules: Rules, callers: Callers) -> None:
-        self._calls = calls
+        super().__init__(session_id, calls, callers)
         self._policy = policy
         self._rules = rules
-        self._callers = callers
-        self.session_id = session_id
         self._here = calls.lanes.here
         self._running: dict[int, Doing] = {}
         self.marker = Markers(calls, callers).make
@@ -128,6 +126,7 @@ class Recorder:
         """The activity `f(*args, **kwargs)`, called `name` in the journal unless the options say otherwise."""
         activity, options, name = self._activity(Activity, name, f, site, args, kwargs)
         turns = turn.turns_of_thread(self._calls)
+        guard = self._calls.link.guard
         turns.await_first()
         if activity.begin():
             return activity.replayed()
@@ -135,7 +134,7 @@ class Recorder:
             activity.start()
             doing = self._describe(activity, name)
             try:
-                with turns.outside(), self._inside(doing), attempts.alarm(options.timeout, name):
+                with turns.outside(), self._inside(doing), attempts.alarm(options.timeout, name, guard):
                     args_now, kwargs_now = self.unwrap(args, kwargs)
                     value = f(*args_now, **kwargs_now)
             except BaseException as error:
@@ -222,18 +221,6 @@ class Recorder:
 
     # ---- perdure._runtime.Runtime
 
-    @speaks_for_others
-    def sleep(self, seconds: float) -> None:
-        """A durable timer. Inside an activity: an ordinary sleep."""
-        if self.direct():
-            attempts.real_sleep(seconds)
-            return
-        call, decision = self._calls.begin(Form.TIMER, "time.sleep", self._callers.site(_getframe()), (seconds,), {})
-        if isinstance(decision, Run):
-            fires_at = time_ns() // 1000 + round(seconds * 1e6)
-            self._calls.put(call, Kind.WAIT, {"wk": int(WaitKind.TIMER), "fires": fires_at}, sync=True)
-        self._calls.wait(call, decision)
-
     def breathe(self) -> None:
         """Let other threads of user code go on."""
         if (strand := self._calls.lanes.strand()) is not None:
@@ -248,22 +235,6 @@ class Recorder:
         """An event loop for user code."""
         calls = self._calls
         return Loop(calls.scheduler, calls.lanes, calls.is_live, calls.cancelled)
-
-    def next_signal(self, names: tuple[str, ...], timeout: float | None) -> perdure.Signal | None:
-        """The next signal of one of these names; None when `timeout` seconds have passed without one."""
-        if self.direct():
-            raise perdure.Error("next_signal() waits, and so cannot be called inside an activity")
-        call, decision = self._calls.begin(
-            Form.SIGNAL, "perdure.next_signal", self._callers.site(_getframe()), (*names, timeout), {}
-        )
-        if isinstance(decision, Run):
-            fires_at = 0 if timeout is None else time_ns() // 1000 + round(timeout * 1e6)
-            wait = {"wk": int(WaitKind.SIGNAL), "names": list(names), "fires": fires_at}
-            self._calls.put(call, Kind.WAIT, wait, sync=True)
-        row = self._calls.wait(call, decision)
-        if row["how"] != How.SIGNALLED:
-            return None
-        return perdure.Signal(row.get("name", ""), self._calls.values.decode_json(row.get("data", b"")))
 
     def version(self, name: str, newest: int) -> int:
         """Which branch of changed code the session takes; an activity, which is not replayed, may take the newest."""

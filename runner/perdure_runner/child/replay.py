@@ -33,6 +33,8 @@ class WaitKind(enum.IntEnum):
 
     TIMER = 1
     SIGNAL = 2
+    EVENT = 3
+    REQUEST = 4
 
 
 class How(enum.IntEnum):
@@ -42,6 +44,9 @@ class How(enum.IntEnum):
     SIGNALLED = 2
     TIMED_OUT = 3
     CANCELLED = 4
+    EVENT = 5
+    ANSWERED = 6
+    REFUSED = 7
 
 
 class Form(enum.Enum):
@@ -51,6 +56,8 @@ class Form(enum.Enum):
     MARKER = "marker"
     TIMER = "timer"
     SIGNAL = "signal"
+    EVENT = "event"
+    REQUEST = "request"
     SYSTEM = "system"
 
 
@@ -129,7 +136,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Return or raise the outcome in `row`, which is the journal's row number `position`."""
+    """Return or raise the outcome in `row`, which is the journal's row number `position`.
+
+    Of a wait: it was over before it ended, because its task was cancelled or the session was being stopped.
+    """
 
     row: Row
     position: int = field(default=0, compare=False)
@@ -183,11 +193,21 @@ _FORM_OF_KIND = {
 }
 
 
+_FORM_OF_WAIT = {
+    WaitKind.TIMER: Form.TIMER,
+    WaitKind.SIGNAL: Form.SIGNAL,
+    WaitKind.EVENT: Form.EVENT,
+    WaitKind.REQUEST: Form.REQUEST,
+}
+WAITING = frozenset(_FORM_OF_WAIT.values())
+"""Forms of calls that the coordinator ends."""
+
+
 def form_of(row: Row) -> Form | None:
     """The form of the call that a row belongs to; None for a RESOLVED, which never comes first."""
     kind = row["kind"]
     if kind == Kind.WAIT:
-        return Form.TIMER if row.get("wk") == WaitKind.TIMER else Form.SIGNAL
+        return _FORM_OF_WAIT[row["wk"]]
     return _FORM_OF_KIND.get(kind)
 
 
@@ -285,6 +305,8 @@ class History:
 def difference(recorded: Row, call: Call) -> str:
     """Why `call` is not the recorded one, in a few words; empty when it is."""
     form = form_of(recorded)
+    if form is Form.SYSTEM and recorded.get("err") and call.form in WAITING:
+        form = call.form  # it was refused before it began, because the session was being stopped
     if form is not call.form:
         return f"a {form.value if form else 'wait'} is recorded, the code makes a {call.form.value} call"
     if recorded.get("fn", "") != call.function:

@@ -123,9 +123,11 @@ class Signals:
             while frame is not None and frame.f_code.co_filename == __file__:
                 frame = frame.f_back
             handler(number, frame)
-        elif self._link.busy:
-            self._link.after_line = lambda: self.handle(handler, number, frame)
-        elif number in _END_PROCESS:
+        elif not self._link.guard.postpone(lambda: self.handle(handler, number, frame)):
+            self._handle_now(handler, number, frame)
+
+    def _handle_now(self, handler: Handler, number: int, frame: types.FrameType | None) -> None:
+        if number in _END_PROCESS:
             _signal(number, signal.SIG_DFL)
             signal.pthread_kill(threading.get_ident(), number)
         else:

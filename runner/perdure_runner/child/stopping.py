@@ -60,9 +60,7 @@ class Stop:
 
     def _on_signal(self, _number: int, _frame: types.FrameType | None) -> None:
         self._link.stop_asked = True
-        if self._link.busy:
-            self._link.after_line = self._interrupt
-        else:
+        if not self._link.guard.postpone(self._interrupt):
             self._interrupt()
 
     def _interrupt(self) -> None:

@@ -14,11 +14,11 @@ from contextvars import copy_context
 from typing import Any, Protocol
 
 from perdure_runner.child.activity import Activity
-from perdure_runner.child.calls import Calls, time_ns
+from perdure_runner.child.calls import Calls, pending_of, time_ns
 from perdure_runner.child.lanes.loop import Awaited, Loop
 from perdure_runner.child.lanes.outside import outside
 from perdure_runner.child.lanes.pending import Pending
-from perdure_runner.child.replay import Call, Decision, Interrupted, Replay, Resolved, Row
+from perdure_runner.child.replay import Call, Decision, Form, Interrupted, Kind, Replay, Resolved, Row
 
 _getframe = sys._getframe  # noqa: SLF001 - kept: programs put others in its place
 
@@ -101,6 +101,14 @@ class TurnsOfTask(Protocol):
     async def await_delay(self, activity: Patient) -> None:
         """Return when the next attempt may begin."""
 
+    async def wait(self, call: Call, decision: Decision) -> Row:
+        """Await the end of what the coordinator ends. Returns the RESOLVED row.
+
+        Raises:
+            asyncio.CancelledError: the task was cancelled, which is recorded.
+            perdure.Cancelled: the session is being stopped.
+        """
+
     async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Await `work()`, outside."""
 
@@ -136,6 +144,22 @@ class _OnOurLoop:
             assert pending.row is not None
             activity.end_delay(pending.row)
 
+    async def wait(self, call: Call, decision: Decision) -> Row:
+        pending = Awaited(**pending_of(call, decision))
+        asked = call.form is Form.REQUEST
+        await self._loop.until(pending, pending.cancel if asked else None)  # what is asked for is done in any case
+        if isinstance(decision, Replay):
+            self._calls.outcome(decision.row)
+        if pending.cancelled and not asked:
+            error = asyncio.CancelledError()
+            self._calls.put_error(call, Kind.SYSTEM, error, time_ns())
+            raise error
+        assert pending.row is not None
+        row = self._calls.ended(pending.row)
+        if pending.cancelled:
+            raise asyncio.CancelledError
+        return row
+
     async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         pending = Awaited(outside=True)
         scheduler = self._calls.scheduler
@@ -166,6 +190,9 @@ class _Inline:
     async def await_delay(self, activity: Patient) -> None:
         while (delay := activity.delayed()) is not None:
             Activity._await_delay(activity, delay[1])  # noqa: SLF001 - its own, without our patience
+
+    async def wait(self, call: Call, decision: Decision) -> Row:
+        return self._calls.wait(call, decision)
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return await work()

@@ -21,6 +21,7 @@ ARGUMENTS, ARGUMENT = 64, 2048  # parts of arguments, and bytes of what is said 
 NAMES = 256  # signals that one wait may name
 LANES = 65536  # that may wait at once
 TRACEBACK = 2048  # frames
+REQUEST = 1 << 20  # bytes of what is asked of the coordinator
 PAGE_TEXT = 512 << 10  # bytes of entries beside their payloads in one frame of history; escapes can make six of one
 PAGE_PAYLOAD = 8 << 20
 _U32 = (1 << 32) - 1
@@ -51,10 +52,10 @@ ENTRY: dict[str, tuple[int, str, Check]] = {
     "mac": (_OUTCOME, "mac", digest(8, 64)),
     "pv": (_OUTCOME, "preview", text(PREVIEW)),
     "size": (_OUTCOME, "size", integer()),
-    "wk": (_WAIT, "kind", integer(0, 2)),
+    "wk": (_WAIT, "kind", integer(0, 4)),
     "fires": (_WAIT, "fires_at_us", integer()),
     "names": (_WAIT, "names", listing(text(NAME), NAMES)),
-    "how": (_RESOLUTION, "kind", integer(0, 4)),
+    "how": (_RESOLUTION, "kind", integer(0, 7)),
     "name": (_RESOLUTION, "name", text(NAME)),
 }
 
@@ -130,13 +131,43 @@ def add_record(records: runner.Records, number: int, header: Header, payload: by
         raise ProtocolError(f"an entry of kind {kind} and a wait do not go together")
     if fields.get("n", len(payload)) != len(payload):
         raise ProtocolError(f"a payload of {len(payload)} bytes was announced as {fields['n']!r:.40}")
-    if kind in _WITH_OUTCOME:
+    if kind in _WITH_OUTCOME or _is_request(entry, payload):
         if outcome is None or not outcome.get("encoding"):
             raise ProtocolError(f"an entry of kind {kind} without an outcome")
         _complete(outcome, payload)
     elif payload or (outcome is not None and outcome.get("encoding")):
         raise ProtocolError(f"an entry of kind {kind} with an outcome")
     _made(records.records.add, no=number, entry=entry)
+
+
+def _is_request(entry: dict[str, Any], body: bytes) -> bool:
+    """Check what is asked of the coordinator: an operation, whose body is the row's payload."""
+    wait = entry.get("wait", {})
+    if entry["kind"] != journal.ENTRY_KIND_WAIT or wait.get("kind") != journal.WAIT_KIND_REQUEST:
+        return False
+    if len(wait.get("names", ())) != 1 or wait.get("fires_at_us"):
+        raise ProtocolError("a request names its operation, and has no deadline")
+    if entry.get("outcome", {}).get("encoding") != journal.ENCODING_JSON or len(body) > REQUEST:
+        raise ProtocolError(f"a request of {len(body)} bytes, or no JSON")
+    return True
+
+
+def ask(header: Header, payload: bytes) -> runner.Ask:
+    """Give what an `ask` frame says; identity is for the caller to fill in."""
+    if unknown := header.keys() - {"t", "id", "op"}:
+        raise ProtocolError(f"unknown keys {sorted(unknown)!r:.80}")
+    if not 0 < len(payload) <= REQUEST:
+        raise ProtocolError(f"a request of {len(payload)} bytes")
+    return _made(runner.Ask, id=integer(1)(header.get("id")), operation=text(NAME)(header.get("op")), body=payload)
+
+
+def answer_frame(answer: runner.Answer) -> bytes:
+    """Give the `answer` frame for what was asked."""
+    if not answer.HasField("error"):
+        return encode({"t": "answer", "id": answer.id, "refused": 0}, answer.body)
+    error = answer.error
+    told = json.dumps({"code": error.code, "message": error.message, "help": error.help})
+    return encode({"t": "answer", "id": answer.id, "refused": 1}, told.encode())
 
 
 def add_line(records: runner.Records, number: int, line: dict[str, Any]) -> None:
@@ -209,7 +240,7 @@ def entry_frame(entry: journal.Entry) -> tuple[Header, bytes]:
         fields["dig"] = digested.hex()
     if entry.kind in _TIMED:
         fields["at"] = entry.at_us
-    if entry.HasField("outcome"):
+    if entry.HasField("outcome") and entry.kind != journal.ENTRY_KIND_WAIT:
         payload = entry.outcome
     if entry.HasField("wait"):
         wait = entry.wait

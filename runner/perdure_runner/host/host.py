@@ -302,5 +302,6 @@ _COMMANDS: Mapping[str, Callable[[Session, Any], None]] = {
     "history": Session.history,
     "committed": Session.committed,
     "resolved": Session.resolved,
+    "answer": Session.answer,
     "stop": Session.stop,
 }

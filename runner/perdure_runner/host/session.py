@@ -151,6 +151,10 @@ class Session:
         except (FrameError, ProtocolError) as error:
             self.fail(f"a resolution that no runner can take: {error}", "P0209", fatal=True)
 
+    def answer(self, message: runner.Answer) -> None:
+        if self._connection is not None:
+            self._connection.write(convert.answer_frame(message))
+
     def stop(self, message: runner.Stop) -> None:
         match message.kind:
             case runner.STOP_KIND_KILL:
@@ -249,6 +253,12 @@ class Session:
         self._outbox.flush()
         self._owner.send(runner.FromHost(waiting=waiting))
 
+    def _ask(self, header: Header, payload: bytes) -> None:
+        ask = convert.ask(header, payload)
+        ask.session_id, ask.epoch = self.start.session_id, self.start.epoch
+        self._outbox.flush()
+        self._owner.send(runner.FromHost(ask=ask))
+
     def _suspended(self, _header: Header, _payload: bytes) -> None:
         """It is said to the coordinator when the process is gone."""
 
@@ -271,6 +281,7 @@ class Session:
         "rec": _record,
         "log": _log,
         "wait": _wait,
+        "ask": _ask,
         "suspended": _suspended,
         "done": _done,
     }

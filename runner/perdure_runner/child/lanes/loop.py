@@ -35,6 +35,10 @@ class Awaited(Pending):
         self.stopped = False
         """It was ended because the session is being stopped."""
 
+    def cancel(self) -> None:
+        """Its task was cancelled, but waits on."""
+        self.cancelled = True
+
 
 class _Timer(asyncio.TimerHandle):
     __slots__ = ("due_us",)

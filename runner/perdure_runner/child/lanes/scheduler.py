@@ -389,6 +389,10 @@ class Scheduler:
             self._said = keys, busy
             self._link.say("wait", waits=[list(key) for key in keys], busy=int(busy))
 
+    def says_nothing(self) -> None:
+        """What lanes wait for is being said by somebody else, in place of what was said here."""
+        self._said = None
+
     @property
     def _entrusted(self) -> bool:
         """The coordinator was told that every lane waits: until it resolves a wait, it may suspend the session."""
