@@ -5,11 +5,12 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from perdure_server.core.errors import Problems
-from perdure_server.manifest.checking import check_handlers
+from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.manifest.checking import check_handlers, wrong_handlers
 from perdure_server.manifest.connections import Connection
-from perdure_server.manifest.exports import Export
+from perdure_server.manifest.exports import Export, Exports
 from perdure_server.manifest.manifest import parse_manifest
+from perdure_server.manifest.overriding import with_values
 from perdure_server.manifest.triggers import (
     Concurrency,
     Debounce,
@@ -100,12 +101,7 @@ def test_connections_are_variables() -> None:
     manifest = parse_manifest(FULL, "p")
     team, shop = manifest.connections
     assert (team.integration, shop) == ("slack", Connection("shop", "generic", line=8, column=3))
-    assert [variable.name for variable in manifest.variables] == [
-        "HOOK_KEY",
-        "CHANNEL",
-        "team__token",
-        "team__base_url",
-    ]
+    assert [each.name for each in manifest.variables] == ["team__token", "team__base_url", "HOOK_KEY", "CHANNEL"]
     assert manifest.secrets == {"HOOK_KEY", "team__token"}
     assert manifest.resolve_vars({"SLACK_TOKEN": "xoxb"}) == {
         "CHANNEL": "team",
@@ -228,14 +224,18 @@ def test_references_to_the_environment() -> None:
 def test_handlers_must_be_in_the_code() -> None:
     exports = [Export("main.py", 1, "on_order", ("event",)), Export("flows/night.py", 1, "run", ())]
     text = "triggers:\n  a: {webhook: , call: main.py:on_oder}\n  b: {webhook: , call: flows/nigth.py:run}\n"
-    check_handlers(parse_manifest("triggers: {a: {webhook: , call: ./main.py:on_order}}", "p"), exports)
+    broken = PerdureError("P0113", "invalid syntax", file="broken.py", line=3)
+    code = Exports(tuple(exports), (broken,))
+    check_handlers(parse_manifest("triggers: {a: {webhook: , call: ./main.py:on_order}}", "p"), code)
     with pytest.raises(Problems) as caught:
-        check_handlers(parse_manifest(text, "p"), exports, text)
-    assert [str(problem) for problem in caught.value.problems] == [
+        check_handlers(parse_manifest("triggers: {a: {webhook: , call: broken.py:f}}", "p"), code)
+    assert caught.value.problems == (broken,)
+    found = wrong_handlers(parse_manifest(text, "p"), code, text)
+    assert [str(problem) for problem in found] == [
         "perdure.yaml:2:3: trigger a: main.py has no function 'on_oder'",
         "perdure.yaml:3:3: trigger b: there is no file flows/nigth.py with functions",
     ]
-    assert [problem.help for problem in caught.value.problems] == [
+    assert [problem.help for problem in found] == [
         "did you mean 'on_order'?",
         "did you mean 'flows/night.py'?",
     ]
@@ -271,3 +271,11 @@ def test_no_tree_is_anything_but_a_manifest_or_problems(tree: str, connections: 
 def test_variables_have_a_description() -> None:
     manifest = parse_manifest("vars: {A: {value: x, description: what it is for}}", "p")
     assert manifest.vars == (Variable("A", "x", line=1, column=8),)
+
+
+@pytest.mark.parametrize("value", ["x", "${HOME}", "@slack.team", "@@x", "$${Y}", "", "@", "a: b"])
+def test_a_value_of_the_command_line_is_taken_as_it_is(value: str) -> None:
+    theirs = b"version: v1\nproject:\n  name: p\n  vars:\n    - {name: B, value: b, secret: false}\n"
+    for file, text in (("perdure.yaml", b"vars: {B: {env: B}}"), ("autokitteh.yaml", theirs), ("perdure.yaml", b"")):
+        changed = with_values(file, text, {"A": value, "B": value}).decode()
+        assert parse_manifest(changed, "p", file).resolve_vars({}) == {"A": value, "B": value}

@@ -8,7 +8,6 @@ import tarfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from perdure_proto.v1 import control_pb2 as control
 
@@ -131,7 +130,8 @@ def _undetermined(source: Source) -> set[str]:
     """Names of secrets that the manifest takes from no environment."""
     from perdure_server.manifest.manifest import load_manifest
 
-    return {variable.name for variable in load_manifest(source.folder).vars if variable.secret and not variable.env}
+    declared = load_manifest(source.folder).variables
+    return {each.name for each in declared if each.secret and each.env is None and each.value is None}
 
 
 def _divided(source: Source) -> tuple[dict[str, str], dict[str, str]]:
@@ -147,36 +147,26 @@ def _divided(source: Source) -> tuple[dict[str, str], dict[str, str]]:
 
 def with_variables(tarball: bytes, variables: Mapping[str, str]) -> bytes:
     """The same build, but for the values of some variables in its manifest, which is made where there is none."""
-    from perdure_server.manifest.manifest import MANIFEST_FILE
+    from perdure_server.manifest.manifest import MANIFEST_FILES
+    from perdure_server.manifest.overriding import with_values
 
     out = io.BytesIO()
-    text = b""
     with (
         tarfile.open(fileobj=io.BytesIO(tarball)) as old,
         gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new,
     ):
+        names = old.getnames()
+        file = next((name for name in MANIFEST_FILES if name in names), MANIFEST_FILES[0])
+        text = b""
         for member in old:
             content = old.extractfile(member) if member.isreg() else None
-            if content is not None and member.name == MANIFEST_FILE:
+            if content is not None and member.name == file:
                 text = content.read()
             else:
                 new.addfile(member, content)
-        manifest = tarfile.TarInfo(MANIFEST_FILE)
-        changed = _manifest_with(text, variables)
+        changed = with_values(file, text, variables)
+        manifest = tarfile.TarInfo(file)
         manifest.size = len(changed)
         new.addfile(manifest, io.BytesIO(changed))
     return out.getvalue()
-
-
-def _manifest_with(text: bytes, variables: Mapping[str, str]) -> bytes:
-    """The manifest (already found sound) with these values; what else it says of a variable stays."""
-    import yaml
-
-    content: dict[str, Any] = yaml.safe_load(text) or {}
-    declared = dict(content.get("vars") or {})
-    for name, value in variables.items():
-        said = declared.get(name)
-        kept = {key: fact for key, fact in said.items() if key != "env"} if isinstance(said, dict) else {}
-        declared[name] = kept | {"value": value}
-    return yaml.safe_dump(content | {"vars": declared}, encoding="utf-8", allow_unicode=True, sort_keys=False)

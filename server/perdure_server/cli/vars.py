@@ -163,9 +163,9 @@ def _secret_here() -> frozenset[str]:
 
 
 def _manifest() -> Manifest | None:
-    from perdure_server.manifest.manifest import MANIFEST_FILE, load_manifest
+    from perdure_server.manifest.manifest import MANIFEST_FILES, load_manifest
 
-    return load_manifest(Path()) if Path(MANIFEST_FILE).is_file() else None
+    return load_manifest(Path()) if any(Path(name).is_file() for name in MANIFEST_FILES) else None
 
 
 def _document(var: control.Var) -> documents.Document:

@@ -18,6 +18,7 @@ from perdure_server.core.errors import PerdureError
 from perdure_server.environments.locks import Locked
 from perdure_server.environments.reading import Wanted, wanted
 from perdure_server.manifest.build import digest, extract
+from perdure_server.manifest.checking import check_handlers
 from perdure_server.manifest.exports import Export, find_exports
 from perdure_server.manifest.manifest import load_manifest
 from perdure_server.store import Build, Deployment, Mutation, Transaction
@@ -111,8 +112,9 @@ def _check(c: Coordinator, tarball: bytes) -> _Checked:
         extract(tarball, root)
         manifest = load_manifest(root)
         variables = manifest.resolve_vars(os.environ)
-        exports = find_exports(root, isolated=c.settings.isolate_scan).exports
+        found = find_exports(root, isolated=c.settings.isolate_scan)
+        check_handlers(manifest, found)
         requires = wanted(root, manifest)
     row: dict[str, Any] = manifest.to_json() | {"variables": sorted(variables)}
-    build = Build(digest(tarball), len(tarball), c.clock.now_us(), [asdict(e) for e in exports], row)
-    return _Checked(manifest.name, build, exports, variables, manifest.secrets, requires)
+    build = Build(digest(tarball), len(tarball), c.clock.now_us(), [asdict(e) for e in found.exports], row)
+    return _Checked(manifest.name, build, found.exports, variables, manifest.secrets, requires)

@@ -26,6 +26,8 @@ from perdure_server.manifest.values import values_of
 from perdure_server.manifest.variables import VARIABLES, Variable
 
 MANIFEST_FILE: Final = "perdure.yaml"
+MANIFEST_FILES: Final = (MANIFEST_FILE, AUTOKITTEH_FILE)
+"""The first one that a folder has counts."""
 
 _NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 
@@ -47,8 +49,9 @@ class Manifest:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """What sessions find in their environment: `vars`, and those of connections as NAME__KEY."""
-        return (*self.vars, *(each for connection in self.connections for each in connection.variables()))
+        """What sessions find in their environment: `vars`, then those of connections as NAME__KEY."""
+        theirs = [each for connection in self.connections for each in connection.variables()]
+        return tuple({each.name: each for each in (*theirs, *self.vars)}.values())
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -126,7 +129,7 @@ class Examined:
 def read_manifest(root: Path) -> Examined:
     """As `load_manifest`, but what is wrong is told apart. Raises P0101 no text, P0110 cannot be read."""
     name = name_of(root)
-    for file in (MANIFEST_FILE, AUTOKITTEH_FILE):
+    for file in MANIFEST_FILES:
         text = _text(root, file)
         if text is not None:
             return _examine(text, name, file)

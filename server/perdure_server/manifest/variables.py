@@ -108,7 +108,7 @@ def _checked(reader: Reader, name: str, node: Node, text: str | None, setter: st
         )
         reader.hide(node)
         return None
-    rest = _REFERENCE.sub("", text)
+    rest = _REFERENCE.sub(" ", text)
     if "${" in rest:
         wrong = rest[rest.index("${") :][:40]
         reader.add("P0103", node, f"{wrong!r} is no reference", "write ${NAME} or ${NAME:-default}; $${ for a plain ${")
