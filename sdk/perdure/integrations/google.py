@@ -58,8 +58,14 @@ def _client(values: Connection, service: str, version: str, scopes: tuple[str, .
     discovery = vendor("googleapiclient.discovery", _PACKAGE)
     credentials = _credentials(values, scopes)
     if base_url := values.get("base_url"):
-        options.setdefault("client_options", {"api_endpoint": base_url})
+        options.setdefault("client_options", {"api_endpoint": _endpoint(base_url, service, version)})
     return discovery.build(service, version, credentials=credentials, cache_discovery=False, **options)
+
+
+def _endpoint(base_url: str, service: str, version: str) -> str:
+    """Where a service's own path begins, which googleapiclient wants to be told with the rest."""
+    described = vendor("googleapiclient.discovery_cache", _PACKAGE).get_static_doc(service, version)
+    return f"{base_url.rstrip('/')}/{json.loads(described)['servicePath'] if described else ''}"
 
 
 def _credentials(values: Connection, scopes: tuple[str, ...]) -> Any:
