@@ -14,6 +14,7 @@ from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.coordinator import signalling
 from perdure_server.core import effects as fx
+from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
 from perdure_server.store import SessionRecord, SignalRow, Transaction
@@ -95,13 +96,22 @@ def completion(child_id: str, state: str, result: pb.Payload | None, error: pb.E
     if error is not None:
         told["error"] = {"type": error.type, "message": error.message[:2000], "code": error.code}
     if result is not None:
-        if result.encoding == pb.ENCODING_JSON and result.data:
+        if result.encoding == pb.ENCODING_JSON and _is_json(result.data):
             whole = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
             if len(whole) + len(result.data) <= limit:
                 # The value's own text takes the place of null: numbers and all stay as they were written.
                 return whole.replace(b'"value": null', b'"value": ' + result.data, 1)
         told["preview"] = result.preview
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _is_json(data: bytes) -> bool:
+    """The child says so, and the child may be hostile."""
+    try:
+        jsontext.parse(data)
+    except ValueError:
+        return False
+    return True
 
 
 async def end_bereaved(c: Coordinator, parent_id: str = "") -> None:
