@@ -1,7 +1,7 @@
 # One-line verbs. `make run` and `make test` need nothing before them but python3.11+, make and network to PyPI.
 PYTHON ?= python3
 BIN    := .venv/bin
-JOBS   ?= 2
+JOBS   ?= 3
 
 .PHONY: setup run test test-fast transparency test-all check matrix attack proto fmt lint bench bench-peers clean
 
@@ -16,13 +16,13 @@ run: setup                      ## a handler survives kill -9
 	@$(BIN)/python examples/quickstart/demo.py
 
 test: setup lint                ## the whole suite on this interpreter
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-fast: setup                ## without the tests that take long
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 test-all: test                  ## the suite here, its fast part on every other CPython found
-	$(BIN)/python tests/everywhere.py
+	JOBS=$(JOBS) $(BIN)/python tests/everywhere.py
 
 lint: setup                     ## style, types, layers, generated code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+OPTIONS = ("-n", os.environ.get("JOBS", "3"), "--dist", "worksteal", "-p", "no:cacheprovider")
 
 
 def interpreters() -> dict[str, str]:
@@ -39,7 +40,7 @@ def main() -> int:
         )
         print(f"\n== Python {version}", flush=True)
         environ = {**os.environ, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}"}
-        pytest = [environment / "bin/python", "-m", "pytest", "-n", "2", "-p", "no:cacheprovider"]
+        pytest = [environment / "bin/python", "-m", "pytest", *OPTIONS]
         for part in (["-m", "not slow"], ["tests/transparency"]):
             if code := subprocess.run([*pytest, *part], cwd=ROOT, env=environ, check=False).returncode:
                 return code

@@ -78,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
     sys.meta_path.insert(0, Carried(places))
     match options.mode:
         case "zygote":
+            sys.dont_write_bytecode = False  # as long as only our own code runs: not every installer compiles it
             from perdure_runner.child import zygote
             from perdure_runner.child.sandbox import cell, nest
 
@@ -87,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
             main = function(options.main)  # before there is a socket that would close while its error is being printed
             if prepare := getattr(sys.modules[main.__module__], "prepare", None):
                 prepare()
+            sys.dont_write_bytecode = True
             if not options.connect:
                 return zygote.serve(socket.socket(fileno=options.control), main, held)
             from perdure_runner.child import contained
