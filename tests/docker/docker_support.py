@@ -53,7 +53,9 @@ class Dockerd:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "pid").unlink(missing_ok=True)
         paths = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
-        command = ["dockerd", "--host", self.url, "--bridge=none", "--iptables=false", "--ip6tables=false"]
+        # What it mounts is seen by nobody else, and goes with it, however it and this process end.
+        command = ["unshare", "--mount", "--propagation=slave", "dockerd", "--host", self.url]
+        command += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
         command += [f"--{option}={self.folder / name}" for option, name in paths.items()]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -81,10 +83,7 @@ class Dockerd:
         file.unlink(missing_ok=True)  # where nobody reaps orphans, the next dockerd would take its zombie for alive
 
     def remove(self) -> None:
-        """Remove all it has, when it has ended; what it left mounted, too."""
-        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for mount in sorted((each for each in mounts if each.startswith(f"{self.folder}/")), reverse=True):
-            subprocess.run(["umount", "--lazy", mount], check=True)
+        """Remove all it has, when it has ended."""
         shutil.rmtree(self.folder)
 
 

@@ -147,10 +147,10 @@ async def test_the_hosts_door_is_closed_to_everybody_else(doors: Doors, tmp_path
     for private, certificate in shown:
         credentials = grpc.ssl_channel_credentials(doors.authority, private, certificate)
         async with grpc.aio.secure_channel(doors.hosts, credentials) as channel:
-            call = hosts_of(channel).FetchBlob(rpb.FetchBlobRequest(digest="0" * 64), timeout=5)
+            call = hosts_of(channel).FetchBlob(rpb.FetchBlobRequest(digest="0" * 64), timeout=60)
             assert (await status(call))[0] is grpc.StatusCode.UNAVAILABLE
     async with open_channel(doors.hosts) as channel:
-        call = hosts_of(channel).FetchBlob(rpb.FetchBlobRequest(digest="0" * 64), timeout=5)
+        call = hosts_of(channel).FetchBlob(rpb.FetchBlobRequest(digest="0" * 64), timeout=60)
         assert (await status(call))[0] is grpc.StatusCode.UNAVAILABLE
 
 

@@ -54,7 +54,7 @@ class ForkServer:
 
     def close(self) -> None:
         """End the program: it ends when its stdin does."""
-        self._program.communicate(timeout=10)
+        self._program.communicate(timeout=60)
 
 
 def _start() -> subprocess.Popen[str]:

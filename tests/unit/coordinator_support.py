@@ -330,7 +330,7 @@ class World:
 
     async def until(self, condition: Callable[[], object], *, turning: float = 0.0) -> None:
         """Let things happen until `condition` holds; `turning`: and time pass, so many seconds a turn."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 if turning:
                     self.clock.advance(turning)

@@ -16,7 +16,7 @@ from perdure_runner.host.host import Host
 from perdure_runner.host.link import BlobNotFoundError
 
 HERE = Path(__file__).parent
-PATIENT_S = 20.0
+PATIENT_S = 60.0
 
 
 def tarball(**files: str) -> bytes:

@@ -58,7 +58,7 @@ class Way:
     async def answer(self, head: str, body: bytes = b"") -> str:
         """All that comes back until the end."""
         reader, writer = await self.ask(head, body)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             answer = await reader.read()
         writer.close()
         return answer.decode()
@@ -307,6 +307,6 @@ async def test_a_host_without_free_descriptors_does_not_spin(way: Callable[..., 
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)

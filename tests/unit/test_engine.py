@@ -133,7 +133,7 @@ async def served(home: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, 
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.communicate(), 20)
+        await asyncio.wait_for(process.communicate(), 60)
 
 
 async def host_pid(server: int) -> int:

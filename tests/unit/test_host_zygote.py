@@ -18,7 +18,7 @@ from perdure_runner.host.zygotes import Fork, ZygoteError, Zygotes
 
 
 async def _dead(pid: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while Path(f"/proc/{pid}/exe").exists():
             await asyncio.sleep(0.001)
 

@@ -135,7 +135,7 @@ async def test_every_session_ends_once_whatever_the_weather(tmp_path: Path, cuts
     weather.on_cut = coordinator.cut
     host = coordinator.host = Host(config(tmp_path, capacity=SESSIONS), coordinator)
     await host.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await coordinator.finished.wait()
     assert set(coordinator.done) == set(coordinator.epochs)
     assert max(coordinator.epochs.values()) == 1 + len(cuts)

@@ -60,13 +60,13 @@ class Serving:
         self.servicer.hangs_up.set()
         await self.server.stop(None)
         socket = Path(self.address.removeprefix("unix:"))
-        async with asyncio.timeout(10):  # gRPC removes it some time later, even if it is another server's by then
+        async with asyncio.timeout(60):  # gRPC removes it some time later, even if it is another server's by then
             while socket.exists():
                 await asyncio.sleep(0.001)
 
 
 async def _read_until(stream, kind: str):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             message = await stream.read()
             if message.WhichOneof("message") == kind:
@@ -131,7 +131,7 @@ async def test_a_host_dials_again_and_its_runners_are_gone(address: str, host: a
         pid = (await _read_until(stream, "attached")).pid
     assert "connected" in await host.get()
     assert "no coordinator" in await host.get()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while Path(f"/proc/{pid}/exe").exists():
             await asyncio.sleep(0.005)
     async with Serving(address, Servicer()) as servicer:
@@ -154,7 +154,7 @@ async def test_a_coordinator_that_falls_silent_is_given_up(address: str, host: a
 async def test_another_protocol_version_is_named(address: str, host: asyncio.Queue[str]) -> None:
     async with Serving(address, Servicer(version=2)) as servicer:
         await servicer.streams.get()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "P0208" not in (line := await host.get()):
                 pass
         assert "protocol 2" in line
@@ -176,7 +176,7 @@ async def test_a_host_process_leaves_on_sigterm(address: str, tmp_path: Path) ->
         process.send_signal(signal.SIGTERM)
         assert (await _read_until(stream, "leaving")).reason
         servicer.hangs_up.set()
-        _, stderr = await asyncio.wait_for(process.communicate(), 20)
+        _, stderr = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0
     assert stderr == b""
 
@@ -199,9 +199,9 @@ async def test_a_drained_host_ends_when_its_last_session_has_gone(address: str, 
             await stream.write(runner.ToHost(committed=runner.Committed(session_id="s", epoch=1, no=number)))
         done = await _read_until(stream, "done")
         assert done.session_id == "s"
-        assert (await asyncio.wait_for(stream.read(), 20)) is grpc.aio.EOF, "the stream ends after the last word"
+        assert (await asyncio.wait_for(stream.read(), 60)) is grpc.aio.EOF, "the stream ends after the last word"
         servicer.hangs_up.set()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
 
 
 async def test_a_host_without_sessions_ends_when_it_is_drained(address: str, tmp_path: Path) -> None:
@@ -215,9 +215,9 @@ async def test_a_host_without_sessions_ends_when_it_is_drained(address: str, tmp
         await stream.write(runner.ToHost(ask_runner_health=asked))
         assert (await _read_until(stream, "runner_health")) == runner.RunnerHealth(session_id="nobody", epoch=1)
         await stream.write(runner.ToHost(drain=runner.Drain(reason="drained")))
-        assert (await asyncio.wait_for(stream.read(), 20)) is grpc.aio.EOF
+        assert (await asyncio.wait_for(stream.read(), 60)) is grpc.aio.EOF
         servicer.hangs_up.set()
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, 60)
 
 
 async def test_main_can_be_cancelled(address: str, tmp_path: Path) -> None:

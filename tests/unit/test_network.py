@@ -46,7 +46,7 @@ def _try(call, url):
 
 def with_urllib(url):
     try:
-        with urllib.request.urlopen(url, data=b"12345", timeout=10) as answer:
+        with urllib.request.urlopen(url, data=b"12345", timeout=60) as answer:
             return answer.read().decode()
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.reason}"
@@ -55,18 +55,18 @@ def with_urllib(url):
 def with_requests(url):
     import requests
 
-    answer = requests.post(url, data=b"12345", timeout=10)
+    answer = requests.post(url, data=b"12345", timeout=60)
     return answer.text if answer.ok else f"{answer.status_code} {answer.reason}"
 
 
 def without_a_proxy(url):
     host, port = url.split("/")[2].split(":")
-    with socket.create_connection((host, int(port)), timeout=10):
+    with socket.create_connection((host, int(port)), timeout=60):
         return "connected"
 
 
 def child(event):
-    program = f"import urllib.request as u; print(u.urlopen({event['url']!r}, timeout=10).read().decode())"
+    program = f"import urllib.request as u; print(u.urlopen({event['url']!r}, timeout=60).read().decode())"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip()
 
 

@@ -109,7 +109,7 @@ class Stream:
         await self.call.write(FromHost(**message))
 
     async def read(self) -> ToHost:
-        message = await asyncio.wait_for(self.call.read(), 5)
+        message = await asyncio.wait_for(self.call.read(), 60)
         assert isinstance(message, ToHost), await self.call.details()
         return message
 
@@ -236,5 +236,5 @@ async def test_history_waits_for_room() -> None:
         await asyncio.sleep(0)
 
     writer = asyncio.create_task(outbox.write_all(write))
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 60)
     writer.cancel()

@@ -77,7 +77,7 @@ async def _below(here: Inside, session: str, count: int) -> list[int]:
     """Processes of the session on this machine, once there are so many."""
     pid = here.host.sessions[session].pid
     mine = os.readlink(f"/proc/{pid}/ns/pid")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             found = [int(name) for name in os.listdir("/proc") if name.isdigit() and _namespace(name) == mine]
             if len(found) > count:  # and the first one
@@ -97,6 +97,6 @@ def _alive(pid: int) -> bool:
 
 
 async def _gone(pid: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while _alive(pid):
             await asyncio.sleep(0.002)

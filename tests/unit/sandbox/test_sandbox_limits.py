@@ -90,9 +90,9 @@ async def test_no_group_is_left(tmp_path: Path, namespaces: str) -> None:
     async with inside(tmp_path, namespaces) as here:
         await here.see("subprocess.Popen(['sleep', '60'], start_new_session=True)")
         groups = here.host._backend._held.groups  # type: ignore[attr-defined]
-        await asyncio.wait_for(here.host._empty.wait(), 10)
+        await asyncio.wait_for(here.host._empty.wait(), 60)
         folders = [hierarchy.folder for hierarchy in groups._hierarchies]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while any(path.is_dir() for folder in folders for path in folder.iterdir()):
                 await asyncio.sleep(0.005)
     assert not any(folder.exists() for folder in folders)

@@ -21,7 +21,7 @@ async def _waiting(here: Inside) -> set[int]:
     """The pids of the runners that wait, when all do."""
     backend: Any = here.host._backend
     (spares,) = backend._spares.values()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             pids = {spare.process.pid for spare in spares._spares if spare.waits()} - {0}
             if len(pids) == 2:
