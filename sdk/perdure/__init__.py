@@ -10,6 +10,7 @@ TYPE_CHECKING = False  # type checkers know the name; importing it from typing w
 if TYPE_CHECKING:
     from perdure._activity import ActivityOptions, activity, inhibit_activities, no_activity, register_no_activity
     from perdure._calls import Signal, activity_key, is_replaying, next_signal, session_id, sleep, version
+    from perdure._children import ChildFailed, ChildOutcome, await_children, signal, start, wait
     from perdure._errors import (
         ActivityInterrupted,
         ActivityTimeout,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
     from perdure._event import AttrDict, Event
     from perdure._handle import HandleLost, handle, register_handle
+    from perdure._outcomes import http_outcome, outcome, status
     from perdure._retry import RetryPolicy
     from perdure._store import (
         Op,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "_activity": ("ActivityOptions", "activity", "inhibit_activities", "no_activity", "register_no_activity"),
     "_calls": ("Signal", "activity_key", "is_replaying", "next_signal", "session_id", "sleep", "version"),
+    "_children": ("ChildFailed", "ChildOutcome", "await_children", "signal", "start", "wait"),
     "_errors": (
         "ActivityInterrupted",
         "ActivityTimeout",
@@ -60,6 +63,7 @@ _HOMES = {
     ),
     "_event": ("AttrDict", "Event"),
     "_handle": ("HandleLost", "handle", "register_handle"),
+    "_outcomes": ("http_outcome", "outcome", "status"),
     "_retry": ("RetryPolicy",),
     "_store": (
         "Op",
@@ -84,6 +88,8 @@ __all__ = [
     "ActivityTimeout",
     "AttrDict",
     "Cancelled",
+    "ChildFailed",
+    "ChildOutcome",
     "ConcurrencyError",
     "Error",
     "Event",
@@ -102,26 +108,33 @@ __all__ = [
     "activity",
     "activity_key",
     "add_values",
+    "await_children",
     "check_and_set_value",
     "del_value",
     "get_store_public_url",
     "get_value",
     "handle",
+    "http_outcome",
     "inhibit_activities",
     "is_replaying",
     "list_values_keys",
     "mutate_value",
     "next_signal",
     "no_activity",
+    "outcome",
     "publish_value",
     "register_handle",
     "register_no_activity",
     "session_id",
     "set_value",
+    "signal",
     "sleep",
+    "start",
+    "status",
     "store",
     "unpublish_value",
     "version",
+    "wait",
 ]
 
 

@@ -25,6 +25,7 @@ from perdure_server.coordinator.connections import Connections
 from perdure_server.coordinator.hosts import Connection, Drain, HostEnd, Hosts, kill_runner
 from perdure_server.coordinator.loading import Loading
 from perdure_server.coordinator.messages import session_message
+from perdure_server.coordinator.outcomes import Outcomes
 from perdure_server.coordinator.placement import Placement
 from perdure_server.coordinator.pool import Pool
 from perdure_server.coordinator.recovery import Recovery
@@ -83,6 +84,7 @@ class Coordinator:
         self.locks = Locks(blobs, blobs.root.parent / "locks", build_sdists=self.settings.build_sdists)
         self.variables = Variables(store, self.vault, self.builds, self.clock)
         self.connections = Connections(store, self.variables, self.clock)
+        self.outcomes = Outcomes(self)
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
         self.pool = Pool(self)
@@ -290,6 +292,7 @@ class Coordinator:
                 self.watchers.push(session_id, Update(session=session_message(record, None)))
             self.watchers.close(session_id)
         self.builds.session_ended(actor.record.project, actor.record.deployment_id)
+        self.outcomes.told(actor.record.event_id)
         if self.store.bereaved(session_id):
             self.spawn(family.end_bereaved(self, session_id))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from perdure_server.coordinator.requests import children, values
+from perdure_server.coordinator.requests import children, outcomes, values
 from perdure_server.coordinator.requests.operations import Entry
 
 OPERATIONS: Final[dict[str, Entry]] = {
     **values.OPERATIONS,
     **children.OPERATIONS,
+    **outcomes.OPERATIONS,
 }
