@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -26,8 +25,6 @@ from perdure_server.security.needs import NEEDS, Kind
 from perdure_server.web import bodies, errors, messages, streams
 from perdure_server.web.routes import PREFIX, ROUTES, Route
 
-_PARAMETER: Final = re.compile(r"\{([a-z_.]+)(:path)?\}")
-
 
 def served(control: Control) -> list[Route]:
     """Those that `control` has a method for."""
@@ -40,13 +37,8 @@ def http_routes(control: Control, projects: Projects, kind: Kind) -> list[HttpRo
     found: dict[str, dict[str, Endpoint]] = {}
     for route in served(control):
         endpoint = Endpoint(route, control, projects, kind, calls)
-        found.setdefault(http_path(route), {})[route.method] = endpoint
+        found.setdefault(PREFIX + route.path, {})[route.method] = endpoint
     return [HttpRoute(path, ByMethod(endpoints)) for path, endpoints in found.items()]
-
-
-def http_path(route: Route) -> str:
-    """Parameters' names may have no dots there."""
-    return PREFIX + _PARAMETER.sub(lambda found: "{" + found[1].replace(".", "__") + (found[2] or "") + "}", route.path)
 
 
 class ByMethod:
@@ -135,12 +127,8 @@ class Endpoint:
         self._from_path(request, asked)
 
     def _from_path(self, request: Request, asked: Message) -> None:
-        for path_name, value in request.path_params.items():
-            *into, name = path_name.split("__")
-            target: Any = asked
-            for each in into:
-                target = getattr(target, each)
-            setattr(target, name, value)
+        for name, value in request.path_params.items():
+            setattr(asked if name in asked.DESCRIPTOR.fields_by_name else getattr(asked, self._route.body), name, value)
 
     async def _parts(self, request: Request, project: str) -> AsyncIterator[Any]:
         """Of a stream of requests: the header, if there is one, and the body."""

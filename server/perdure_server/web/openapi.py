@@ -16,7 +16,7 @@ from perdure_server.security.needs import NEEDS
 from perdure_server.web.messages import Bytes, Described, Field, is_map, is_repeated, kind_of
 from perdure_server.web.routes import PREFIX, Route
 
-_PARAMETER: Final = re.compile(r"\{([a-z_.]+)(?::path)?\}")
+_PARAMETER: Final = re.compile(r"\{([a-z_]+)(?::path)?\}")
 _SUMMARY: Final = "What the command line asks by gRPC, as JSON. Webhooks and published values need no token."
 
 _SCALARS: Final[dict[int, dict[str, Any]]] = {
@@ -79,7 +79,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "operationId": route.rpc,
         "summary": route.summary,
         "description": f"Needs a token of scope {need.scope.name.lower()}{' for all projects' if need.whole else ''}.",
-        "parameters": [_path_parameter(name, asked) for name in named],
+        "parameters": [_path_parameter(name, asked, route.body) for name in named],
         "responses": {"200": _answer(method, schemas), "default": _json("Error", "What is wrong.")},
     }
     if method.client_streaming:
@@ -116,12 +116,10 @@ def _reference(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _path_parameter(name: str, asked: Described) -> dict[str, Any]:
-    *into, last = name.split(".")
-    for each in into:
-        asked = asked.fields_by_name[each].message_type
-    schema = _field(asked.fields_by_name[last], {}) | {"minLength": 1}
-    return {"name": name, "in": "path", "required": True, "schema": schema}
+def _path_parameter(name: str, asked: Described, body: str) -> dict[str, Any]:
+    fields = asked.fields_by_name
+    field = fields[name] if name in fields else fields[body].message_type.fields_by_name[name]
+    return {"name": name, "in": "path", "required": True, "schema": _field(field, {}) | {"minLength": 1}}
 
 
 def _query_parameter(field: Field) -> dict[str, Any]:
@@ -130,8 +128,7 @@ def _query_parameter(field: Field) -> dict[str, Any]:
 
 def _body(message: Described, named: list[str], schemas: dict[str, Any]) -> dict[str, Any]:
     """A request's own schema: without what its path says."""
-    said = {name.rpartition(".")[2] for name in named}
-    fields = [field for field in message.fields if field.name not in said]
+    fields = [field for field in message.fields if field.name not in named]
     return {
         "type": "object",
         "properties": {field.name: _field(field, schemas) for field in fields},

@@ -16,7 +16,8 @@ PREFIX: Final = "/api/v1"
 class Route:
     """`{name}` in `path` is a field of the request, `{name:path}` one with slashes.
 
-    `body`: the field that the JSON body is, where that is not the whole request.
+    `body`: the field that the JSON body is, where that is not the whole request; what the request itself has no field
+    for, the path says of that.
     """
 
     method: str
@@ -68,7 +69,7 @@ ROUTES: Final = (
     Route("DELETE", _PROJECT + "/store/{key:path}", "DeleteValue", "Delete a value"),
     # Variables and connections
     Route("GET", _PROJECT + "/vars", "ListVars", "Variables; of secret ones without the value"),
-    Route("PUT", _PROJECT + "/vars/{var.name}", "SetVar", "Set a variable", body="var"),
+    Route("PUT", _PROJECT + "/vars/{name}", "SetVar", "Set a variable", body="var"),
     Route("DELETE", _PROJECT + "/vars/{name}", "UnsetVar", "Unset a variable"),
     Route("GET", _PROJECT + "/connections", "ListConnections", "Connections"),
     Route("PUT", _PROJECT + "/connections/{name}", "PutConnection", "Make or change a connection"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("perdure.web")
 
 _STATUS: Final = "status_code"
+_EMPTY: Final = frozenset({204, 205, 304})  # answers that have no body
 _HOP: Final = frozenset(
     {"connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
@@ -91,20 +92,15 @@ def _nothing(accepted: Accepted, status: int, why: str, named: Mapping[str, str]
 def piece_of(outcome: Any) -> Piece:
     """Of an HTTP outcome, what it says; any other value is the body, as JSON. Nothing in it can break the answer."""
     if not isinstance(outcome, Mapping) or not isinstance(outcome.get(_STATUS), int):
-        return Piece(200, {"content-type": "application/json"}, json.dumps(outcome).encode(), more=False)
+        body, kind = _json(outcome)
+        return Piece(200, {"content-type": kind}, body, more=False)
     status = outcome[_STATUS]
     headers = _headers(outcome.get("headers"))
-    body = b""
-    if outcome.get("json") is not None:
-        body = json.dumps(outcome["json"]).encode()
-        headers.setdefault("content-type", "application/json")
-    elif outcome.get("body") is not None:
-        body = _body(outcome["body"])
-        headers.setdefault("content-type", "text/plain; charset=utf-8")
+    body, kind = _body(outcome.get("body")) if outcome.get("json") is None else _json(outcome["json"])
+    if body:
+        headers.setdefault("content-type", kind)
     valid = 200 <= status <= 599
-    if status in {204, 304}:
-        body = b""
-    return Piece(status if valid else 500, headers, body, bool(outcome.get("more")))
+    return Piece(status if valid else 500, headers, b"" if status in _EMPTY else body, outcome.get("more") is True)
 
 
 def _headers(told: Any) -> dict[str, str]:
@@ -123,12 +119,25 @@ def _sound(name: str, value: str) -> bool:
     return token and fits
 
 
-def _body(told: Any) -> bytes:
-    """A text, or {"bytes": base64}; else JSON."""
+def _body(told: Any) -> tuple[bytes, str]:
+    """A text, {"bytes": base64}, or nothing; else JSON. With its media type."""
     match told:
+        case None:
+            return b"", ""
         case str():
-            return told.encode("utf-8", "replace")
-        case {"bytes": str() as encoded}:
-            return base64.b64decode(encoded, validate=False)
+            return told.encode("utf-8", "replace"), "text/plain; charset=utf-8"
+        case {"bytes": str() as encoded, **rest} if not rest:
+            return _decoded(encoded), "application/octet-stream"
         case _:
-            return json.dumps(told).encode()
+            return _json(told)
+
+
+def _json(told: Any) -> tuple[bytes, str]:
+    return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace"), "application/json"
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded)
+    except ValueError:  # nothing of our SDK's making
+        return encoded.encode("utf-8", "replace")
