@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as pb
 
 from perdure_server.coordinator.waits import wait_point
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.actor import Actor
     from perdure_server.coordinator.engine import Coordinator
 
+_OUTCOMES: Final = frozenset({jpb.ENTRY_KIND_ACTIVITY, jpb.ENTRY_KIND_SYSTEM})
 _ENDS: Final = {
     pb.DONE_STATE_COMPLETED: Phase.COMPLETED,
     pb.DONE_STATE_FAILED: Phase.FAILED,
@@ -35,7 +38,11 @@ def _live(_c: Coordinator, _actor: Actor, _body: pb.Live) -> None:
 
 
 def _records(_c: Coordinator, actor: Actor, body: pb.Records) -> ev.Event:
-    return examine(body, actor.limits.payload_bytes)
+    event = examine(body, actor.limits.payload_bytes)
+    if not actor.state.waits or not isinstance(event, ev.RecordsReceived):
+        return event
+    entries = (record.entry for record in body.records if record.HasField("entry"))
+    return replace(event, over=frozenset((entry.lane, entry.ordinal) for entry in entries if entry.kind in _OUTCOMES))
 
 
 def _waiting(c: Coordinator, actor: Actor, body: pb.Waiting) -> ev.Event:

@@ -48,6 +48,14 @@ class Resolve(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Answer(Effect):
+    """Do what `wait` asks for, and append the row that tells the answer, at `seq`; both or neither."""
+
+    wait: WaitPoint
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class SendResolved(Effect):
     """Give the row that ended the wait to the runner."""
 

@@ -123,6 +123,7 @@ class RecordsReceived(OfRunner):
     first_no: int
     records: int
     entries: int  # how many of the records are entries; the others are lines of log
+    over: frozenset[tuple[str, int]] = frozenset()  # calls (lane, ordinal) that waited, and have an outcome now
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,14 @@ class SignalArrived(Event):
     """A signal of this name is stored and not consumed."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventFound(Event):
+    """The wait of this call is for an event that is there. What it is comes beside this."""
+
+    lane: str
+    ordinal: int
 
 
 @dataclass(frozen=True, slots=True)

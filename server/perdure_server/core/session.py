@@ -99,6 +99,9 @@ def _records(session: SessionState, event: ev.RecordsReceived, rules: Rules) -> 
         return _misbehaved(session, ev.Misbehaved(event.epoch, reason), rules)
     first_seq = session.next_seq
     after = replace(session, next_no=session.next_no + event.records, next_seq=first_seq + event.entries)
+    if event.over:
+        left = tuple(wait for wait in session.waits if (wait.lane, wait.ordinal) not in event.over)
+        after = replace(after, waits=left, phase=session.phase if left else Phase.RUNNING)
     return after, (fx.Append(first_seq),)
 
 
@@ -121,13 +124,18 @@ def _doomed(session: SessionState, event: ev.Doomed, _rules: Rules) -> Result:
 def _wait_began(session: SessionState, event: ev.WaitBegan, rules: Rules) -> Result:
     if session.runner is not Runner.ATTACHED:
         return (session, ()) if session.runner is Runner.LEAVING else _stray(session, event, rules)
-    waiting = replace(session, phase=Phase.RUNNING if event.busy else Phase.WAITING, waits=event.waits)
+    waiting = replace(session, waits=event.waits)
+    request = waiting.request()
+    waiting = replace(waiting, phase=Phase.RUNNING if event.busy or request else Phase.WAITING)
     if waiting.resolving is not Resolving.NO:
         return waiting, ()  # what ended is on its way to the runner, which then speaks again
     if not event.waits:
         return replace(session, waits=()), ()
     if waiting.stop is Stop.ASKED:
         return _cancel_wait(waiting)
+    if request:
+        seq = waiting.next_seq
+        return replace(waiting, resolving=Resolving.APPENDING, next_seq=seq + 1), (fx.Answer(request, seq),)
     first = waiting.first_due()
     effects: list[fx.Effect] = [fx.ArmTimer(first.fires_at_us)] if first else []
     near = first and first.fires_at_us <= event.now_us + rules.suspend_after_s * 1e6
@@ -155,6 +163,11 @@ def _timer_due(session: SessionState, event: ev.TimerDue, _rules: Rules) -> Resu
 def _signal(session: SessionState, event: ev.SignalArrived, _rules: Rules) -> Result:
     taker = next((wait for wait in session.waits if wait.takes(event.name)), None)
     return _resolve(session, taker, Ending.SIGNALLED) if taker else (session, ())
+
+
+def _event_found(session: SessionState, event: ev.EventFound, _rules: Rules) -> Result:
+    taker = next((wait for wait in session.waits if (wait.lane, wait.ordinal) == (event.lane, event.ordinal)), None)
+    return _resolve(session, taker, Ending.EVENT) if taker else (session, ())
 
 
 def _woken(session: SessionState, event: ev.Woken, rules: Rules) -> Result:
@@ -338,6 +351,7 @@ TABLE: Final[dict[type[ev.Event], tuple[Transition, ...]]] = {
     ev.Resolved:        (_ignore,       _ignore,        _resolved,      _resolved,      _ignore),
     ev.TimerDue:        (_ignore,       _ignore,        _timer_due,     _timer_due,     _ignore),
     ev.SignalArrived:   (_ignore,       _ignore,        _signal,        _signal,        _ended),
+    ev.EventFound:      (_ignore,       _ignore,        _event_found,   _event_found,   _ignore),
     ev.Woken:           (_no_wait,      _no_wait,       _woken,         _woken,         _ended),
     ev.SuspendDue:      (_ignore,       _ignore,        _ignore,        _suspend_due,   _ignore),
     ev.Suspended:       (_ignore,       _suspended,     _suspended,     _suspended,     _ignore),

@@ -64,6 +64,9 @@ class Ending(enum.Enum):
     SIGNALLED = 2
     TIMED_OUT = 3
     CANCELLED = 4
+    EVENT = 5
+    ANSWERED = 6
+    REFUSED = 7
 
 
 RESERVED: Final = "ses_"
@@ -78,7 +81,9 @@ class WaitPoint:
     lane: str
     ordinal: int
     fires_at_us: int  # Unix time; 0: no deadline
-    signals: tuple[str, ...] | None = None  # None: a timer; empty: any signal
+    signals: tuple[str, ...] | None = None  # None: not for one; empty: any signal
+    subscriptions: tuple[str, ...] = ()
+    request: bool = False  # for the coordinator's own answer, which comes at once
 
     def takes(self, signal: str) -> bool:
         if not self.signals:
@@ -87,7 +92,7 @@ class WaitPoint:
 
     @property
     def at_deadline(self) -> Ending:
-        return Ending.FIRED if self.signals is None else Ending.TIMED_OUT
+        return Ending.FIRED if self.signals is None and not self.subscriptions else Ending.TIMED_OUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +125,7 @@ class SessionState:
     def first_due(self) -> WaitPoint | None:
         """The wait whose time comes first; None if none has a deadline."""
         return min((w for w in self.waits if w.fires_at_us), key=lambda w: w.fires_at_us, default=None)
+
+    def request(self) -> WaitPoint | None:
+        """What is to be answered first."""
+        return next((w for w in self.waits if w.request), None)

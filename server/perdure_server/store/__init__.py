@@ -27,6 +27,7 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
+from perdure_server.store.subscriptions import SubscriptionRow
 from perdure_server.store.values import Bereaved, OutcomeRow, StoredRow
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "SignalRow",
     "Store",
     "StoredRow",
+    "SubscriptionRow",
     "TokenRow",
     "Transaction",
     "TriggerRow",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
+from perdure_server.store.subscriptions import SubscriptionRow
 from perdure_server.store.values import Bereaved, OutcomeRow, StoredRow
 
 
@@ -147,6 +149,14 @@ class Reads(Protocol):
         """What has come from a source since, oldest first."""
         ...
 
+    def subscriptions(self, session_id: str) -> list[SubscriptionRow]: ...
+
+    def subscriptions_counted(self, session_id: str) -> int: ...
+
+    def subscribers(self, project: str, source: str, seq: int) -> list[SubscriptionRow]:
+        """Subscriptions of all sessions to this source for which an event at `seq` is new."""
+        ...
+
     def last_event_seq(self) -> int:
         """Place of the newest event; 0: there is none."""
         ...
@@ -193,6 +203,10 @@ class Transaction(Reads, Protocol):
 
     def update_session(self, session_id: str, update: SessionUpdate) -> None:
         """Without regard to the epoch. P0204 when it does not exist."""
+        ...
+
+    def attempt(self) -> AbstractContextManager[None]:
+        """What is written in the body is undone when it raises."""
         ...
 
     def copy_entries(self, source_id: str, target_id: str, upto_seq: int) -> None:
@@ -249,6 +263,18 @@ class Transaction(Reads, Protocol):
 
     def insert_event(self, event: EventRow) -> int:
         """Its place; 0 when there is one with the same `dedup` of its source: then nothing is changed."""
+        ...
+
+    def put_subscription(self, row: SubscriptionRow) -> None:
+        """A new one; one that is known stays as it is."""
+        ...
+
+    def advance(self, session_id: str, subscription_id: str, seq: int) -> bool:
+        """Events up to `seq` are over for it. False when they are already, or when there is no such subscription."""
+        ...
+
+    def delete_subscription(self, session_id: str, subscription_id: str) -> bool:
+        """False when there was none."""
         ...
 
     def put_dispatch(self, row: DispatchRow) -> None:

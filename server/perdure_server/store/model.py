@@ -184,6 +184,7 @@ class Append:
     logs: Sequence[LogRow] = ()
     update: SessionUpdate | None = None
     consumes: int | None = None  # the signal that the last of the entries gives to user code
+    make: Callable[[Transaction], Sequence[bytes]] | None = None  # instead of `entries`; it may run again
     also: Callable[[Transaction], None] | None = None  # what else is written with it; as a Mutation's, it may run again
     lazy: bool = False  # may wait a little for company: nobody waits for it
 

@@ -24,6 +24,7 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
+from perdure_server.store.subscriptions import SubscriptionReads
 from perdure_server.store.values import ValueReads
 
 _ALL: Final = -1  # LIMIT -1 is none
@@ -32,7 +33,7 @@ _NAMED_STATES: Final = 8  # in SESSIONS
 Parameters = dict[str, Any]
 
 
-class SqliteReads(ConnectionReads, EventReads, ValueReads):
+class SqliteReads(ConnectionReads, EventReads, SubscriptionReads, ValueReads):
     """Implements `base.Reads`."""
 
     @abstractmethod

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import statements as sql
 from perdure_server.store.connections import ConnectionWrites
 from perdure_server.store.events import EventWrites
 from perdure_server.store.model import (
+    KEEP,
     Append,
     Build,
     Deployment,
@@ -21,7 +23,6 @@ from perdure_server.store.model import (
     InviteRow,
     Item,
     JoinedHost,
-    Mutation,
     Result,
     SessionRecord,
     SessionUpdate,
@@ -29,21 +30,27 @@ from perdure_server.store.model import (
     VarRow,
 )
 from perdure_server.store.reading import Parameters, SqliteReads
+from perdure_server.store.subscriptions import SubscriptionWrites
 from perdure_server.store.values import ValueWrites
 
 
-class SqliteTransaction(ConnectionWrites, EventWrites, ValueWrites, SqliteReads):
+class SqliteTransaction(ConnectionWrites, EventWrites, SubscriptionWrites, ValueWrites, SqliteReads):
     """Implements `base.Transaction` on a connection with an open transaction. Errors of SQLite leave it as they are."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._depth = 0
 
     def _rows(self, statement: str, parameters: Parameters) -> list[sqlite3.Row]:
         return self._connection.execute(statement, parameters).fetchall()
 
     def write(self, item: Item) -> Result:
         """Apply one item. A refusal or a Mutation's own exception becomes its result."""
-        return self._append(item) if isinstance(item, Append) else self._mutate(item)
+        if not isinstance(item, Append):
+            return self._undoing(lambda: Done(item.write(self)))
+        if item.make is not None or item.also is not None:
+            return self._undoing(lambda: self._append(item))
+        return self._append(item)
 
     def _append(self, item: Append) -> Result:
         session_id = item.session_id
@@ -53,9 +60,9 @@ class SqliteTransaction(ConnectionWrites, EventWrites, ValueWrites, SqliteReads)
         last_seq: int = head[1]
         if (item.entries or item.first_seq) and item.first_seq != last_seq + 1:
             return Failed(PerdureError("P0214", f"entry {item.first_seq} cannot follow entry {last_seq}"))
+        entries = item.entries if item.make is None else item.make(self)
         rows = [
-            {"session_id": session_id, "seq": seq, "entry": entry}
-            for seq, entry in enumerate(item.entries, item.first_seq)
+            {"session_id": session_id, "seq": seq, "entry": entry} for seq, entry in enumerate(entries, item.first_seq)
         ]
         if len(rows) == 1:
             self._connection.execute(sql.APPEND_ENTRY, rows[0])
@@ -88,18 +95,32 @@ class SqliteTransaction(ConnectionWrites, EventWrites, ValueWrites, SqliteReads)
         if not taken:
             raise ValueError(f"signal {n} of session {session_id} is taken already, or never came")
 
-    def _mutate(self, item: Mutation[Any]) -> Result:
-        self._connection.execute("SAVEPOINT item")
+    def _undoing(self, write: Callable[[], Result]) -> Result:
         try:
-            value = item.write(self)
+            with self.attempt():
+                return write()
         except sqlite3.Error:
             raise
         except Exception as error:  # noqa: BLE001 - the submitter's exception goes back to the submitter
-            self._connection.execute("ROLLBACK TO item")
-            self._connection.execute("RELEASE item")
             return Failed(error)
-        self._connection.execute("RELEASE item")
-        return Done(value)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        self._depth += 1
+        name = f"attempt{self._depth}"
+        self._connection.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except sqlite3.Error:
+            raise
+        except BaseException:
+            self._connection.execute(f"ROLLBACK TO {name}")
+            self._connection.execute(f"RELEASE {name}")
+            raise
+        else:
+            self._connection.execute(f"RELEASE {name}")
+        finally:
+            self._depth -= 1
 
     def insert_session(self, session: SessionRecord) -> bool:
         columns = asdict(session)
@@ -125,12 +146,15 @@ class SqliteTransaction(ConnectionWrites, EventWrites, ValueWrites, SqliteReads)
         statement = f"UPDATE sessions SET {columns} WHERE session_id = :session_id"  # noqa: S608
         if not self._connection.execute(statement, {**changes, "session_id": session_id}).rowcount:
             raise _unknown(session_id)
+        if update.ended_us not in {KEEP, None}:
+            self.delete_subscriptions(session_id)
 
     def copy_entries(self, source_id: str, target_id: str, upto_seq: int) -> None:
         parameters = {"source_id": source_id, "target_id": target_id, "upto_seq": upto_seq}
         self._connection.execute(sql.COPY_ENTRIES, parameters)
 
     def delete_session(self, session_id: str) -> None:
+        self.delete_subscriptions(session_id)
         for statement in (sql.DELETE_ENTRIES, sql.DELETE_LOGS, sql.DELETE_SIGNALS, sql.DELETE_SESSION):
             self._connection.execute(statement, {"session_id": session_id})
 

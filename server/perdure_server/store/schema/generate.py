@@ -9,7 +9,15 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
-from perdure_server.store.schema import HEAD, outside, queries, queries_connections, queries_events, queries_values
+from perdure_server.store.schema import (
+    HEAD,
+    outside,
+    queries,
+    queries_connections,
+    queries_events,
+    queries_subscriptions,
+    queries_values,
+)
 from perdure_server.store.schema.tables import metadata
 
 Statements = Mapping[str, tuple[str, ClauseElement]]
@@ -21,6 +29,7 @@ SOURCES: Final[Mapping[str, Statements]] = {
     "statements": queries.STATEMENTS,
     "statements_connections": queries_connections.STATEMENTS,
     "statements_events": queries_events.STATEMENTS,
+    "statements_subscriptions": queries_subscriptions.STATEMENTS,
     "statements_values": queries_values.STATEMENTS,
 }
 """Names of the modules that are made, and what they are made of."""

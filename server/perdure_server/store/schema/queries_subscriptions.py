@@ -1,0 +1,45 @@
+"""Statements about subscriptions of sessions."""
+
+from typing import Final
+
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql import ClauseElement
+
+from perdure_server.store.schema.outside import subscriptions
+
+_of_session = subscriptions.c.session_id == bindparam("of_session")
+_one = (_of_session, subscriptions.c.subscription_id == bindparam("of_subscription"))
+
+STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
+    "INSERT_SUBSCRIPTION": (
+        "a new subscription, unless there is one of this id",
+        insert(subscriptions)
+        .values({column.name: bindparam(column.name) for column in subscriptions.c})
+        .on_conflict_do_nothing(),
+    ),
+    "SUBSCRIPTIONS": (
+        "a session's subscriptions",
+        select(subscriptions).where(_of_session).order_by(subscriptions.c.subscription_id),
+    ),
+    "SUBSCRIPTIONS_COUNTED": (
+        "how many a session has",
+        select(func.count(subscriptions.c.subscription_id)).where(_of_session),
+    ),
+    "SUBSCRIBERS": (
+        "subscriptions to a source that an event is still before",
+        select(subscriptions).where(
+            subscriptions.c.project == bindparam("project"),
+            subscriptions.c.source == bindparam("source"),
+            subscriptions.c.after_seq < bindparam("seq"),
+        ),
+    ),
+    "ADVANCE": (
+        "events up to :seq are over for a subscription; no row is changed where they are already",
+        update(subscriptions)
+        .where(*_one, subscriptions.c.after_seq < bindparam("seq"))
+        .values(after_seq=bindparam("seq")),
+    ),
+    "DELETE_SUBSCRIPTION": ("it is over", delete(subscriptions).where(*_one)),
+    "DELETE_SUBSCRIPTIONS": ("the session is over", delete(subscriptions).where(_of_session)),
+}

@@ -1,0 +1,45 @@
+# fmt: off
+"""The texts of schema/queries_subscriptions.py for SQLite. Made by schema/generate.py."""
+
+from typing import Final
+
+# a new subscription, unless there is one of this id
+INSERT_SUBSCRIPTION: Final = (
+    "INSERT INTO subscriptions (session_id, subscription_id, project, source, filter, after_seq) VALUES "
+    "(:session_id, :subscription_id, :project, :source, :filter, :after_seq) ON CONFLICT DO NOTHING"
+)
+
+# a session's subscriptions
+SUBSCRIPTIONS: Final = (
+    "SELECT subscriptions.session_id, subscriptions.subscription_id, subscriptions.project, "
+    "subscriptions.source, subscriptions.filter, subscriptions.after_seq FROM subscriptions WHERE "
+    "subscriptions.session_id = :of_session ORDER BY subscriptions.subscription_id"
+)
+
+# how many a session has
+SUBSCRIPTIONS_COUNTED: Final = (
+    "SELECT count(subscriptions.subscription_id) AS count_1 FROM subscriptions WHERE subscriptions.session_id "
+    "= :of_session"
+)
+
+# subscriptions to a source that an event is still before
+SUBSCRIBERS: Final = (
+    "SELECT subscriptions.session_id, subscriptions.subscription_id, subscriptions.project, "
+    "subscriptions.source, subscriptions.filter, subscriptions.after_seq FROM subscriptions WHERE "
+    "subscriptions.project = :project AND subscriptions.source = :source AND subscriptions.after_seq < :seq"
+)
+
+# events up to :seq are over for a subscription; no row is changed where they are already
+ADVANCE: Final = (
+    "UPDATE subscriptions SET after_seq=:seq WHERE subscriptions.session_id = :of_session AND "
+    "subscriptions.subscription_id = :of_subscription AND subscriptions.after_seq < :seq"
+)
+
+# it is over
+DELETE_SUBSCRIPTION: Final = (
+    "DELETE FROM subscriptions WHERE subscriptions.session_id = :of_session AND subscriptions.subscription_id "
+    "= :of_subscription"
+)
+
+# the session is over
+DELETE_SUBSCRIPTIONS: Final = "DELETE FROM subscriptions WHERE subscriptions.session_id = :of_session"
