@@ -168,6 +168,7 @@ WRONG = {
     _TRIGGER + "{name: a, schedule: '@daily', is_sync: true}": ["P0103 4:37 `is_sync` goes with `webhook` only"],
     _TRIGGER + "{name: a, webhook: {}, call: main.star:f}": ["P0103 4:36 'main.star:f' is no valid call"],
     _TRIGGER + "{name: a, webhook: {}, filter: 'data.'}": ["P0105"],
+    _TRIGGER + "{name: a, schedule: 61 * * * *}": ["P0106 4:27"],
     _TRIGGER + "{name: a, webhook: {}}\n    - {name: a, webhook: {}}": [
         "P0103 5:7 'a' is the name of a trigger already"
     ],

@@ -17,7 +17,7 @@ from perdure_server.core.integrations import of_manifest
 from perdure_server.manifest.connections import Connection, knows_secret
 from perdure_server.manifest.nodes import Places, Reader, is_null, places_of
 from perdure_server.manifest.shapes import TEXT, Key, Shape, boolean, choice, matching, read_keys
-from perdure_server.manifest.trigger_keys import ENTRY, FILTER, TYPES, check_kind
+from perdure_server.manifest.trigger_keys import ENTRY, FILTER, TYPES, check_kind, check_schedule
 from perdure_server.manifest.triggers import Schedule, Trigger, TriggerType, Webhook
 from perdure_server.manifest.variables import Variable
 
@@ -178,6 +178,7 @@ def _trigger(reader: Reader, node: Node, durable: bool) -> Trigger | None:
     schedule = None
     if text := values.pop("text", None):
         schedule = Schedule(text, values.pop("timezone", "UTC"))
+        check_schedule(reader, schedule, places["schedule"][1])
     values.pop("timezone", None)
     check_kind(reader, kind, places)
     if kind == "webhook":

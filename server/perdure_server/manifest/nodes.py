@@ -47,7 +47,21 @@ _PLAIN: Final = (
 )
 
 
-class _Loader(yaml.SafeLoader):
+class _Core(yaml.SafeLoader):
+    """The core schema of YAML 1.2."""
+
+
+_Core.yaml_implicit_resolvers = {}
+for _kind_name, _form, _first in _PLAIN:
+    _Core.add_implicit_resolver(f"tag:yaml.org,2002:{_kind_name}", re.compile(f"(?:{_form})$"), _first)
+
+
+def plain(text: str | bytes) -> Any:
+    """The document as plain data. For text that is known to be sound."""
+    return yaml.load(text, Loader=_Core)  # noqa: S506 - it is a safe loader
+
+
+class _Loader(_Core):
     """Composes nodes; no aliases, no deep nests."""
 
     def __init__(self, text: str, reader: Reader) -> None:
@@ -68,11 +82,6 @@ class _Loader(yaml.SafeLoader):
             return super().compose_node(parent, index)
         finally:
             self._depth -= 1
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _kind_name, _form, _first in _PLAIN:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind_name}", re.compile(f"(?:{_form})$"), _first)
 
 
 class Reference(NamedTuple):

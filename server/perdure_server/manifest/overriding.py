@@ -8,11 +8,12 @@ from typing import Any
 import yaml
 
 from perdure_server.manifest.autokitteh import AUTOKITTEH_FILE
+from perdure_server.manifest.nodes import plain
 
 
 def with_values(file: str, text: bytes, values: Mapping[str, str]) -> bytes:
     """The manifest (already found sound) with these values; what else it says of a variable stays."""
-    content: dict[str, Any] = yaml.safe_load(text) or {}
+    content: dict[str, Any] = plain(text) or {}
     changed = _theirs(content, values) if file == AUTOKITTEH_FILE else _ours(content, values)
     return yaml.safe_dump(changed, encoding="utf-8", allow_unicode=True, sort_keys=False)
 

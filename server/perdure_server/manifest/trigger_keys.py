@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
-from perdure_server.core import filters
+from perdure_server.core import cron, filters
 from perdure_server.core.errors import PerdureError
 from perdure_server.manifest.nodes import Places, Reader, is_null, places_of
 from perdure_server.manifest.shapes import (
@@ -225,6 +225,7 @@ def _trigger(reader: Reader, node: Node, what: str) -> dict[str, Any] | None:
     kind, *more = types
     for name in more:
         reader.add("P0103", places[name][0], f"{what} has `{kind}` already", "make two triggers of it")
+    check_schedule(reader, values.get("schedule"), places.get("schedule", (node, node))[1])
     check_kind(reader, kind, places)
     return values | {"type": kind}
 
@@ -234,6 +235,23 @@ def check_kind(reader: Reader, kind: TriggerType, places: Places) -> None:
     for name, of in (("event_type", "connection"), ("sync", "webhook"), ("is_sync", "webhook")):
         if name in places and kind != of and str(places[name][1].value) not in {"false", ""}:
             reader.add("P0103", places[name][0], f"`{name}` goes with `{of}` only", f"remove it, or `{kind}`")
+
+
+def check_schedule(reader: Reader, schedule: Schedule | None, node: Node) -> None:
+    """A schedule as a whole: its text depends on its time zone."""
+    if schedule is None:
+        return
+    try:
+        cron.parse(schedule.text, schedule.timezone)
+    except PerdureError as error:
+        place = node if isinstance(node, ScalarNode) else _part(node, error.message)
+        reader.add(error.code, place, error.message, error.help or "minute hour day month weekday, as in 0 8 * * 1-5")
+
+
+def _part(node: Node, message: str) -> Node:
+    """The node of the time zone, when the message is about that, else of the text."""
+    wanted = "timezone" if "zone" in message else "cron"
+    return next((value for key, value in node.value if key.value == wanted), node)
 
 
 _NAMED: Final = named(Shape(_trigger, object_schema(KEYS)), "trigger", r"[A-Za-z_][A-Za-z0-9_-]{0,62}", _NAME_HELP)
