@@ -31,6 +31,10 @@ def session(
     """The document of `run --json`, `start --wait --json` and `sessions show --json`."""
     differs = message.HasField("divergence")
     more = {"divergence": divergence(message.divergence, sides, message.entries)} if differs else {}
+    if message.memo:
+        more["memo"] = dict(message.memo)
+    if message.status:
+        more["status"] = json.loads(message.status)
     return {
         "session_id": message.session_id,
         "project": message.project,
