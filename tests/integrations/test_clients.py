@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from vendor_answers import ROUTES
-from vendor_home import has_user, interpreter
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_server.app.engine import Engine
 from perdure_server.cli import builds
 from perdure_server.coordinator.settings import Fault
+from vendor_answers import ROUTES
+from vendor_home import has_user, interpreter
 from vendor_stubs import Stub, http_stub, redis_stub, smtp_stub
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PROJECT = Path(__file__).parent / "project"
-POSTGRES = Path("/usr/lib/postgresql")
 
 
 class Case(NamedTuple):
@@ -67,7 +68,14 @@ CASES = {
         "googlesheets",
         GOOGLE,
         [[["a", "b"], ["c", "d"]], 1],
-        {"GET /v4/spreadsheets/s1/values/A1:B2": 1, "PUT /v4/spreadsheets/s1/values/A1": 1},
+        {"GET /v4/spreadsheets/s1/values/A1%3AB2": 1, "PUT /v4/spreadsheets/s1/values/A1": 1},
+    ),
+    "gspread": Case(
+        "sheets",
+        "googlesheets",
+        GOOGLE,
+        ["Sheet1", [["a", "b"], ["c", "d"]]],
+        {"GET /v4/spreadsheets/s1": 2, "GET /v4/spreadsheets/s1/values/%27Sheet1%27": 1},
     ),
     "gmail": Case(
         "mail",
@@ -95,7 +103,7 @@ CASES = {
         "confluence",
         {**BASIC, "base_url": "{http}/wiki"},
         ["77", "Notes"],
-        {"POST /wiki/rest/api/content": 1, "GET /wiki/rest/api/content/77": 1},
+        {"POST /wiki/content": 1, "GET /wiki/content/77": 1},
     ),
     "discord": Case(
         "bot",
@@ -123,15 +131,33 @@ CASES = {
         "aws",
         {"access_key_id": "AKIA", "secret_key": "aws-secret", "base_url": "{http}/aws"},
         ["b"],
-        {"PUT /aws/b/k": 1, "GET /aws/": 1},
+        {"PUT /aws/b/k": 1, "GET /aws": 1},
     ),
-    "redis": Case("cache", "redis", {"url": "{redis}"}, [1, 2, "2"], {"INCR n": 2, "GET n": 1}),
+    "redis": Case("cache", "redis", {"url": "{redis}"}, [1, 2, "2"], {"INCRBY n": 2, "GET n": 1}),
     "smtp": Case(
         "post",
         "smtp",
         {"host": "127.0.0.1", "port": "{smtp}", "security": "none", "username": "u", "password": "mail-secret"},
         "sent",
         {"DATA b@example.com": 1, "DATA c@example.com": 1},
+    ),
+}
+
+
+DATABASE = Case("db", "postgres", {"url": "{postgres}"}, [1], {})
+OTHERS = {
+    "generic": Case("other", "generic", {"token": "[1, 2]"}, [1, 2], {}),
+    "unset": Case(
+        "other",
+        "generic",
+        {},
+        [
+            "ConnectionInitError",
+            "P0230",
+            "connection 'nobody' is not set up: nobody__token or nobody__oauth_access_token has no value",
+            "perdure connections add slack nobody --set token=@FILE",
+        ],
+        {},
     ),
 }
 
@@ -149,73 +175,121 @@ class Killing:
         return "kill-runner"
 
 
-@pytest.fixture(scope="module", name="python")
-def _python() -> Path:
-    found, why = interpreter()
-    if found is None:
+class Ran(NamedTuple):
+    """What became of one handler, and what it was asked of the stubs."""
+
+    session: pb.Session
+    killed: bool
+    lines: tuple[str, ...]
+
+
+@contextmanager
+def postgres() -> Iterator[Stub | None]:
+    """A throwaway cluster; None where PostgreSQL is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    user = "postgres" if has_user("postgres") else None
+    if not found or (os.geteuid() == 0 and user is None):
+        yield None
+        return
+    place = Path(tempfile.mkdtemp(prefix="perdure-pg-"))
+    data = place / "data"
+    if user:
+        shutil.chown(place, user)
+    options = f"-c listen_addresses='' -c unix_socket_directories={place} -c fsync=off"
+    tool = found[-1].parent
+    subprocess.run([tool / "initdb", "-A", "trust", "-U", "me", data], check=True, user=user, stdout=subprocess.DEVNULL)
+    start = [tool / "pg_ctl", "-w", "-D", data, "-l", place / "log", "-o", options]
+    subprocess.run([*start, "start"], check=True, user=user, stdout=subprocess.DEVNULL)
+    try:
+        yield Stub(f"postgresql://me@/postgres?host={place}")
+    finally:
+        subprocess.run([*start, "-m", "immediate", "stop"], check=True, user=user, stdout=subprocess.DEVNULL)
+        shutil.rmtree(place)
+
+
+@pytest.fixture(scope="module", name="ran")
+def _ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    """All handlers, once: in one coordinator, each with a runner of its own that is killed in the middle."""
+    python, why = interpreter()
+    if python is None:
         pytest.skip(why)
-    return found
-
-
-@pytest.fixture(scope="module", name="folder")
-def _folder(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project, run by the interpreter that has the vendors' libraries."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
     (folder / "perdure.yaml").write_text(f"name: clients\npython: {python}\n")
-    return folder
-
-
-@pytest.fixture(name="stubs")
-def _stubs() -> Iterator[dict[str, Stub]]:
     with ExitStack() as stack:
-        yield {
+        stubs = {
             "http": stack.enter_context(http_stub(ROUTES)),
             "redis": stack.enter_context(redis_stub()),
             "smtp": stack.enter_context(smtp_stub()),
         }
+        if (cluster := stack.enter_context(postgres())) is not None:
+            stubs["postgres"] = cluster
+        return asyncio.run(_run_all(folder, tmp_path_factory.mktemp("scratch"), stubs))
 
 
-async def run(
-    folder: Path, scratch: Path, entry: str, connections: Mapping[str, Case], places: Mapping[str, str]
-) -> tuple[pb.Session, bool]:
-    """The session of a handler, killed once in the middle, and whether it was."""
+async def _run_all(folder: Path, scratch: Path, stubs: Mapping[str, Stub]) -> dict[str, Ran]:
+    cases = CASES | OTHERS | ({"postgres": DATABASE} if "postgres" in stubs else {})
+    entries = {name: f"clients.py:{name}" for name in cases} | {"module_level": "module_level.py:main"}
     killing = Killing()
     async with Engine.in_memory(scratch, faults=killing) as engine:
-        for case in connections.values():
-            values = {key: value.format(**places).encode() for key, value in case.values.items()}
-            request = pb.PutConnectionRequest(
-                project="clients", name=case.connection, integration=case.integration, values=values
-            )
-            made = await engine.control.put_connection(request)
-            assert not made.missing
+        for case in cases.values():
+            await _connect(engine, case, stubs)
         built = await builds.send(engine.control, builds.folder(folder, None), build_only=False)
-        started = await engine.control.start_session(
-            pb.StartSessionRequest(project=built.project, entry_point=entry, event=b"{}")
-        )
-        return await engine.wait_done(started.session_id), started.session_id in killing.killed
+        told: dict[str, Ran] = {}
+        for name, entry in entries.items():  # one after the other: the stubs tell whose calls are whose by their time
+            before = {place: len(stub.asked) for place, stub in stubs.items()}
+            request = pb.StartSessionRequest(project=built.project, entry_point=entry, event=b"{}")
+            started = await engine.control.start_session(request)
+            session = await engine.wait_done(started.session_id)
+            lines = [line for place, stub in stubs.items() for line in stub.lines[before[place] :]]
+            told[name] = Ran(session, started.session_id in killing.killed, tuple(lines))
+    return told
 
 
-def places(stubs: Mapping[str, Stub]) -> dict[str, str]:
-    return {name: stub.url.rpartition(":")[2] if name == "smtp" else stub.url for name, stub in stubs.items()}
+async def _connect(engine: Engine, case: Case, stubs: Mapping[str, Stub]) -> None:
+    places = {name: stub.url for name, stub in stubs.items()}
+    places["smtp"] = places["smtp"].rpartition(":")[2]
+    values = {key: value.format(**places).encode() for key, value in case.values.items()}
+    request = pb.PutConnectionRequest(
+        project="clients", name=case.connection, integration=case.integration, values=values
+    )
+    made = await engine.control.put_connection(request)
+    assert not made.missing
 
 
-def outcome(session: pb.Session) -> Any:
-    assert session.state == "completed", session.error
-    return json.loads(session.result.data)
-
-
-def counted(stubs: Mapping[str, Stub]) -> dict[str, int]:
-    lines = [line for stub in stubs.values() for line in stub.lines if not line.startswith("AUTH")]
-    return {line: lines.count(line) for line in lines}
+def result_of(ran: Ran) -> Any:
+    assert ran.session.state == "completed", ran.session.error
+    return json.loads(ran.session.result.data)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_client_survives_a_crash_and_each_call_is_made_once(
-    name: str, folder: Path, tmp_path: Path, stubs: dict[str, Stub]
-) -> None:
-    case = CASES[name]
-    session, killed = asyncio.run(run(folder, tmp_path, f"clients.py:{name}", {name: case}, places(stubs)))
-    assert outcome(session) == case.result
-    assert counted(stubs) == case.calls
-    assert killed
+def test_a_client_survives_a_crash_and_each_call_is_made_once(name: str, ran: dict[str, Ran]) -> None:
+    case, told = CASES[name], ran[name]
+    assert result_of(told) == case.result
+    lines = [line for line in told.lines if not line.startswith("AUTH")]
+    assert {line: lines.count(line) for line in lines} == case.calls
+    assert told.killed
+
+
+def test_a_client_of_a_module_survives_a_crash(ran: dict[str, Ran]) -> None:
+    told = ran["module_level"]
+    assert result_of(told) == ["171.001", "general"]
+    assert sorted(told.lines) == ["POST /slack/chat.postMessage", "POST /slack/conversations.list"]
+    assert told.killed
+
+
+def test_rows_of_a_database_are_written_once(ran: dict[str, Ran]) -> None:
+    if "postgres" not in ran:
+        pytest.skip("PostgreSQL is not installed, or may not be started by this user")
+    assert result_of(ran["postgres"]) == [1]
+    assert ran["postgres"].killed
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_values_without_a_client(name: str, ran: dict[str, Ran]) -> None:
+    assert result_of(ran[name]) == OTHERS[name].result
+
+
+def test_no_credential_is_in_what_people_see(ran: dict[str, Ran]) -> None:
+    shown = " ".join(str(told.session) for told in ran.values())
+    assert [word for word in ("xoxb-secret", "gpt-secret", "aws-secret", "mail-secret") if word in shown] == []

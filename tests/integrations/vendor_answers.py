@@ -15,6 +15,11 @@ def slack_post(asked: Asked) -> dict[str, Any]:
     return {"ok": True, "channel": "C1", "ts": "171.001"}
 
 
+def repository(asked: Asked) -> dict[str, Any]:
+    assert asked.headers["authorization"] == "token ghp-secret"
+    return {"id": 1, "full_name": "octo/cat", "url": f"http://{asked.headers['host']}{asked.path}"}
+
+
 def sheets_values(asked: Asked) -> dict[str, Any]:
     return {"range": "Sheet1!A1:B2", "majorDimension": "ROWS", "values": [["a", "b"], ["c", "d"]]}
 
@@ -32,7 +37,7 @@ def completion(asked: Asked) -> dict[str, Any]:
 
 
 def claude(asked: Asked) -> dict[str, Any]:
-    assert asked.headers["x-api-key"] == "claude-secret"
+    assert "claude-secret" in (asked.headers.get("x-api-key"), asked.headers["authorization"].removeprefix("Bearer "))
     content = [{"type": "text", "text": "hello"}]
     facts = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
     return {**facts, "content": content, "usage": {"input_tokens": 1, "output_tokens": 2}}
@@ -43,7 +48,7 @@ ROUTES: Routes = {
     "GET /http/things/1": thing,
     "POST /slack/chat.postMessage": slack_post,
     "(GET|POST) /slack/conversations.list": {"ok": True, "channels": [{"id": "C1", "name": "general"}]},
-    "GET /github/repos/octo/cat": {"id": 1, "full_name": "octo/cat", "url": "REPO"},
+    "GET /github/repos/octo/cat": repository,
     "POST /github/repos/octo/cat/issues": {"id": 2, "number": 7, "title": "It broke"},
     "GET /v4/spreadsheets/s1/values/[^/]+": sheets_values,
     "PUT /v4/spreadsheets/s1/values/A1": {"spreadsheetId": "s1", "updatedCells": 1},

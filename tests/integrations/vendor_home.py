@@ -1,4 +1,4 @@
-"""The environment that the vendors' libraries are in: `.venv-integrations`, made when `requirements.txt` has changed."""
+"""The environment with the vendors' libraries, `.venv-integrations-*`; made when `requirements.txt` has changed."""
 
 from __future__ import annotations
 

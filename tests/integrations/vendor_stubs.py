@@ -83,7 +83,7 @@ def http_stub(routes: Routes) -> Iterator[Stub]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             return Asked(self.command, parts.path, parse_qs(parts.query), headers, body)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -112,7 +112,7 @@ def redis_stub() -> Iterator[Stub]:
             match name:
                 case "HELLO":
                     return b"-ERR unknown command\r\n"
-                case "INCR":
+                case "INCRBY":
                     stub.asked.append(Asked(name, words[0], {}, {}, None))
                     values[words[0]] = values.get(words[0], 0) + 1
                     return b":%d\r\n" % values[words[0]]

@@ -47,11 +47,9 @@ def google_client(connection: str, service: str, version: str, scopes: tuple[str
 @activity
 def gspread_client(connection: str, **options: Any) -> Any:
     """A `gspread.Client`, which reads what `google_sheets_client` does. `options` go to `gspread.authorize`."""
-    values = Connection(connection, "googlesheets")
-    gspread = vendor("gspread", "gspread")
-    if base_url := values.get("base_url"):
-        options.setdefault("http_client", _elsewhere(gspread.HTTPClient, base_url.rstrip("/")))
-    return gspread.authorize(_credentials(values, _SHEETS), **options)
+    credentials = _credentials(Connection(connection, "googlesheets"), _SHEETS)
+    options.setdefault("http_client", _gspread_http(connection))
+    return vendor("gspread", "gspread").authorize(credentials, **options)
 
 
 def _client(values: Connection, service: str, version: str, scopes: tuple[str, ...], options: dict[str, Any]) -> Any:
@@ -90,11 +88,21 @@ def _naive(at: dt.datetime | None) -> dt.datetime | None:
     return at and at.replace(tzinfo=None)
 
 
-def _elsewhere(http_client: Any, base_url: str) -> Any:
-    """gspread's HTTP, at another address than Google's, which it has as a constant."""
+def _gspread_http(connection: str) -> Any:
+    """gspread's HTTP for one connection. All its objects hold it: in their recorded state it is only named."""
+    base = vendor("gspread", "gspread").HTTPClient
+    base_url = Connection(connection, "googlesheets").get("base_url").rstrip("/")
 
     def request(self: Any, method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
-        parts = urlsplit(endpoint)
-        return http_client.request(self, method, f"{base_url}{parts.path}", *args, **kwargs)
+        there = f"{base_url}{urlsplit(endpoint).path}" if base_url else endpoint
+        return base.request(self, method, there, *args, **kwargs)
 
-    return type("HTTPClient", (http_client,), {"request": request})
+    def reduce(_self: Any) -> tuple[Any, ...]:
+        return _gspread_http_again, (connection,)
+
+    return type("HTTPClient", (base,), {"request": request, "__reduce__": reduce})
+
+
+def _gspread_http_again(connection: str) -> Any:
+    """Recorded states name this function: never rename it."""
+    return _gspread_http(connection)(_credentials(Connection(connection, "googlesheets"), _SHEETS))

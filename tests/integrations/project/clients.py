@@ -57,7 +57,7 @@ def google_sheets(event):
 
 
 def gspread(event):
-    sheet = gspread_client("sheets").open_by_key("s1").sheet1
+    sheet = gspread_client("sheets").open_by_key("s1").get_worksheet(0)
     random.random()
     return [sheet.title, sheet.get_all_values()]
 
@@ -85,9 +85,9 @@ def jira(event):
 
 def confluence(event):
     client = confluence_client("wiki")
-    made = client.create_page(space="S", title="Notes", body="<p>hi</p>")["id"]
+    made = client.create_content({"type": "page", "title": "Notes", "space": {"key": "S"}})["id"]
     random.random()
-    return [made, client.get_page_by_id(made)["title"]]
+    return [made, client.get_content(made)["title"]]
 
 
 def discord(event):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from perdure_runner.child.handles.registry import Kind
+from perdure_runner.child.handles.registry import OPEN, STATUS, Kind
 from perdure_runner.child.handles.shape import Shape
 from perdure_runner.child.patching.sites import SiteInfo
 
@@ -106,6 +107,13 @@ class Handle:
             elif (owner := self.transaction()) is not None:
                 yield name, owner, name.removeprefix(_OF_PARENT)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Of a transactional object: is something not committed, as it says itself, or else as its operations do?"""
+        if STATUS in self.facts:
+            return self.facts[STATUS] in OPEN
+        return bool(self.facts.get("in_transaction", self.pending))
+
     def transaction(self) -> Handle | None:
         """The nearest object above (or itself) that commits."""
         handle: Handle | None = self
@@ -122,4 +130,4 @@ def _read(live: Any, name: str) -> Any:
             live = getattr(live, part)
     except Exception:  # noqa: BLE001 - properties of the object: what it does not say is no fact
         return GONE
-    return live
+    return int(live) if isinstance(live, enum.IntEnum) else live

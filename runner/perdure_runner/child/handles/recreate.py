@@ -70,7 +70,7 @@ def _refuse_if_lost(handle: Handle) -> None:
     kind = handle.kind
     if kind.remake is Remake.LOST or (kind.remake is Remake.STATE and handle.facts.get(STATE) is None):
         lost(handle, kind.why)
-    if kind.transactional and handle.facts.get("in_transaction", handle.pending):
+    if kind.transactional and handle.in_transaction:
         lost(handle, "its transaction, which was not committed, was rolled back with it")
 
 

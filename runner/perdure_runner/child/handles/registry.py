@@ -108,6 +108,12 @@ _CURSOR: Final = Kind(
     cheap=_names(f"{_SETS} fetchone fetchmany fetchall __next__ close __enter__ __exit__"),
     facts=("lastrowid", "rowcount", "description"),
 )
+STATUS: Final = "info.transaction_status"
+"""The fact of a connection that says whether a transaction is open, as libpq's PQtransactionStatus numbers it."""
+OPEN: Final = frozenset({1, 2, 3})
+"""Active, in a transaction, in a failed one; 0 is idle, and 4 a connection that is closed."""
+_LIBPQ: Final = dataclasses.replace(_DATABASE, facts=(STATUS,))
+_LIBPQ_CURSOR: Final = dataclasses.replace(_CURSOR, facts=(*_CURSOR.facts, f"connection.{STATUS}"))
 _MEMORY: Final = Kind(Remake.REAPPLY, all_cheap=True, is_part=True)
 PART: Final = Kind(Remake.REAPPLY, cheap=_names(_SETS), state=_names(_SETS), is_part=True, looks=False)
 """What an attribute of a live object gives, where nothing more is known."""
@@ -183,6 +189,14 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "github.MainClass.Github": _CLIENT,
         "twilio.rest.Client": _CLIENT,
         "google.cloud.client.Client": _CLIENT,
+        # Only `execute` and `next_chunk` of a request go out: all else is made in memory, from the API's description.
+        "googleapiclient.discovery.Resource": Kind(Remake.AGAIN, all_cheap=True),
+        "googleapiclient.http.HttpRequest": Kind(Remake.AGAIN, cheap=_names(f"{_SETS} add_response_callback to_json")),
+        "googleapiclient.http.BatchHttpRequest": Kind(Remake.REAPPLY, cheap=_names("add"), state=_names("add")),
+        "googleapiclient.http.MediaUpload": Kind(Remake.AGAIN, all_cheap=True),
+        "google.auth.credentials.Credentials": Kind(Remake.AGAIN, all_cheap=True),
+        "gspread.client.Client": _CLIENT,
+        "atlassian.rest_client.AtlassianRestAPI": _CLIENT,
         "elasticsearch._sync.client.Elasticsearch": _CLIENT,
         "grpc._channel.Channel": _CLIENT,
         "kubernetes.client.api_client.ApiClient": _CLIENT,
@@ -202,14 +216,14 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             transactional=True,
         ),
         "sqlite3.Cursor": dataclasses.replace(_CURSOR, facts=(*_CURSOR.facts, "connection.in_transaction")),
-        "psycopg.Cursor": _CURSOR,
-        "psycopg.cursor.Cursor": _CURSOR,
-        "psycopg2.extensions.cursor": _CURSOR,
+        "psycopg.Cursor": _LIBPQ_CURSOR,
+        "psycopg.cursor.Cursor": _LIBPQ_CURSOR,
+        "psycopg2.extensions.cursor": _LIBPQ_CURSOR,
         "pymysql.cursors.Cursor": _CURSOR,
-        "psycopg.Connection": _DATABASE,
-        "psycopg.AsyncConnection": _DATABASE,
-        "psycopg.connection.Connection": _DATABASE,
-        "psycopg2.extensions.connection": _DATABASE,
+        "psycopg.Connection": _LIBPQ,
+        "psycopg.AsyncConnection": _LIBPQ,
+        "psycopg.connection.Connection": _LIBPQ,
+        "psycopg2.extensions.connection": _LIBPQ,
         "pymysql.connections.Connection": _DATABASE,
         "MySQLdb.connections.Connection": _DATABASE,
         "asyncpg.connection.Connection": Kind(Remake.AGAIN, cheap=_names(_SETS)),

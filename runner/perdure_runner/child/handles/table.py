@@ -236,6 +236,10 @@ class _Inside:
         return None
 
 
+def _is_method(thing: object, handle: Handle) -> bool:
+    return type(thing) in _BOUND and thing.__self__ is handle.live  # type: ignore[attr-defined]
+
+
 def _is_in_memory(path: object) -> bool:
     return isinstance(path, str) and (path in {"", ":memory:"} or "mode=memory" in path or path == "file::memory:")
 
@@ -254,6 +258,8 @@ class _Outcome:
 
     def name(self, thing: object) -> Token | None:
         """The token of a live object or proxy; None for data."""
+        if self._part is not None and thing is self._part.value and _is_method(thing, self._part.handle):
+            return _METHOD, token(self._part.handle), self._part.name  # a library may give it another name inside
         known = self._table.name(thing)
         if known is not None:
             return known
