@@ -17,7 +17,12 @@ from web_support import Web, open_web
 
 @pytest.fixture(name="world")
 async def world_fixture(tmp_path: Path) -> AsyncIterator[World]:
-    world = World(tmp_path, [("activity", "a"), ("log", "one")], Settings(host_timeout_s=1e9))
+    """Its sessions do one activity, write one line, and end."""
+    world = World(
+        tmp_path,
+        [("activity", "a"), ("log", "one")],
+        Settings(host_timeout_s=1e9, isolate_scan=False, environments=False),
+    )
     await world.begin()
     yield world
     await world.coordinator.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Any
 
 import httpx
 from coordinator_support import World
+from perdure_proto.v1 import control_pb2 as pb
 from perdure_server.app.http import HttpAddress, http_face
 from perdure_server.coordinator.control import Control
+from perdure_server.manifest.build import pack
 from perdure_server.security.access import Access
 
 PATIENCE_S = 30.0
@@ -35,6 +38,33 @@ class Web:
     async def api(self, method: str, path: str, scope: str = "admin", project: str = "", **more: Any) -> httpx.Response:
         headers = await self.as_(scope, project) | more.pop("headers", {})
         return await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
+
+    async def deploy(self, folder: Path, manifest: str, project: str = "p") -> dict[str, pb.Trigger]:
+        """A project whose handler is never really run. Its triggers, by name."""
+        folder.mkdir(exist_ok=True)
+        (folder / "perdure.yaml").write_text(manifest)
+        (folder / "main.py").write_text("def main(event):\n    pass\n")
+        tarball = pack(folder)
+
+        async def parts() -> AsyncIterator[pb.DeployRequest]:
+            yield pb.DeployRequest(header=pb.DeployHeader(project=project))
+            yield pb.DeployRequest(chunk=tarball)
+
+        made = await self.control.deploy(parts())
+        return {trigger.name: trigger for trigger in made.triggers}
+
+    def event(self, event_id: str) -> dict[str, Any]:
+        """The data of a stored event."""
+        row = self.world.store.event(event_id)
+        assert row is not None
+        data: dict[str, Any] = json.loads(row.data)
+        return data
+
+    def sessions(self, event_id: str) -> list[str]:
+        """Those that an event has started."""
+        row = self.world.store.event(event_id)
+        assert row is not None
+        return [each.session_id for each in self.world.store.dispatches(row.seq) if each.session_id]
 
     @asynccontextmanager
     async def bare(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

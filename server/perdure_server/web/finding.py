@@ -1,4 +1,4 @@
-"""Which webhook a URL means: `SLUG[/SUFFIX]`, or `PROJECT/PATH[/SUFFIX]` of one with a path."""
+"""Which webhook a URL means: `SLUG[/SUFFIX]`, or also `PROJECT/PATH[/SUFFIX]` of one with a path."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Webhooks:
             project, name = named
             deployment = await self._c.builds.active(project)
             trigger = self._of(deployment).get(name) if deployment else None
-            if deployment and trigger and trigger.webhook and not trigger.webhook.path:
+            if deployment and trigger and trigger.webhook:
                 return Found(project, deployment.deployment_id, trigger, trigger.webhook, rest)
         elif rest and _PROJECT.fullmatch(first):
             deployment = await self._c.builds.active(first)

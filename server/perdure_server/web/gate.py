@@ -29,9 +29,8 @@ _SECURITY: Final = _ALWAYS | {
 class Gate:
     """An ASGI application around another."""
 
-    def __init__(self, app: ASGIApp, limit: int = REQUESTS) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limit = limit
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,8 +48,8 @@ class Gate:
                     headers.setdefault(name, value)
             await send(message)
 
-        if self._open >= self._limit and scope["path"] not in _PROBES:
-            busy = PerdureError("P0221", f"{self._limit} requests are open already")
+        if self._open >= REQUESTS and scope["path"] not in _PROBES:
+            busy = PerdureError("P0221", f"{REQUESTS} requests are open already")
             await errors.response_of(busy, 503, errors.CLOSE)(scope, receive, answer)
             return
         self._open += 1
