@@ -16,7 +16,7 @@ from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Rules
 from support.embedded import AT_ONCE, Faults, Job, Runs
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """How long one run may take."""
 
 

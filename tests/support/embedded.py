@@ -110,9 +110,9 @@ async def _run(home: Path, folder: Path, jobs: list[Job], suspend_at_once: bool,
 class Runs:
     """Sessions in one engine."""
 
-    def __init__(self, engine: Engine, home: Path, death: Death) -> None:
+    def __init__(self, engine: Engine, home: Path, death: Death | None = None) -> None:
         self._engine = engine
-        self._death = death
+        self._death = death or Death({})
         self._sent: set[tuple[str, int]] = set()
         self._told = home / "told"
         self._told.mkdir(exist_ok=True)
