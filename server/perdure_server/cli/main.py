@@ -32,6 +32,7 @@ COMMANDS: dict[str, Lazy] = {
     "start": Lazy("deploy", "start", "Start a session of a deployed project."),
     "manifest": Lazy("manifest", "manifest", "Check a manifest, and see what deploying it would change."),
     "vars": Lazy("vars", "variables", "Set variables and secrets of a project."),
+    "signal": Lazy("steer", "signal", "Send a signal to a session, or wake it."),
     "store": Lazy("store", "store", "Look at and change a project's key-value store."),
     "connections": Lazy("connections", "connections", "Give projects named credentials for services."),
     "tokens": Lazy("tokens", "tokens", "Make, list and revoke the tokens that clients show."),
