@@ -27,13 +27,13 @@ class ValueControl:
     async def get_value(self, request: pb.GetValueRequest) -> pb.StoredValue:
         project = project_of(self._c, request.project)
         row = await asyncio.to_thread(keyvalue.known, self._c.store, project, request.key)
-        return self._message(row)
+        return _message(self._c, row)
 
     async def set_value(self, request: pb.SetValueRequest) -> pb.StoredValue:
         """Store a value, unless it is empty, and publish it or not, if that is asked. `null` deletes."""
         project = project_of(self._c, request.project)
         value = _parsed(request)
-        shelf = self._shelf(project)
+        shelf = _shelf(self._c, project)
         version = request.version if request.HasField("version") else None
 
         def write(tx: Transaction) -> StoredRow | None:
@@ -49,7 +49,7 @@ class ValueControl:
         result = await self._c.store.commit(Mutation(write))
         assert isinstance(result, Done)
         gone = StoredRow(project, request.key, 0, published=False, set_us=shelf.now_us, value=b"null")
-        return self._message(result.value or gone)
+        return _message(self._c, result.value or gone)
 
     async def delete_value(self, request: pb.GetValueRequest) -> pb.DeleteValueResponse:
         project = project_of(self._c, request.project)
@@ -61,24 +61,25 @@ class ValueControl:
     async def list_values(self, request: pb.ListValuesRequest) -> pb.ListValuesResponse:
         project = project_of(self._c, request.project)
         rows = await asyncio.to_thread(self._c.store.stored_values, project, request.prefix)
-        return pb.ListValuesResponse(values=[self._message(row) for row in rows])
+        return pb.ListValuesResponse(values=[_message(self._c, row) for row in rows])
 
-    def _shelf(self, project: str) -> Shelf:
-        settings = self._c.settings
-        return Shelf(project, self._c.clock.now_us(), settings.value_bytes, settings.project_values)
 
-    def _message(self, row: StoredRow) -> pb.StoredValue:
-        """`url`: where it is published; a path when nobody has said by which address others come here."""
-        path = f"/store/{quote(row.project, safe='')}/{quote(row.name, safe='')}"
-        return pb.StoredValue(
-            project=row.project,
-            key=row.name,
-            value=row.value,
-            version=row.version,
-            published=row.published,
-            set_us=row.set_us,
-            url=self._c.public_url + path if row.published else "",
-        )
+def _shelf(c: Coordinator, project: str) -> Shelf:
+    return Shelf(project, c.clock.now_us(), c.settings.value_bytes, c.settings.project_values)
+
+
+def _message(c: Coordinator, row: StoredRow) -> pb.StoredValue:
+    """`url`: where it is published; a path when nobody has said by which address others come here."""
+    path = f"/store/{quote(row.project, safe='')}/{quote(row.name, safe='')}"
+    return pb.StoredValue(
+        project=row.project,
+        key=row.name,
+        value=row.value,
+        version=row.version,
+        published=row.published,
+        set_us=row.set_us,
+        url=c.public_url + path if row.published else "",
+    )
 
 
 def _parsed(request: pb.SetValueRequest) -> object:
