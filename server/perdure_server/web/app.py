@@ -14,7 +14,7 @@ from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.projects import Projects
 from perdure_server.core.errors import PerdureError
 from perdure_server.security.needs import Kind
-from perdure_server.web import api, errors, hooks, openapi
+from perdure_server.web import api, connections, errors, hooks, openapi
 from perdure_server.web.gate import Gate
 from perdure_server.web.values import PublishedValues
 
@@ -36,6 +36,7 @@ def application(coordinator: Coordinator, control: Control, kind: Kind) -> ASGIA
     router = Router(
         [
             Mount(hooks.PREFIX.rstrip("/"), hooks.WebhookEndpoint(coordinator)),  # first: they are the many
+            Mount(connections.PREFIX.rstrip("/"), connections.ConnectionEndpoint(coordinator)),
             Route("/livez", live),
             Route("/readyz", ready),
             Route("/api/openapi.json", described),

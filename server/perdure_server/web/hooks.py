@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from perdure_server.coordinator.triggering import Accepted, Incoming
 from perdure_server.core.errors import PerdureError
 from perdure_server.manifest.triggers import Signature
 from perdure_server.web import bodies, cors, errors, senders, sync
@@ -18,7 +19,6 @@ from perdure_server.web.webhook import Request, event_data, event_type
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
-    from perdure_server.coordinator.triggering import Accepted
 
 PREFIX: Final = "/webhooks/"
 
@@ -65,8 +65,6 @@ class WebhookEndpoint:
             await self._verify(found, signature, request)
             if (reply := senders.reply(kind, request)) is not None:
                 return JSONResponse(reply)
-        from perdure_server.coordinator.triggering import Incoming
-
         accepted = await self._c.dispatcher.accept(
             Incoming(
                 project=found.project,
