@@ -86,14 +86,16 @@ def run(options: argparse.Namespace) -> int:
             held = nest.open_cell(settings)  # another process may go on from here, so there is little to copy yet
             zygote.preload()
             main = function(options.main)  # before there is a socket that would close while its error is being printed
-            if prepare := getattr(sys.modules[main.__module__], "prepare", None):
+            module = sys.modules[main.__module__]
+            if prepare := getattr(module, "prepare", None):
                 prepare()
             sys.dont_write_bytecode = True
+            learn = getattr(module, "learn", None)
             if not options.connect:
-                return zygote.serve(socket.socket(fileno=options.control), main, held)
+                return zygote.serve(socket.socket(fileno=options.control), main, held, learn)
             from perdure_runner.child import contained
 
-            return zygote.serve(contained.connect(options.connect), contained.guarded(main), held)
+            return zygote.serve(contained.connect(options.connect), contained.guarded(main), held, learn)
         case "probe":
             from perdure_runner.child.sandbox import probe
 

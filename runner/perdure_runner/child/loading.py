@@ -114,6 +114,9 @@ def _is_callable_object(value: object) -> bool:
 
 def arguments(handler: Callable[..., Any], event: Any) -> tuple[Any, ...]:
     """The handler's positional arguments: the event, unless the handler takes none."""
+    if type(handler) is types.FunctionType and not vars(handler):  # a plain one: `inspect` would say the same, slowly
+        code = handler.__code__
+        return (event,) if code.co_argcount or code.co_flags & inspect.CO_VARARGS else ()
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):

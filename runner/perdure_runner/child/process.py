@@ -7,13 +7,16 @@ the real stderr; the coordinator tries again and, if that does not help, says th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import inspect
 import json
 import os
 import socket
 import sys
+import tempfile
 import traceback
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -29,6 +32,8 @@ from perdure_runner.child import (
     loading,
     missing,
     output,
+    pages,
+    rehearsal,
     relay,
     restore,
 )
@@ -55,6 +60,18 @@ FAULT = 70
 def prepare() -> None:
     """Do what all sessions need, once, in the zygote that they are forked from."""
     ground.prepare()
+    rehearsal.rehearse(main)
+
+
+def learn() -> Sequence[pages.Span]:
+    """Which memory of this process, a zygote, a session writes to until it first waits; empty if that is not known."""
+    with (
+        contextlib.suppress(OSError),
+        tempfile.TemporaryDirectory(prefix="perdure-", ignore_cleanup_errors=True) as cache,
+    ):
+        pages.learn(lambda end: rehearsal.begin(main, cache, end))  # its code is compiled now, and read the next time
+        return pages.learn(lambda end: rehearsal.begin(main, cache, end))
+    return ()
 
 
 def main(sock: socket.socket, debug: Debug | None = None) -> int:

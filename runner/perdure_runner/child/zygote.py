@@ -21,6 +21,7 @@ its process group is killed before the pid is free again; in a process namespace
 gone, everything is.
 """
 
+import _signal as _signals  # type: ignore[import-not-found]  # what `signal` is made of
 import array
 import contextlib
 import fcntl
@@ -38,6 +39,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from perdure_runner.child import immortal, pages
 from perdure_runner.child.sandbox import limits
 from perdure_runner.child.sandbox.cell import Cell
 
@@ -60,6 +62,7 @@ _COMPILER_MEMORY = 2 << 30
 _COMPILER_FILE = 64 << 20
 
 Main = Callable[[socket.socket], int]
+Learn = Callable[[], Sequence[pages.Span]]
 
 
 def preload() -> None:
@@ -80,12 +83,18 @@ def limit_compiler() -> None:
         limits.cap(what, most)
 
 
-def serve(control: socket.socket, main: Main, cell: Cell) -> int:
-    """Fork runners that call `main` with their socket, until the host closes `control`."""
+def serve(control: socket.socket, main: Main, cell: Cell, learn: Learn | None = None) -> int:
+    """Fork runners that call `main` with their socket, until the host closes `control`.
+
+    learn: says, when all is there that runners share, which of its memory they will write to.
+    """
     zygote = _Zygote(control, main, cell)
     gc.collect()
-    gc.freeze()
     gc.disable()
+    immortal.make_all()
+    gc.freeze()
+    if learn is not None:
+        zygote.written = learn()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         zygote.run()
     zygote.kill_all()
@@ -120,6 +129,8 @@ class _Zygote:
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._wake, self._waker = socket.socketpair()
         self._waker.setblocking(False)
+        self.written: Sequence[pages.Span] = ()
+        """What a runner has pages of its own of before it says READY."""
 
     def run(self) -> None:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -229,6 +240,7 @@ class _Zygote:
     def _wait(self, line: int) -> tuple[dict[str, Any], list[int]]:
         """Hold nothing of the zygote's, and give the launch that comes on `line`; if none does any more, end."""
         _close_all_but({0, 1, 2, line, self._null, *self._cell.kept()})
+        pages.take(self.written)
         with socket.socket(fileno=line) as host:
             host.send(READY)
             packet, descriptors = _receive(host)
@@ -249,10 +261,11 @@ def _receive(sock: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _reset_signals() -> None:
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    """Have the signals of a fresh program: by C's functions, as those of `signal` also make enumerations of numbers."""
+    _signals.set_wakeup_fd(-1)
+    _signals.signal(_signals.SIGCHLD, _signals.SIG_DFL)
+    _signals.signal(_signals.SIGINT, _signals.default_int_handler)
+    _signals.pthread_sigmask(_signals.SIG_SETMASK, ())
 
 
 def _close_all_but(kept: Collection[int]) -> None:

@@ -7,10 +7,10 @@ mentions. Nothing is run, and nothing is looked at that no code names.
 
 from __future__ import annotations
 
-import dis
+import opcode
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -154,17 +154,35 @@ def _of_class(cls: type, attributes: frozenset[str]) -> Iterator[Bindings]:
 @lru_cache(4096)
 def _names(code: types.CodeType) -> Names:
     """Globals and attributes that the code names, with the code inside it."""
-    instructions = [(each.opname, each.argval) for part in _codes(code) for each in dis.get_instructions(part)]
+    named = [each for part in _codes(code) for each in _instructions(part)]
 
-    def named_by(operations: frozenset[str]) -> frozenset[str]:
-        return frozenset(name for operation, name in instructions if operation in operations)
+    def named_by(operations: Mapping[int, int]) -> frozenset[str]:
+        return frozenset(names[number >> operations[op]] for op, number, names in named if op in operations)
 
     return Names(named_by(_GLOBAL), named_by(_ATTRIBUTE), named_by(_STORES_GLOBAL))
 
 
-_STORES_GLOBAL = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
-_GLOBAL = _STORES_GLOBAL | {"LOAD_GLOBAL", "LOAD_NAME"}
-_ATTRIBUTE = frozenset({"LOAD_ATTR", "STORE_ATTR", "DELETE_ATTR", "LOAD_METHOD"})
+def _instructions(code: types.CodeType) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Operation, argument, and the names that the argument may be a number of.
+
+    `dis` says the same, and makes an object with texts for each: too much for what each session does.
+    """
+    names, units, number = code.co_names, code.co_code, 0
+    for op, low in zip(units[::2], units[1::2], strict=True):
+        number = number << 8 | low
+        if op != opcode.EXTENDED_ARG:
+            yield op, number, names
+            number = 0
+
+
+def _operations(**shifts: int) -> dict[int, int]:
+    """Operations whose argument is the number of a name, and by how many bits it is shifted for flags below it."""
+    return {opcode.opmap[name]: shift for name, shift in shifts.items() if name in opcode.opmap}
+
+
+_STORES_GLOBAL = _operations(STORE_GLOBAL=0, DELETE_GLOBAL=0)
+_GLOBAL = _STORES_GLOBAL | _operations(LOAD_GLOBAL=1, LOAD_NAME=0)
+_ATTRIBUTE = _operations(LOAD_ATTR=int(sys.version_info >= (3, 12)), STORE_ATTR=0, DELETE_ATTR=0, LOAD_METHOD=0)
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -1,0 +1,1 @@
+"""A build of its own: `perdure_rehearsed.py`."""
