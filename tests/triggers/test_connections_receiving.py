@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -65,14 +66,17 @@ class Service:
 
 
 @pytest.fixture(name="service")
-def service_fixture(web: Web, world: World) -> Callable[..., Any]:
+def service_fixture(web: Web, world: World, tmp_path: Path) -> Callable[..., Any]:
+    """A service whose connection a manifest declares, and which gets its values afterwards."""
+
     async def make(kind: str) -> Service:
+        await web.deploy(tmp_path / "p", f"connections: {{c: {kind}}}")
+        (declared,) = (await web.control.list_connections(pb.ListConnectionsRequest(project="p"))).connections
         values = {key: value.encode() for key, value in SECRETS[kind].items()}
         request = pb.PutConnectionRequest(project="p", name="c", integration=kind, values=values)
         made = await web.control.put_connection(request)
-        return Service(
-            web, world, kind, f"http://{web.address}/{made.webhook_url.partition('//')[2].partition('/')[2]}"
-        )
+        assert (made.webhook_url, list(made.missing)) == (declared.webhook_url, [])
+        return Service(web, world, kind, made.webhook_url)
 
     return make
 

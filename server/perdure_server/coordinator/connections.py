@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 
+from perdure_server.coordinator.access_tokens import AccessTokens
 from perdure_server.coordinator.clock import Clock
 from perdure_server.coordinator.starting import project_of
 from perdure_server.coordinator.variables import Variables
@@ -52,6 +53,7 @@ class Connections:
         self._store = store
         self._variables = variables
         self._clock = clock
+        self.tokens = AccessTokens(self, variables)
 
     async def put(
         self, project: str, name: str, integration: Integration, values: Mapping[str, bytes], plain: Iterable[str]
@@ -150,16 +152,22 @@ class ConnectionControl:
 
     _c: Coordinator
 
+    async def _message(self, row: ConnectionRow) -> pb.Connection:
+        made = await self._c.connections.message(row)
+        if made.webhook_url:
+            made.webhook_url = self._c.public_url + made.webhook_url
+        return made
+
     async def list_connections(self, request: pb.ListConnectionsRequest) -> pb.ListConnectionsResponse:
         project = project_of(self._c, request.project)
         rows = await self._c.connections.rows(project)
-        return pb.ListConnectionsResponse(connections=[await self._c.connections.message(row) for row in rows])
+        return pb.ListConnectionsResponse(connections=[await self._message(row) for row in rows])
 
     async def put_connection(self, request: pb.PutConnectionRequest) -> pb.Connection:
         project = project_of(self._c, request.project)
         entry = integrations.integration(request.integration)
         row = await self._c.connections.put(project, request.name, entry, request.values, request.plain)
-        return await self._c.connections.message(row)
+        return await self._message(row)
 
     async def delete_connection(self, request: pb.DeleteConnectionRequest) -> pb.DeleteConnectionResponse:
         project = project_of(self._c, request.project)

@@ -19,6 +19,7 @@ from perdure_server.environments.locks import Locked
 from perdure_server.environments.reading import Wanted, wanted
 from perdure_server.manifest.build import digest, extract
 from perdure_server.manifest.checking import check_handlers
+from perdure_server.manifest.connections import Connection
 from perdure_server.manifest.exports import Export, find_exports
 from perdure_server.manifest.manifest import load_manifest
 from perdure_server.store import Build, Deployment, Mutation, Transaction
@@ -35,6 +36,7 @@ class _Checked:
     variables: Mapping[str, str]
     secrets: frozenset[str]  # names
     requires: Wanted | None
+    connections: tuple[Connection, ...]
 
 
 async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
@@ -64,6 +66,8 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
         transaction.put_build(build)
         transaction.put_project(deployment.project, deployment.created_us)
         transaction.activate(deployment)
+        for connection in () if header.build_only else c.connections.declared(project, checked.connections):
+            transaction.put_connection(connection)
 
     await c.store.commit(Mutation(write))
     c.builds.deployed(deployment)
@@ -117,4 +121,4 @@ def _check(c: Coordinator, tarball: bytes) -> _Checked:
         requires = wanted(root, manifest)
     row: dict[str, Any] = manifest.to_json() | {"variables": sorted(variables)}
     build = Build(digest(tarball), len(tarball), c.clock.now_us(), [asdict(e) for e in found.exports], row)
-    return _Checked(manifest.name, build, found.exports, variables, manifest.secrets, requires)
+    return _Checked(manifest.name, build, found.exports, variables, manifest.secrets, requires, manifest.connections)

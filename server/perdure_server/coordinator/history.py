@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entries: int) -> rpb.Start:
     """Everything that the runner of `record` needs but the history."""
     build = await c.builds.of(record.build_id)
+    await c.connections.tokens.before_start(record.project, c.clock.now_us())
     given = await c.variables.of(record.project, record.deployment_id)
     logged = LogPosition() if epoch == 1 else await asyncio.to_thread(c.store.last_log, record.session_id)
     return rpb.Start(

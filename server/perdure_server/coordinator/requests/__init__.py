@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from perdure_server.coordinator.requests import children, outcomes, values
+from perdure_server.coordinator.requests import children, connections, outcomes, values
 from perdure_server.coordinator.requests.operations import Entry
 
 OPERATIONS: Final[dict[str, Entry]] = {
     **values.OPERATIONS,
     **children.OPERATIONS,
     **outcomes.OPERATIONS,
+    **connections.OPERATIONS,
 }
