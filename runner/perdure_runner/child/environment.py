@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Final
 
+from perdure_runner.child import compat
+
 _SITES: Final = frozenset({"site-packages", "dist-packages"})
 
 
@@ -20,6 +22,7 @@ def enter(root: str, environment: str) -> None:
         sys.path[:] = [path for path in sys.path if not _is_installed(path)]
         sys.path.append(environment)
     sys.path.insert(0, root)
+    compat.install(root)
 
 
 def _is_installed(path: str) -> bool:

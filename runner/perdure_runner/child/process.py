@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import functools
 import inspect
-import json
 import os
 import socket
 import sys
@@ -28,6 +27,7 @@ from perdure_runner.child import (
     environment,
     forks,
     ground,
+    handing,
     handles,
     loading,
     missing,
@@ -39,6 +39,7 @@ from perdure_runner.child import (
 )
 from perdure_runner.child.callers import Callers
 from perdure_runner.child.calls import About, Calls, Debug
+from perdure_runner.child.direct import Direct
 from perdure_runner.child.lanes import ordered, watch
 from perdure_runner.child.lanes.lanes import Lanes
 from perdure_runner.child.lanes.locks import Keeper
@@ -133,6 +134,8 @@ class _Session:
         self._threads: Threads | None = None
         self._loaded = False
         recorder = self._durable(history) if start.get("durable", True) else None
+        if recorder is None:
+            _runtime.current = Direct(start["session"], link)
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
         out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes, self._several)
@@ -232,9 +235,8 @@ class _Session:
         module = loading.load(module_name, self._root)
         self._loaded = True
         handler = loading.find(module, handler_name)
-        event = json.loads(self._start.get("event") or "null")
-        arguments = loading.arguments(handler, event)
-        result = handler(*arguments)
+        arguments, keywords = handing.arguments(handler, self._start)
+        result = handler(*arguments, **keywords)
         if inspect.iscoroutine(result):
             import asyncio
 

@@ -304,6 +304,7 @@ def start_frame(
             "lease": lease_s,
             "entry": start.entry_point,
             "event": event,
+            "form": int(start.event_form),
             "vars": dict(start.vars),
             "rules": [_rule(rule) for rule in start.activities],
             "limits": _plain(start.limits),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
+from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.core import ids, jsontext
 from perdure_server.core.errors import PerdureError
@@ -50,16 +52,18 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
         deployment = await _deployment_of_build(c, request.project, request.build_id)
     else:
         deployment = await active_deployment(c, request.project)
+    form = _form(deployment)
     record = SessionRecord(
         session_id=session_id or new_id(c, ids.SESSION),
         project=request.project or (deployment.project if deployment else ""),
         build_id=request.build_id or (deployment.build_id if deployment else ""),
         deployment_id=deployment.deployment_id if deployment else "",
         entry_point=request.entry_point,
-        event=_event(request.event, c.settings.event_bytes),
+        event=_event(request.event, c.settings.event_bytes, form),
         created_us=c.clock.now_us(),
         hash_seed=c.hash_seed,
         durable=not request.not_durable,
+        event_form=form,
         memo=dict(request.memo) or None,
     )
     await check_interpreter(c, record.build_id)
@@ -93,14 +97,22 @@ async def _state_of(c: Coordinator, session_id: str) -> str | None:
     return record.state if record else None
 
 
-def _event(event: bytes, limit: int) -> bytes:
+def _form(deployment: Deployment | None) -> int:
+    """What handlers are called with: those of AutoKitteh's projects always get an event."""
+    theirs = deployment is not None and deployment.settings.get("form") == "autokitteh"
+    return rpb.EVENT_FORM_AUTOKITTEH if theirs else rpb.EVENT_FORM_UNSPECIFIED
+
+
+def _event(event: bytes, limit: int, form: int) -> bytes:
     if len(event) > limit:
         raise PerdureError("P0402", f"the event has {len(event)} bytes, more than {limit}")
     try:
-        jsontext.parse(event or b"null")
+        value = jsontext.parse(event or b"null")
     except ValueError as error:
         raise PerdureError("P0201", f"the event is no JSON: {error}") from None
-    return event or b"null"
+    if form == rpb.EVENT_FORM_UNSPECIFIED:
+        return event or b"null"
+    return json.dumps({"data": {} if value is None else value}, ensure_ascii=False).encode("utf-8", "replace")
 
 
 async def _deployment_of_build(c: Coordinator, project: str, build_id: str) -> Deployment | None:

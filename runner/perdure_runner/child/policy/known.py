@@ -54,7 +54,7 @@ EVERY: Final = ("*",)
 
 _PURE: Final = """
 __future__ _ast _frozen_importlib _imp _opcode _sitebuiltins abc annotated_types argparse array ast atexit attr attrs
-backoff base64 binascii bisect builtins bz2 calendar cmath cmd code codecs codeop collections colorsys
+autokitteh backoff base64 binascii bisect builtins bz2 calendar cmath cmd code codecs codeop collections colorsys
 concurrent.futures configparser contextlib contextvars copy copyreg csv dataclasses dateutil decimal difflib dis
 doctest email encodings enum errno faulthandler fnmatch fractions functools gc genericpath getopt gettext graphlib
 gzip hashlib heapq hmac html http.HTTPMethod http.HTTPStatus http.cookies importlib inspect io.BytesIO io.StringIO

@@ -44,7 +44,7 @@ from perdure_runner.child.policy.names import MAX_DEPTH
 
 __all__ = ["MARK", "Decision", "Policy", "Takes", "Verdict", "is_marked"]
 
-_OURS: Final = ("perdure", "perdure_runner")
+_OURS: Final = ("autokitteh", "perdure", "perdure_runner")
 _CONSTRUCTION: Final = frozenset({"__class_getitem__", "__init__", "__init_subclass__", "__new__", "__set_name__"})
 _CACHE_LIMIT: Final = 65536
 _FROZEN: Final = "<frozen "  # the interpreter's own: os, posixpath, _collections_abc, ...
@@ -282,7 +282,9 @@ class Policy:
         if t is types.MethodType:
             return self._method(f, depth)
         if is_bound_builtin(t):
-            return _SEEDED if is_random_instance(f, t) else _known(builtin_name(f))
+            if is_random_instance(f, t):
+                return _SEEDED
+            return _STREAMS if _is_ours(type(f.__self__)) else _known(builtin_name(f))
         if is_descriptor(t):
             return _known(f"{class_name(f.__objclass__)}.{f.__name__}")
         if issubclass(t, type):
@@ -340,6 +342,13 @@ class Policy:
         return _known(class_name(t))
 
 
+def _is_ours(cls: type) -> bool:
+    """Is it a class of perdure's, whose instances have methods of C's types, too, as `sys.stdout` of a session?"""
+    module = module_name(cls)
+    return type(module) is str and module.partition(".")[0] in _OURS
+
+
+_STREAMS: Final = Decision(Verdict.DIRECT, "is perdure's own")
 _SEEDED: Final = Decision(Verdict.DIRECT, "works on a random generator whose beginning is recorded")
 
 

@@ -1,0 +1,5 @@
+"""Events."""
+
+from perdure._event import Event
+
+__all__ = ["Event"]

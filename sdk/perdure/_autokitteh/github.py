@@ -1,0 +1,5 @@
+"""GitHub."""
+
+from perdure.integrations.github import github_client
+
+__all__ = ["github_client"]
