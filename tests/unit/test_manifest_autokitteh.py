@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from perdure_server.core.errors import Problems
 from perdure_server.manifest.connections import Connection
 from perdure_server.manifest.manifest import Manifest, load_manifest, parse_manifest
@@ -181,6 +183,49 @@ def test_what_is_wrong(text: str) -> None:
     assert len(found) == len(WRONG[text])
     for told, wanted in zip(found, WRONG[text], strict=True):
         assert told.startswith(wanted)
+
+
+def test_the_event_type_of_a_webhook_is_its_method() -> None:
+    text = _TRIGGER + "{name: a, type: webhook, event_type: get, filter: 'data.x == 1 || data.y == 2'}"
+    assert parse(text).triggers[0].filter == 'event_type == "get" && (data.x == 1 || data.y == 2)'
+    assert parse(_TRIGGER + "{name: a, webhook: , event_type: post}").triggers[0].filter == 'event_type == "post"'
+
+
+@given(
+    tree=st.recursive(
+        st.sampled_from(["", "v1", "a", "main.py:f", "@daily", "true", "5", "data.a == 1", "webhook", "[]", "{}"]),
+        lambda inner: (
+            st.dictionaries(
+                st.sampled_from(
+                    [
+                        "name",
+                        "type",
+                        "schedule",
+                        "webhook",
+                        "connection",
+                        "event_type",
+                        "filter",
+                        "is_sync",
+                        "call",
+                        "vars",
+                        "value",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            ).map(lambda found: "{" + ", ".join(f"{key}: {value}" for key, value in found.items()) + "}")
+            | st.lists(inner, max_size=3).map(lambda found: f"[{', '.join(found)}]")
+        ),
+        max_leaves=10,
+    ),
+    key=st.sampled_from(["triggers", "vars", "connections", "name", "display_name"]),
+)
+def test_no_tree_is_anything_but_a_manifest_or_problems(tree: str, key: str) -> None:
+    try:
+        told = parse(f"version: v1\nproject: {{{key}: {tree}}}\n").file
+    except Problems as wrong:
+        told = wrong.render()
+    assert told
 
 
 def test_it_is_read_where_there_is_no_other(tmp_path: Path) -> None:

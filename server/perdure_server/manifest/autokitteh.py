@@ -6,6 +6,7 @@ is what its other keys say. Sessions are durable by default in v1, and not in v2
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +18,7 @@ from perdure_server.core.integrations import of_manifest
 from perdure_server.manifest.connections import Connection, knows_secret
 from perdure_server.manifest.nodes import Places, Reader, is_null, places_of
 from perdure_server.manifest.shapes import TEXT, Key, Shape, boolean, choice, matching, read_keys
-from perdure_server.manifest.trigger_keys import ENTRY, FILTER, TYPES, check_kind, check_schedule
+from perdure_server.manifest.trigger_keys import ENTRY, FILTER, TYPES, check_schedule
 from perdure_server.manifest.triggers import Schedule, Trigger, TriggerType, Webhook
 from perdure_server.manifest.variables import Variable
 
@@ -180,11 +181,20 @@ def _trigger(reader: Reader, node: Node, durable: bool) -> Trigger | None:
         schedule = Schedule(text, values.pop("timezone", "UTC"))
         check_schedule(reader, schedule, places["schedule"][1])
     values.pop("timezone", None)
-    check_kind(reader, kind, places)
+    if values.get("sync") and kind != "webhook":
+        reader.add("P0103", places["is_sync"][0], "`is_sync` goes with `webhook` only", f"remove it, or `{kind}`")
+    if kind != "connection" and "event_type" in values:
+        values["filter"] = _also_of_type(values.pop("event_type"), values.get("filter", ""))
     if kind == "webhook":
         values["webhook"] = Webhook()
     line, column = _place(node)
     return Trigger(**{"durable": durable} | values | {"type": kind}, schedule=schedule, line=line, column=column)
+
+
+def _also_of_type(event_type: str, condition: str) -> str:
+    """A filter that lets pass this type only: of a webhook's events it is the method, in lower case."""
+    same = f"event_type == {json.dumps(event_type)}"
+    return f"{same} && ({condition})" if condition else same
 
 
 def _kind(reader: Reader, node: Node, values: Mapping[str, Any], places: Places) -> TriggerType | None:

@@ -232,7 +232,7 @@ def _trigger(reader: Reader, node: Node, what: str) -> dict[str, Any] | None:
 
 def check_kind(reader: Reader, kind: TriggerType, places: Places) -> None:
     """Keys that only one type of trigger has."""
-    for name, of in (("event_type", "connection"), ("sync", "webhook"), ("is_sync", "webhook")):
+    for name, of in (("event_type", "connection"), ("sync", "webhook")):
         if name in places and kind != of and str(places[name][1].value) not in {"false", ""}:
             reader.add("P0103", places[name][0], f"`{name}` goes with `{of}` only", f"remove it, or `{kind}`")
 
