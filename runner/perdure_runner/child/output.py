@@ -94,6 +94,8 @@ class SessionStream(io.TextIOBase):
     encoding = "utf-8"
     errors = "replace"
     newlines = None
+    line_buffering = True
+    write_through = False
 
     def __init__(self, output: Output, kind: StreamKind) -> None:
         self._output = output
@@ -120,6 +122,9 @@ class SessionStream(io.TextIOBase):
         if len(partial) > self._output.line_bytes:
             self.finish()
         return len(text)
+
+    def reconfigure(self, **_options: object) -> None:
+        """Taken, as by a `TextIOWrapper`, and without effect: text comes in, lines of UTF-8 go out."""
 
     def finish(self) -> None:
         """Send an incomplete last line."""

@@ -6,6 +6,7 @@ verdicts are cached by code object and, weakly, by class.
 """
 
 import functools
+import io
 import re
 import types
 import weakref
@@ -284,7 +285,8 @@ class Policy:
         if is_bound_builtin(t):
             if is_random_instance(f, t):
                 return _SEEDED
-            return _STREAMS if _is_ours(type(f.__self__)) else _known(builtin_name(f))
+            receiver = type(f.__self__)
+            return _STREAMS if _is_ours(receiver) or receiver in _IN_MEMORY else _known(builtin_name(f))
         if is_descriptor(t):
             return _known(f"{class_name(f.__objclass__)}.{f.__name__}")
         if issubclass(t, type):
@@ -348,7 +350,8 @@ def _is_ours(cls: type) -> bool:
     return type(module) is str and module.partition(".")[0] in _OURS
 
 
-_STREAMS: Final = Decision(Verdict.DIRECT, "is perdure's own")
+_IN_MEMORY: Final = frozenset({io.StringIO, io.BytesIO})
+_STREAMS: Final = Decision(Verdict.DIRECT, "is a method of a stream that ends in the session: its output, or memory")
 _SEEDED: Final = Decision(Verdict.DIRECT, "works on a random generator whose beginning is recorded")
 
 

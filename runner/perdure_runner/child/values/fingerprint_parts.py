@@ -82,9 +82,12 @@ def has_state(item: object) -> bool:
 @functools.lru_cache(_MAX_VERDICTS)
 def is_user_module(module: str) -> bool:
     """Is the module of this name neither of the standard library nor in an installed package?"""
-    if module in _DATA_MODULES:
+    top = module.partition(".")[0]
+    if module in _DATA_MODULES or top == "perdure":
         return True
-    if module.partition(".")[0] in sys.stdlib_module_names and module != "__main__":
+    if top == "perdure_runner":  # as a session's `sys.stdout`, behind which is all that we know of the session
+        return False
+    if top in sys.stdlib_module_names and module != "__main__":
         return False
     found = sys.modules.get(module)
     file = None if found is None else (inert.instance_dict(found) or {}).get("__file__")
