@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,6 +55,7 @@ class Builds:
         self._builds: dict[str, BuildInfo] = {}
         self._deployments: dict[str, Deployment] = {}
         self._active: dict[str, Deployment] = {}
+        self.changed: Callable[[str], None] = _ignore  # told the project whose active deployment is another one
 
     async def of(self, build_id: str) -> BuildInfo:
         """P0212 when there is no such build."""
@@ -123,6 +124,12 @@ class Builds:
     def deployed(self, deployment: Deployment) -> None:
         """It is active now."""
         self._active[deployment.project] = deployment
+        self.changed(deployment.project)
+
+    def deactivated(self, project: str) -> None:
+        """It has no active deployment any more."""
+        self._active.pop(project, None)
+        self.changed(project)
 
     def session_ended(self, project: str, deployment_id: str) -> None:
         """A draining deployment ends with its last session."""

@@ -6,6 +6,7 @@ from typing import Final
 
 SESSION: Final = "ses"
 DEPLOYMENT: Final = "dep"
+EVENT: Final = "evt"
 
 RANDOM_BYTES: Final = 8
 

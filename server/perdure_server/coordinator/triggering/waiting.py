@@ -1,0 +1,430 @@
+"""Dispatches that are not started yet: for want of room, by the limits of their triggers, or after a failure.
+
+Each is a row in state "pending", so a crash loses none; here is only what says when its turn comes. All that counts
+together is a line: as many of it run at once as its trigger allows, in the order of their events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure_proto.v1 import control_pb2 as pb
+
+from perdure_server.coordinator import signalling
+from perdure_server.coordinator.clock import Handle
+from perdure_server.coordinator.starting import new_id
+from perdure_server.coordinator.triggering.incoming import event_json
+from perdure_server.coordinator.triggering.live import Armed, Group, LiveTriggers
+from perdure_server.coordinator.triggering.settling import settle
+from perdure_server.core import ids
+from perdure_server.core.errors import PerdureError
+from perdure_server.store import DispatchRow, Failed, Mutation, Result, SessionRecord, Transaction
+from perdure_server.store.events import DROPPED, FAILED, PENDING, STARTED
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+log: Final = logging.getLogger("perdure.coordinator")
+
+_STARTING: Final = 100  # sessions that are made durable at once
+_AGAIN_US: Final = 500_000  # when there was no room, or the store failed
+Key = tuple[int, str]
+"""A dispatch: place of its event, and trigger."""
+Slot = tuple[str, str, str]
+"""What is held together: project, trigger, value of a key."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    row: DispatchRow
+    group: Group
+    over: bool = False  # started or finished
+
+    @property
+    def key(self) -> Key:
+        return self.row.event_seq, self.row.trigger_name
+
+    def slot(self, value: str) -> Slot:
+        return self.group.project, self.row.trigger_name, value
+
+
+@dataclass(slots=True)
+class _Line:
+    """What counts in one slot: who may start now, by pace, and who runs."""
+
+    ready: dict[str, deque[_Pending]] = field(default_factory=dict)
+    held: dict[Key, str] = field(default_factory=dict)  # its session; "" until that is durable
+
+    @property
+    def empty(self) -> bool:
+        return not self.ready and not self.held
+
+
+class Waiting:
+    """All of it is on the loop; rows are written by the store's transactions."""
+
+    def __init__(self, coordinator: Coordinator, live: LiveTriggers) -> None:
+        self._c = coordinator
+        self._live = live
+        self._count: dict[tuple[str, str], int] = {}  # pending ones, by project and trigger
+        self._lines: dict[Slot, _Line] = {}
+        self._of_session: dict[str, tuple[Slot, Key]] = {}  # of those that hold a slot
+        self._due: list[tuple[int, int, Callable[[], None]]] = []  # heap, by time
+        self._numbers = itertools.count()
+        self._starting = 0
+        self._blocked: dict[Slot, None] = {}  # lines that wait until fewer are starting
+        self._starts: dict[Slot, deque[int]] = {}  # times of the latest starts, as many as the rate's limit
+        self._newest: dict[Slot, tuple[_Pending, int]] = {}  # debounced: the one that counts, time of the first one
+        self._orphans: dict[str, list[_Pending]] = {}  # of projects without an active deployment
+        self._alarm: Handle | None = None
+        self._alarm_us = 0
+
+    def __len__(self) -> int:
+        return sum(self._count.values())
+
+    def has(self, project: str, trigger: str) -> bool:
+        """Does anything wait there? Then what comes now has to wait behind it."""
+        return (project, trigger) in self._count
+
+    def close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    async def recover(self) -> None:
+        """At the start: from the rows."""
+        held, pending = await asyncio.to_thread(
+            lambda: (self._c.store.held_dispatches(), self._c.store.pending_dispatches())
+        )
+        for row in held:
+            held_one = _Pending(row, Group.of_text(row.group_key))
+            armed = self._armed(held_one)
+            if armed is not None and armed.sessions:
+                self._hold(held_one.slot(held_one.group.slot), held_one.key, row.session_id)
+        for row in pending:
+            self.add(row)
+        await self.settle_forgotten()
+
+    async def settle_forgotten(self) -> None:
+        for session_id in await asyncio.to_thread(self._c.store.unsettled_sessions):
+            self.ended(session_id)
+
+    # The way in.
+
+    def add(self, row: DispatchRow) -> None:
+        """A pending row is durable."""
+        pending = _Pending(row, Group.of_text(row.group_key))
+        place = (pending.group.project, row.trigger_name)
+        self._count[place] = self._count.get(place, 0) + 1
+        armed = self._armed(pending)
+        if armed is not None and armed.trigger.debounce is not None and not row.attempt:
+            self._debounce(pending, armed)
+        elif row.due_us > self._c.clock.now_us():
+            self._enter_later(row.due_us, pending)
+        else:
+            self._enter(pending)
+
+    def _debounce(self, pending: _Pending, armed: Armed) -> None:
+        """The newest event counts, once it was quiet for a while."""
+        calm = armed.trigger.debounce
+        assert calm is not None
+        slot = pending.slot(pending.group.calm)
+        now_us = self._c.clock.now_us()
+        before, first_us = self._newest.get(slot, (None, now_us))
+        if before is not None:
+            self._finish(before, DROPPED, "a newer event came")
+        self._newest[slot] = (pending, first_us)
+        due_us = now_us + int(calm.for_s * 1e6)
+        if calm.max_s:
+            due_us = min(due_us, first_us + int(calm.max_s * 1e6))
+        self._enter_later(due_us, pending)
+
+    def _enter(self, pending: _Pending) -> None:
+        """Its time has come: into the line, unless its trigger says otherwise."""
+        calm = pending.slot(pending.group.calm)
+        if (newest := self._newest.get(calm)) is not None and newest[0] is pending:
+            del self._newest[calm]
+        armed = self._armed(pending)
+        if armed is None:
+            self._without_trigger(pending)
+            return
+        slot = pending.slot(pending.group.slot)
+        line = self._lines.setdefault(slot, _Line())
+        if not self._overlaps(armed, line, pending) or not self._within_rate(armed, pending):
+            self._tidy(slot)
+            return
+        line.ready.setdefault(pending.group.pace, deque()).append(pending)
+        self._pump(slot)
+
+    def _armed(self, pending: _Pending) -> Armed | None:
+        live = self._live.at_hand(pending.group.project)
+        return live.by_name.get(pending.row.trigger_name) if live is not None else None
+
+    def _without_trigger(self, pending: _Pending) -> None:
+        if self._live.at_hand(pending.group.project) is None:
+            self._orphans.setdefault(pending.group.project, []).append(pending)
+        else:
+            self._finish(pending, DROPPED, "the active deployment has no such trigger")
+
+    def reconsider(self, project: str) -> None:
+        """The project's deployment has changed: limits may be others, triggers may be gone."""
+        for pending in self._orphans.pop(project, []):
+            self._enter(pending)
+        for slot in [slot for slot in self._lines if slot[0] == project]:
+            self._pump(slot)
+
+    def _overlaps(self, armed: Armed, line: _Line, pending: _Pending) -> bool:
+        """What a schedule does while its session before still runs; False: this one is not started."""
+        if armed.overlap == "skip" and not line.empty and not pending.row.attempt:
+            self._finish(pending, DROPPED, "the session before still ran")
+            return False
+        if armed.overlap == "cancel_old":
+            for waiting in line.ready.values():
+                for each in waiting:
+                    self._finish(each, DROPPED, "a newer event came")
+            line.ready.clear()
+            for session_id in filter(None, line.held.values()):
+                self._c.spawn(self._stop(session_id))
+        return True
+
+    async def _stop(self, session_id: str) -> None:
+        try:
+            request = pb.StopSessionRequest(session_id=session_id, reason="the next one is due")
+            await signalling.stop_session(self._c, request)
+        except PerdureError as error:
+            log.info("session %s was to make way: %s", session_id, error)  # it has ended
+
+    def _within_rate(self, armed: Armed, pending: _Pending) -> bool:
+        rate = armed.trigger.rate
+        if rate is None or rate.over == "delay" or pending.row.attempt:
+            return True
+        if self._free_at(armed, pending):
+            self._finish(pending, DROPPED, f"more than {rate.limit} in {rate.per_s:g} s")
+            return False
+        self._note_start(armed, pending)
+        return True
+
+    # Rates: a start counts for `per_s`.
+
+    def _free_at(self, armed: Armed, pending: _Pending) -> int:
+        """When the rate lets another one start; 0: now."""
+        rate = armed.trigger.rate
+        starts = self._starts.get(pending.slot(pending.group.pace))
+        if rate is None or starts is None or len(starts) < rate.limit:
+            return 0
+        free_us = starts[0] + int(rate.per_s * 1e6)
+        return free_us if free_us > self._c.clock.now_us() else 0
+
+    def _note_start(self, armed: Armed, pending: _Pending) -> None:
+        rate = armed.trigger.rate
+        if rate is None:
+            return
+        slot, now_us = pending.slot(pending.group.pace), self._c.clock.now_us()
+        starts = self._starts.get(slot)
+        if starts is None or starts.maxlen != rate.limit:
+            starts = self._starts[slot] = deque(starts or (), maxlen=rate.limit)
+            self._later(now_us + int(rate.per_s * 1e6), lambda: self._forget_starts(slot))
+        starts.append(now_us)
+
+    def _forget_starts(self, slot: Slot) -> None:
+        """Keys are strangers' texts: those that count no more are not kept."""
+        starts = self._starts.get(slot)
+        live = self._live.at_hand(slot[0])
+        armed = live.by_name.get(slot[1]) if live is not None else None
+        if starts is None or armed is None or armed.trigger.rate is None:
+            self._starts.pop(slot, None)
+            return
+        over_us = starts[-1] + int(armed.trigger.rate.per_s * 1e6)
+        if over_us <= self._c.clock.now_us():
+            del self._starts[slot]
+        else:
+            self._later(over_us, lambda: self._forget_starts(slot))
+
+    # The way out.
+
+    def _pump(self, slot: Slot) -> None:
+        """Start what may start."""
+        line = self._lines.get(slot)
+        while line is not None and line.ready:
+            pending = min((waiting[0] for waiting in line.ready.values()), key=lambda each: each.key)
+            armed = self._armed(pending)
+            if armed is None:
+                self._take(line, pending)
+                self._without_trigger(pending)
+                continue
+            if armed.sessions and len(line.held) >= armed.sessions:
+                return
+            if self._starting >= _STARTING:
+                self._blocked[slot] = None
+                return
+            if self._c.placement.full:
+                self._later(self._c.clock.now_us() + _AGAIN_US, lambda: self._pump(slot))
+                return
+            following = self._next(line, armed, slot)
+            if following is None:
+                return
+            self._begin(line, following, armed, slot)
+        self._tidy(slot)
+
+    def _begin(self, line: _Line, pending: _Pending, armed: Armed, slot: Slot) -> None:
+        self._take(line, pending)
+        if armed.trigger.rate is not None and armed.trigger.rate.over == "delay":
+            self._note_start(armed, pending)
+        if armed.sessions:
+            self._hold(slot, pending.key, "")
+        self._starting += 1
+        self._c.spawn(self._start(pending, armed, slot))
+
+    def _next(self, line: _Line, armed: Armed, slot: Slot) -> _Pending | None:
+        """The oldest that its rate allows; else None, and the line is looked at again when one may."""
+        rate = armed.trigger.rate
+        delayed = rate is not None and rate.over == "delay"
+        heads = [(self._free_at(armed, waiting[0]) if delayed else 0, waiting[0]) for waiting in line.ready.values()]
+        free = [head for free_us, head in heads if not free_us]
+        if free:
+            return min(free, key=lambda head: head.key)
+        self._later(min(free_us for free_us, _ in heads), lambda: self._pump(slot))
+        return None
+
+    @staticmethod
+    def _take(line: _Line, pending: _Pending) -> None:
+        waiting = line.ready[pending.group.pace]
+        waiting.remove(pending)
+        if not waiting:
+            del line.ready[pending.group.pace]
+
+    def _hold(self, slot: Slot, key: Key, session_id: str) -> None:
+        self._lines.setdefault(slot, _Line()).held[key] = session_id
+        if session_id:
+            self._of_session[session_id] = (slot, key)
+
+    def _release(self, slot: Slot, key: Key) -> None:
+        if (line := self._lines.get(slot)) is not None and key in line.held:
+            del line.held[key]
+            self._pump(slot)
+
+    def _tidy(self, slot: Slot) -> None:
+        if (line := self._lines.get(slot)) is not None and line.empty:
+            del self._lines[slot]
+
+    async def _start(self, pending: _Pending, armed: Armed, slot: Slot) -> None:
+        """Make its session durable, and get it going."""
+        try:
+            await self._try_start(pending, armed, slot)
+        finally:
+            self._starting -= 1
+            blocked, self._blocked = self._blocked, {}
+            for each in blocked:
+                self._pump(each)
+
+    async def _try_start(self, pending: _Pending, armed: Armed, slot: Slot) -> None:
+        session_id = new_id(self._c, ids.SESSION)
+        try:
+            await self._c.variables.check(pending.group.project, armed.deployment.deployment_id)
+        except PerdureError as error:
+            self._release(slot, pending.key)
+            self._finish(pending, FAILED, str(error))
+            return
+        try:
+            done: Any = await self._c.store.commit(Mutation(lambda tx: self._make(tx, pending, armed, session_id)))
+        except PerdureError as error:
+            log.error("an event waits longer: %s", error)  # noqa: TRY400
+            self._release(slot, pending.key)
+            self._enter_later(self._c.clock.now_us() + _AGAIN_US, pending)
+            return
+        self._uncount(pending)
+        record: SessionRecord | None = done.value
+        if record is None:
+            self._release(slot, pending.key)
+            return
+        if armed.sessions:
+            self._hold(slot, pending.key, session_id)
+        self._c.adopt(record)
+
+    def _make(self, tx: Transaction, pending: _Pending, armed: Armed, session_id: str) -> SessionRecord | None:
+        """None when somebody else has dealt with it."""
+        row = tx.dispatch(*pending.key)
+        event = tx.event_at(pending.row.event_seq)
+        if row is None or event is None or row.state != PENDING:
+            return None
+        record = armed.session(self._c, event, session_id, event_json(event, session_id))
+        tx.insert_session(record)
+        started = replace(row, state=STARTED, attempt=row.attempt + 1, session_id=session_id, due_us=0, reason="")
+        tx.put_dispatch(started)
+        return record
+
+    def _finish(self, pending: _Pending, state: str, reason: str) -> None:
+        """It is not started at all."""
+        self._uncount(pending)
+
+        def write(tx: Transaction) -> None:
+            row = tx.dispatch(*pending.key)
+            if row is not None and row.state == PENDING:
+                tx.put_dispatch(replace(row, state=state, due_us=0, reason=reason))
+
+        self._c.store.submit(Mutation(write, lazy=True), _told)
+
+    def _uncount(self, pending: _Pending) -> None:
+        pending.over = True
+        place = (pending.group.project, pending.row.trigger_name)
+        left = self._count.get(place, 0) - 1
+        if left > 0:
+            self._count[place] = left
+        else:
+            self._count.pop(place, None)
+
+    # Ends.
+
+    def ended(self, session_id: str) -> None:
+        """The end of a session that was started for an event is durable."""
+        holds = self._of_session.pop(session_id, None)
+        self._c.spawn(self._settle(session_id, holds))
+
+    async def _settle(self, session_id: str, holds: tuple[Slot, Key] | None) -> None:
+        now_us = self._c.clock.now_us()
+        row: DispatchRow | None = None
+        try:
+            write = Mutation(lambda tx: settle(tx, session_id, now_us, self._live.at_hand), lazy=holds is None)
+            done: Any = await self._c.store.commit(write)
+            row = done.value
+        except PerdureError as error:
+            log.error("what became of session %s is noted later: %s", session_id, error)  # noqa: TRY400
+        if holds is not None:
+            self._release(*holds)
+        if row is not None and row.state == PENDING:
+            self.add(row)
+
+    # Time.
+
+    def _later(self, due_us: int, call: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (due_us, next(self._numbers), call))
+        self._set_alarm()
+
+    def _enter_later(self, due_us: int, pending: _Pending) -> None:
+        self._later(due_us, lambda: None if pending.over else self._enter(pending))
+
+    def _set_alarm(self) -> None:
+        if not self._due or (self._alarm is not None and self._alarm_us <= self._due[0][0]):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_us = self._due[0][0]
+        self._alarm = self._c.clock.call_at(self._alarm_us, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        now_us = self._c.clock.now_us()
+        while self._due and self._due[0][0] <= now_us:
+            heapq.heappop(self._due)[2]()
+        self._set_alarm()
+
+
+def _told(result: Result) -> None:
+    if isinstance(result, Failed):
+        log.error("what became of an event is not noted: %s", result.error)
