@@ -12,6 +12,7 @@ imported before it is needed. Making a client is recorded, its credentials are n
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from perdure.integrations._connection import Connection, ConnectionInitError, connection
+    from perdure.integrations._tokens import access_token
     from perdure.integrations.anthropic import anthropic_client
     from perdure.integrations.atlassian import confluence_client, jira_client
     from perdure.integrations.aws import boto3_client
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_connection": ("Connection", "ConnectionInitError", "connection"),
+    "_tokens": ("access_token",),
     "anthropic": ("anthropic_client",),
     "atlassian": ("confluence_client", "jira_client"),
     "aws": ("boto3_client",),
@@ -50,6 +52,7 @@ _HOMES = {
 __all__ = [
     "Connection",
     "ConnectionInitError",
+    "access_token",
     "anthropic_client",
     "boto3_client",
     "confluence_client",

@@ -18,6 +18,19 @@ class Access(NamedTuple):
     expires: dt.datetime | None
 
 
+def access_token(connection: str) -> str:
+    """A token of OAuth that is good now, for services that have no client here; new ones come from the coordinator.
+
+    Call it inside of a function marked @perdure.activity, and do not return it: results are recorded, tokens must not
+    be. Raises ConnectionInitError where the connection has none, perdure.Error where it cannot be renewed.
+    """
+    values = Connection(connection)
+    found = access(values)
+    if found is None:
+        raise values.lacks(ACCESS[0])
+    return found.token
+
+
 def access(connection: Connection) -> Access | None:
     """A token that is good now; None where the connection has none. It asks the coordinator for a new one if need be.
 

@@ -62,8 +62,9 @@ class Flow:
     ) -> str:
         """Where a person signs in."""
         _check(authorize_url)
-        return self._client.prepare_request_uri(
-            authorize_url,
+        scheme, _, rest = authorize_url.partition("://")
+        made: str = self._client.prepare_request_uri(  # oauthlib takes https only, where we take loopback, too
+            f"https://{rest}",
             redirect_uri=redirect_url,
             scope=list(scopes) or None,
             state=state,
@@ -71,6 +72,7 @@ class Flow:
             code_challenge_method="S256",
             **more,
         )
+        return f"{scheme}://{made.removeprefix('https://')}"
 
     def redeem(self, query: str, redirect_url: str, state: str) -> Token:
         """The token for the code that the service's redirect carries. It waits for the token server."""

@@ -1,0 +1,233 @@
+"""Signing in by OAuth, and renewing tokens, against a stub of an authorization server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import hashlib
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from perdure_proto.v1 import control_pb2 as pb
+from perdure_server.app.engine import Engine
+from perdure_server.cli import builds
+from perdure_server.core import integrations
+from perdure_server.core.errors import PerdureError
+from vendor_stubs import Asked, Stub, http_stub
+
+pytest.importorskip("oauthlib", reason="oauthlib is not installed: it comes with the extra `oauth`")
+
+from perdure_server.cli import oauth as signing_in
+from perdure_server.security import oauth
+
+PROJECT = Path(__file__).parent / "project"
+ENTRY = integrations.integration("gmail")
+
+
+class Server:
+    """The authorization server: it gives tokens T1, T2, ... and checks what RFC 6749 and RFC 7636 have it check."""
+
+    def __init__(self) -> None:
+        self.challenge = ""
+        self.given = 0
+        self.lives_s: list[int] = []
+        self.answer: Any = None
+
+    def token(self, asked: Asked) -> Any:
+        if self.answer is not None:
+            return self.answer
+        body = asked.body
+        if body["client_id"] != "me" or body["client_secret"] != "shh":
+            return 400, {"error": "invalid_client", "error_description": "who are you?"}
+        if body["grant_type"] == "authorization_code":
+            digest = hashlib.sha256(body["code_verifier"].encode()).digest()
+            if body["code"] != "c0de" or base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != self.challenge:
+                return 400, {"error": "invalid_grant"}
+        elif body["refresh_token"] != f"R{self.given}":  # each is good once
+            return 400, {"error": "invalid_grant", "error_description": "used before"}
+        self.given += 1
+        lives_s = self.lives_s.pop(0) if self.lives_s else 3600
+        made = {"access_token": f"T{self.given}", "refresh_token": f"R{self.given}", "expires_in": lives_s}
+        return {**made, "token_type": "Bearer", "scope": "less than was asked for"}
+
+
+@pytest.fixture(name="server")
+def server_fixture() -> Server:
+    return Server()
+
+
+@pytest.fixture(name="stub")
+def stub_fixture(server: Server) -> Iterator[Stub]:
+    with http_stub({"POST /token": server.token, "GET /api": lambda asked: {}}) as stub:
+        yield stub
+
+
+class Browser:
+    """Somebody who signs in at once; `answers` with these parameters instead."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.answers: dict[str, str] | None = None
+        self.asked: dict[str, str] = {}
+
+    def open(self, address: str) -> bool:
+        self.asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        self._server.challenge = self.asked["code_challenge"]
+        answer = {"state": self.asked["state"]} | (self.answers or {"code": "c0de"})
+        query = "&".join(f"{name}={value}" for name, value in answer.items())
+        with urllib.request.urlopen(f"{self.asked['redirect_uri']}?{query}") as page:
+            assert "close this page" in page.read().decode()
+        return True
+
+
+@pytest.fixture(name="browser")
+def browser_fixture(server: Server, monkeypatch: pytest.MonkeyPatch) -> Browser:
+    browser = Browser(server)
+    monkeypatch.setattr(signing_in.webbrowser, "open", browser.open)
+    return browser
+
+
+def values_at(stub: Stub) -> dict[str, str]:
+    return {
+        integrations.CLIENT_ID: "me",
+        integrations.CLIENT_SECRET: "shh",
+        integrations.AUTHORIZE_URL: f"{stub.url}/authorize",
+        integrations.TOKEN_URL: f"{stub.url}/token",
+    }
+
+
+async def sign_in(stub: Stub) -> dict[str, str]:
+    return await signing_in.sign_in(ENTRY, values_at(stub), (), 0, browser=True)
+
+
+async def test_a_code_becomes_a_token(stub: Stub, browser: Browser) -> None:
+    found = await sign_in(stub)
+    assert (found[integrations.ACCESS], found[integrations.REFRESH]) == ("T1", "R1")
+    assert dt.datetime.fromisoformat(found[integrations.EXPIRY]) > dt.datetime.now(dt.UTC)
+    asked = browser.asked
+    assert (asked["response_type"], asked["code_challenge_method"], asked["access_type"]) == ("code", "S256", "offline")
+    assert asked["scope"].split() == list(ENTRY.oauth.scopes)
+    assert urlsplit(asked["redirect_uri"]).hostname == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ({"code": "c0de", "state": "another"}, "mismatching_state"),
+        ({"error": "access_denied"}, "access_denied"),
+        ({"error": "access_denied", "state": "another"}, "mismatching_state"),
+    ],
+)
+async def test_an_answer_that_is_not_ours_is_refused(
+    stub: Stub, browser: Browser, answers: dict[str, str], says: str
+) -> None:
+    browser.answers = answers
+    with pytest.raises(PerdureError, match=says) as refused:
+        await sign_in(stub)
+    assert (refused.value.code, stub.asked) == ("P0306", [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((400, {"error": "invalid_grant", "error_description": "too late"}), "too late"),
+        ((500, "<html>"), "status 500"),
+        ((302, "elsewhere"), "status 302"),
+        ("no token", "refuses|something else"),
+        ({"token_type": "Bearer"}, "refuses|something else"),
+        ([1], "refuses|something else"),
+    ],
+)
+async def test_what_is_no_token_is_refused(
+    stub: Stub, server: Server, browser: Browser, answer: Any, says: str
+) -> None:
+    server.answer = answer
+    with pytest.raises(PerdureError, match=says) as refused:
+        await sign_in(stub)
+    assert refused.value.code == "P0306"
+
+
+@pytest.mark.parametrize("address", ["http://example.com/token", "ftp://127.0.0.1/token", "file:///etc/passwd", ""])
+def test_a_secret_is_sent_to_no_open_address(address: str) -> None:
+    with pytest.raises(PerdureError, match="no address") as refused:
+        oauth.Flow("me", "shh", address)
+    assert refused.value.code == "P0306"
+
+
+def test_a_user_token_of_slack_is_found(stub: Stub, server: Server) -> None:
+    server.answer = {"ok": True, "authed_user": {"access_token": "xoxp-1", "token_type": "user"}}
+    assert oauth.Flow("me", "shh", f"{stub.url}/token").refresh("R0") == oauth.Token("xoxp-1")
+
+
+async def connect(engine: Engine, stub: Stub, expires: dt.timedelta) -> None:
+    """A connection whose token T0 expires then."""
+    at = dt.datetime.now(dt.UTC) + expires
+    token = {integrations.ACCESS: "T0", integrations.REFRESH: "R0", integrations.EXPIRY: at.isoformat()}
+    values = {key: value.encode() for key, value in (values_at(stub) | token).items()}
+    request = pb.PutConnectionRequest(project="clients", name="mail", integration="gmail", values=values)
+    assert not (await engine.control.put_connection(request)).missing
+
+
+async def test_a_token_is_renewed_once_however_many_ask(stub: Stub, server: Server, tmp_path: Path) -> None:
+    async with Engine.in_memory(tmp_path) as engine:
+        await connect(engine, stub, dt.timedelta(seconds=-1))
+        c = engine.coordinator
+        asking = [c.connections.tokens.token("clients", "mail", c.clock.now_us()) for _ in range(10)]
+        assert {token for token, _ in await asyncio.gather(*asking)} == {"T1"}
+        assert stub.lines == ["POST /token"]
+        with pytest.raises(PerdureError, match="no token of OAuth"):
+            await c.connections.tokens.token("clients", "another", c.clock.now_us())
+
+
+async def test_what_renews_tokens_never_gets_to_a_runner(stub: Stub, tmp_path: Path) -> None:
+    async with Engine.in_memory(tmp_path) as engine:
+        await connect(engine, stub, dt.timedelta(hours=1))
+        given = await engine.coordinator.variables.of("clients", "")
+        assert given.values["mail__oauth_access_token"] == "T0"
+        assert set(given.secrets) == {"mail__oauth_access_token"}
+        assert not {"R0", "shh"} & set(given.values.values())
+
+
+async def run(engine: Engine, folder: Path, stub: Stub) -> pb.Session:
+    (folder / "perdure.yaml").write_text("name: clients\n")
+    (folder / "tokens.py").write_text((PROJECT / "tokens.py").read_text())
+    built = await builds.send(engine.control, replace(builds.folder(folder, None)), build_only=False)
+    event = json.dumps({"url": f"{stub.url}/api"}).encode()
+    request = pb.StartSessionRequest(project=built.project, entry_point="tokens.py:main", event=event)
+    started = await engine.control.start_session(request)
+    return await engine.wait_done(started.session_id)
+
+
+@pytest.mark.parametrize(
+    ("lives_s", "used"),
+    [([3600], "T1"), ([30, 3600], "T2")],
+    ids=["before the runner starts", "also by the runner, through the coordinator"],
+)
+async def test_a_session_uses_a_renewed_token(
+    stub: Stub, server: Server, tmp_path: Path, lives_s: list[int], used: str
+) -> None:
+    server.lives_s = lives_s
+    async with Engine.in_memory(tmp_path) as engine:
+        await connect(engine, stub, dt.timedelta(seconds=-1))
+        (tmp_path / "p").mkdir()
+        session = await run(engine, tmp_path / "p", stub)
+    assert (session.state, session.result.data) == ("completed", b"200"), session.error
+    assert stub.asked[-1].headers["authorization"] == f"Bearer {used}"
+
+
+async def test_a_session_runs_though_nothing_renews_its_token(stub: Stub, server: Server, tmp_path: Path) -> None:
+    """Then it is the call that fails, with what the authorization server said."""
+    server.answer = (400, {"error": "invalid_grant", "error_description": "revoked"})
+    async with Engine.in_memory(tmp_path) as engine:
+        await connect(engine, stub, dt.timedelta(seconds=-1))
+        (tmp_path / "p").mkdir()
+        session = await run(engine, tmp_path / "p", stub)
+    assert session.state == "failed"
+    assert "revoked" in session.error.message
