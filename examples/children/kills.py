@@ -53,7 +53,7 @@ def main():
         server = serve(home)
         try:
             ask("deploy", str(HERE), "--home", home)
-            parent = ask("start", "main.py:on_order", "--event", json.dumps({"items": CHILDREN}), "--home", home)
+            parent = ask("start", "main.py:on_order", "--event", json.dumps({"items": CHILDREN, "step_s": 0.8}), "--home", home)
             for moment in sorted(random.sample(range(1, EVERYTHING - 10), KILLS)):
                 while ((found := ask("store", "get", "steps", "--home", home)) or {"value": 0})["value"] < moment:
                     time.sleep(0.05)

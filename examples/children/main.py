@@ -4,15 +4,15 @@
     python examples/children/kills.py                    # fifty, while everything is killed at random
 """
 
-import os
 import time
 
 import perdure
 
 
 def on_order(event):
-    items = (event or {}).get("items", 3)
-    children = [perdure.start("main.py:pack", {"item": number}) for number in range(items)]
+    event = {"items": 3, "step_s": 0.02} | (event or {})
+    orders = [{"item": number, "step_s": event["step_s"]} for number in range(event["items"])]
+    children = [perdure.start("main.py:pack", order) for order in orders]
     perdure.status({"children": len(children)})
     parcels = perdure.wait(children)  # the parent holds no process meanwhile
     for parcel in parcels:
@@ -22,7 +22,7 @@ def on_order(event):
 
 def pack(order):
     for _ in range(3):
-        time.sleep(float(os.environ["STEP_S"]))
+        time.sleep(order["step_s"])
         perdure.add_values("steps", 1)  # shared by all sessions of the project, and counted once
     if order["item"] % 10 == 7:
         raise ValueError(f"item {order['item']} is out of stock")

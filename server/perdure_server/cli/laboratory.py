@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from perdure_proto.v1 import control_pb2 as control
-from perdure_proto.v1.journal_pb2 import WAIT_KIND_SIGNAL, WAIT_KIND_TIMER, Entry
+from perdure_proto.v1.journal_pb2 import WAIT_KIND_EVENT, WAIT_KIND_SIGNAL, WAIT_KIND_TIMER, Entry
 
 from perdure_server.cli import fetch
 from perdure_server.cli.compare import Difference, Run, differences
 from perdure_server.cli.connect import Control
 from perdure_server.coordinator.settings import Fault
 from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import RESERVED
 
 MIN_PATIENCE_S = 30.0
 SKIPPED_FROM_S = 1.0  # timers that are further away are skipped
@@ -100,17 +101,25 @@ class Laboratory:
         return await self._finished(session_id)
 
     async def _finished(self, session_id: str) -> Run:
-        """Follow a session to its end, ending its waits."""
+        """A session at its end; its waits were ended."""
+        await self._follow(session_id)
+        return Run.of(await fetch.whole(self.remote, session_id))
+
+    async def _follow(self, session_id: str) -> None:
+        """To its end, ending its waits."""
         request = control.WatchSessionRequest(
             session_id=session_id, until_done=True, without_entries=True, without_logs=True
         )
         async for update in self.remote.watch_session(request):
             if update.WhichOneof("update") == "session" and update.session.state == "waiting":
                 await self._end_wait(update.session)
-        return Run.of(await fetch.whole(self.remote, session_id))
 
     async def _end_wait(self, session: control.Session) -> None:
         wait = session.waiting_for
+        if children := [name for name in wait.names if name.startswith(RESERVED)]:
+            for child in children:
+                await self._follow(child)
+            return  # they tell it themselves
         if wait.kind == WAIT_KIND_TIMER and wait.fires_at_us < time.time_ns() // 1000 + SKIPPED_FROM_S * 1e6:
             return  # a short delay may give the world outside the time that it needs
         request = control.SignalSessionRequest(session_id=session.session_id, wake=True)
@@ -125,6 +134,12 @@ class Laboratory:
                 raise PerdureError(
                     "P0201", f"the handler waits for {names}", help="say what it gets: --signal NAME=JSON"
                 )
+        if wait.kind == WAIT_KIND_EVENT and not wait.fires_at_us:
+            raise PerdureError(
+                "P0201",
+                "the handler waits for an event, and here nothing happens outside",
+                help="give next_event() a timeout, or test it with a server: `perdure events send`",
+            )
         try:
             await self.remote.signal_session(request)
         except PerdureError as error:
