@@ -53,14 +53,26 @@ def test_pages_that_are_taken_are_one_s_own(memory: mmap.mmap) -> None:
     spans = [pages.Span(first + 8 * PAGE, 2 * PAGE), pages.Span(1 << 40, PAGE), pages.Span(first + 20 * PAGE, PAGE)]
 
     def work(end: Callable[[], object]) -> None:
-        pages.take(spans)
+        pages.take(spans, lambda: False)
         end()
 
     assert within(pages.learn(work), memory) == [8, 9, 20]
 
 
+def test_who_is_wanted_takes_no_more(memory: mmap.mmap) -> None:
+    first = address(memory)
+    spans = [pages.Span(first + number * PAGE, PAGE) for number in (8, 10, 20)]
+    said = iter((0, 0, 1))
+
+    def work(end: Callable[[], object]) -> None:
+        pages.take(spans, lambda: next(said))
+        end()
+
+    assert within(pages.learn(work), memory) == [8, 10]
+
+
 def test_what_is_in_them_stays(memory: mmap.mmap) -> None:
-    pages.take([pages.Span(address(memory), COUNT * PAGE)])
+    pages.take([pages.Span(address(memory), COUNT * PAGE)], lambda: False)
     assert [memory[number * PAGE] for number in range(COUNT)] == [1] * COUNT
 
 

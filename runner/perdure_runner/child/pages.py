@@ -62,9 +62,14 @@ def _tell(writer: int, found: Sequence[tuple[Span, bytes]]) -> None:
     os._exit(0)
 
 
-def take(spans: Sequence[Span]) -> None:
-    """Have pages of one's own there, as if one had written to them. What is no memory any more is left out."""
+def take(spans: Sequence[Span], wanted: Callable[[], object]) -> None:
+    """Have pages of one's own there, as if one had written to them, until `wanted` says that there is more to do.
+
+    What is no memory any more is left out.
+    """
     for span in spans:
+        if wanted():
+            return
         _madvise(span.address, span.size, _POPULATE_WRITE)
 
 

@@ -130,7 +130,7 @@ class _Zygote:
         self._wake, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self.written: Sequence[pages.Span] = ()
-        """What a runner has pages of its own of before it says READY."""
+        """What a runner that waits has pages of its own of."""
 
     def run(self) -> None:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -240,9 +240,11 @@ class _Zygote:
     def _wait(self, line: int) -> tuple[dict[str, Any], list[int]]:
         """Hold nothing of the zygote's, and give the launch that comes on `line`; if none does any more, end."""
         _close_all_but({0, 1, 2, line, self._null, *self._cell.kept()})
-        pages.take(self.written)
         with socket.socket(fileno=line) as host:
             host.send(READY)
+            arrivals = select.poll()
+            arrivals.register(host, select.POLLIN)
+            pages.take(self.written, lambda: arrivals.poll(0))
             packet, descriptors = _receive(host)
         if not packet:
             os._exit(0)
