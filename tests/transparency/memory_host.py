@@ -29,6 +29,7 @@ class Host(socket.socket):
 
     def __init__(self, start):
         ours, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         super().__init__(fileno=ours.detach())
         self._other = theirs
         self._parser = frames.Parser()
@@ -40,7 +41,7 @@ class Host(socket.socket):
         durable = 0
         for header, payload in marks.expanded(self._parser.feed(bytes(data))):
             self._take(header, payload)
-            if header["t"] == "rec" and header["sync"]:
+            if header["t"] == "rec":
                 durable = header["no"]
         if durable:  # one word for all: what nobody reads yet must not fill the socket, for there is only this thread
             self._say({"t": "ack", "no": durable})
@@ -53,14 +54,16 @@ class Host(socket.socket):
             case "rec":
                 self._rows.append(header["e"])
             case "wait":
-                self._resolve(*header["waits"][0])
+                self._resolve(min(map(self._row, header["waits"]), key=lambda row: row["fires"]))
             case "done":
                 self._end = header, payload
 
-    def _resolve(self, lane, ordinal):
-        row = next(r for r in reversed(self._rows) if r["lane"] == lane and r["ord"] == ordinal)
+    def _row(self, call):
+        return next(row for row in reversed(self._rows) if [row["lane"], row["ord"]] == call)
+
+    def _resolve(self, row):
         _sleep(max(0, row["fires"] / 1e6 - _time()))
-        self._say({"t": "res", "e": {"lane": lane, "ord": ordinal, "kind": RESOLVED, "how": FIRED}})
+        self._say({"t": "res", "e": {"lane": row["lane"], "ord": row["ord"], "kind": RESOLVED, "how": FIRED}})
 
     def _say(self, frame):
         self._other.sendall(frames.encode(frame))
