@@ -36,7 +36,15 @@ async def ask(world: World, session_id: str, operation: str, place: str = "main.
     c, record = world.coordinator, world.store.load_session(session_id)
     assert record is not None
     asker = Asker(
-        session_id, record.project, record.deployment_id, record.build_id, "", True, world.clock.now_us(), place
+        session_id,
+        record.project,
+        record.deployment_id,
+        record.build_id,
+        "",
+        True,
+        world.clock.now_us(),
+        place,
+        world.settings,
     )
     entry = OPERATIONS[operation]
     ready = await entry.prepare(c, asker, body) if entry.prepare else body

@@ -5,6 +5,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from perdure import RequestRefused
 from perdure._local_store import LocalStore
 from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.requests.values import OPERATIONS
+from perdure_server.coordinator.settings import Settings
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import Done, Mutation, Store, StoredRow
 
-LIMITS = (64 * 1024, 10_000)
 ASKER = Asker("ses_1", "p", "dep_1", "b" * 64, "", durable=True, now_us=5)
 BIG = 10**400
 
@@ -48,9 +49,9 @@ def store() -> Iterator[Store]:
     store.close()
 
 
-def operation(name: str, body: dict[str, Any], limits: tuple[int, int] = LIMITS) -> Mutation[Any]:
+def operation(name: str, body: dict[str, Any], asker: Asker = ASKER) -> Mutation[Any]:
     """What the coordinator writes for a session that asks."""
-    return Mutation(lambda tx: OPERATIONS[f"store.{name}"].run(tx, ASKER, body | {"limits": limits}).value)
+    return Mutation(lambda tx: OPERATIONS[f"store.{name}"].run(tx, asker, body).value)
 
 
 def do(store: Store, name: str, **body: Any) -> Any:
@@ -168,7 +169,7 @@ def test_who_publishes_and_deletes(store: Store) -> None:
 
 
 def test_limits_and_bad_keys_are_refused(store: Store) -> None:
-    small = (10, 2)
+    small = replace(ASKER, settings=Settings(value_bytes=10, project_values=2))
     assert store.apply(operation("set", {"key": "a", "value": "x" * 8}, small)) == Done(1)
     for code, body in [
         ("P0224", {"key": "a", "value": "x" * 9}),

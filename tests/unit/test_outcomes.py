@@ -36,10 +36,8 @@ async def world_fixture(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def tell(world: World, value: Any, asker: Asker = ASKER, operation: str = "outcome", **body: Any) -> Any:
-    entry = OPERATIONS[operation]
-    assert entry.prepare is not None
-    ready = await entry.prepare(world.coordinator, asker, {"value": value, **body})
-    result = await world.store.commit(Mutation(lambda tx: entry.run(tx, asker, ready)))
+    asker, asked = replace(asker, settings=world.settings), {"value": value, **body}
+    result = await world.store.commit(Mutation(lambda tx: OPERATIONS[operation].run(tx, asker, asked)))
     assert isinstance(result, Done)
     if result.value.then is not None:
         result.value.then(world.coordinator)

@@ -61,11 +61,11 @@ async def _prepare_start(c: Coordinator, asker: Asker, body: Body) -> Body:
         event_form=form,
         memo=memo or None,
     )
-    return {_READY: (record, c.settings.session_children)}
+    return {_READY: record}
 
 
 def _start(tx: Transaction, asker: Asker, body: Body) -> Answer:
-    record, most = body[_READY]
+    record, most = body[_READY], asker.settings.session_children
     if tx.children(asker.session_id) >= most:
         raise PerdureError("P0613", f"session {asker.session_id} has started {most} sessions, as many as it may")
     tx.insert_session(record)
@@ -158,16 +158,12 @@ def _watch(tx: Transaction, asker: Asker, body: Body) -> Answer:
 # -- signals
 
 
-async def _prepare_signal(c: Coordinator, _asker: Asker, body: Body) -> Body:
-    payload = json.dumps(body.get("payload"), ensure_ascii=False).encode("utf-8", "replace")
-    if len(payload) > c.settings.signal_bytes:
-        raise PerdureError("P0402", f"the signal has {len(payload)} bytes, more than {c.settings.signal_bytes}")
-    return {**body, _READY: payload}
-
-
 def _signal(tx: Transaction, asker: Asker, body: Body) -> Answer:
     session_id, name = text(body, "session_id", 200), text(body, "name", 200)
     refuse_reserved(name)
+    payload, most = json.dumps(body.get("payload"), ensure_ascii=False).encode(), asker.settings.signal_bytes
+    if len(payload) > most:
+        raise PerdureError("P0402", f"the signal has {len(payload)} bytes, more than {most}")
     record = tx.load_session(session_id)
     if record is None:
         raise PerdureError("P0204", f"unknown session {session_id!r}")
@@ -175,13 +171,13 @@ def _signal(tx: Transaction, asker: Asker, body: Body) -> Answer:
         raise PerdureError("P0232", f"{session_id} belongs to project {record.project!r}, not to {asker.project!r}")
     if record.ended_us is not None:
         raise PerdureError("P0205", f"{session_id} has ended: {record.state}")
-    n = tx.add_signal(session_id, name, body[_READY], asker.now_us)
-    signal = SignalRow(n, name, body[_READY], asker.now_us)
+    n = tx.add_signal(session_id, name, payload, asker.now_us)
+    signal = SignalRow(n, name, payload, asker.now_us)
     return Answer(None, lambda c: c.spawn(family.hand_over(c, session_id, signal)))
 
 
 OPERATIONS: Final[Mapping[str, Entry]] = {
     "session.start": Entry(_start, _prepare_start),
     "session.watch": Entry(_watch, _prepare_watch),
-    "session.signal": Entry(_signal, _prepare_signal),
+    "session.signal": Entry(_signal),
 }

@@ -8,9 +8,10 @@ repeated: it keeps nothing. What it needs of the coordinator's memory, its `prep
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from perdure_server.coordinator.settings import Settings
 from perdure_server.core.errors import PerdureError
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Asker:
     now_us: int
     place: str = ""
     """LANE.ORDINAL of the call, the same in every replay; empty where calls are not recorded."""
+    settings: Settings = field(default_factory=Settings)
+    """The coordinator's: its limits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from perdure_server.coordinator.requests.operations import Answer, Asker, Body, Entry, text
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import Transaction
 
-if TYPE_CHECKING:
-    from perdure_server.coordinator.engine import Coordinator
-
-_LIMITS: Final = "limits"  # of the coordinator; whatever the session has put there is replaced
-
-
-async def _prepare(c: Coordinator, _asker: Asker, body: Body) -> Body:
-    return {**body, _LIMITS: (c.settings.outcome_bytes, c.settings.event_outcomes)}
-
 
 def _outcome(tx: Transaction, asker: Asker, body: Body) -> Answer:
     """Its number; 0 from a session that no event has started: nobody waits."""
-    most_bytes, most = body[_LIMITS]
+    most_bytes, most = asker.settings.outcome_bytes, asker.settings.event_outcomes
     event_id = text(body, "event_id", 200, default="") or asker.event_id
     if not event_id:
         return Answer(0)
@@ -37,4 +28,4 @@ def _outcome(tx: Transaction, asker: Asker, body: Body) -> Answer:
     return Answer(number, lambda c: c.outcomes.told(event_id))
 
 
-OPERATIONS: Final[Mapping[str, Entry]] = {"outcome": Entry(_outcome, _prepare)}
+OPERATIONS: Final[Mapping[str, Entry]] = {"outcome": Entry(_outcome)}

@@ -16,24 +16,18 @@ from perdure_server.store import SessionUpdate, Transaction
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
-_LIMITS: Final = "limits"  # of the coordinator; whatever the session has put there is replaced
-
 Act = Callable[[Transaction, Shelf, str, Body], Any]
-
-
-async def _with_limits(c: Coordinator, _asker: Asker, body: Body) -> Body:
-    return {**body, _LIMITS: (c.settings.value_bytes, c.settings.project_values)}
 
 
 def _at_key(act: Act) -> Entry:
     """An operation on one key: what `act` returns is the answer."""
 
     def run(tx: Transaction, asker: Asker, body: Body) -> Answer:
-        value_bytes, keys = body[_LIMITS]
-        shelf = Shelf(asker.project, asker.now_us, value_bytes, keys)
+        limits = asker.settings
+        shelf = Shelf(asker.project, asker.now_us, limits.value_bytes, limits.project_values)
         return Answer(act(tx, shelf, keyvalue.check_key(body.get("key")), body))
 
-    return Entry(run, _with_limits)
+    return Entry(run)
 
 
 def _get(tx: Transaction, shelf: Shelf, key: str, body: Body) -> Any:
@@ -85,14 +79,11 @@ def store_url(c: Coordinator, project: str) -> str:
     return f"{c.public_url}/store/{project}" if c.public_url else ""
 
 
-async def _with_status_limit(c: Coordinator, _asker: Asker, body: Body) -> Body:
-    return {**body, _LIMITS: c.settings.status_bytes}
-
-
 def _set_status(tx: Transaction, asker: Asker, body: Body) -> Answer:
     status = json.dumps(body.get("value"), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    if len(status) > body[_LIMITS]:
-        raise PerdureError("P0402", f"the status has {len(status)} bytes as JSON, more than {body[_LIMITS]}")
+    most = asker.settings.status_bytes
+    if len(status) > most:
+        raise PerdureError("P0402", f"the status has {len(status)} bytes as JSON, more than {most}")
     tx.update_session(asker.session_id, SessionUpdate(status=status))
 
     def tell(c: Coordinator) -> None:
@@ -113,5 +104,5 @@ OPERATIONS: Final[Mapping[str, Entry]] = {
     "store.unpublish": _at_key(_unpublish),
     "store.list": Entry(_list),
     "store.url": Entry(_url, _at_address),
-    "status.set": Entry(_set_status, _with_status_limit),
+    "status.set": Entry(_set_status),
 }
