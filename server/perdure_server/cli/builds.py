@@ -110,7 +110,24 @@ def with_secrets_of(source: Source, environment: Mapping[str, str]) -> Source:
     return replace(source, variables={**found, **source.variables})
 
 
-async def unset_secrets(remote: Control, source: Source) -> tuple[PerdureError, ...]:
+async def lacks(remote: Control, source: Source) -> tuple[PerdureError, ...]:
+    """A warning for each value that a deployed folder's sessions will miss."""
+    return *await _unset_secrets(remote, source), *await _incomplete_connections(remote, source)
+
+
+async def _incomplete_connections(remote: Control, source: Source) -> list[PerdureError]:
+    """P0230 for each of the manifest's connections with which no client can be made yet: others may not be used."""
+    from perdure_server.cli.connections import lacking
+    from perdure_server.manifest.manifest import load_manifest
+
+    named = {connection.name for connection in load_manifest(source.folder).connections}
+    if not named:
+        return []
+    found = await remote.list_connections(control.ListConnectionsRequest(project=source.project))
+    return [lacking(each) for each in found.connections if each.name in named and each.missing]
+
+
+async def _unset_secrets(remote: Control, source: Source) -> tuple[PerdureError, ...]:
     """A warning (P0104) for each secret that nobody has set yet and no environment gives: no session starts before."""
     wanted = _undetermined(source)
     if not wanted:

@@ -213,11 +213,11 @@ def _values(entry: Integration, token: str | None, given: tuple[str, ...]) -> di
     for key, text in pairs.items():
         if entry.is_secret(key) and entry.key(key) is not None and not _comes_from_elsewhere(text):
             raise click.UsageError(f"{key} is a secret, and command lines can be read: give @FILE, - or '${{VAR}}'")
-    values = {key: _value(key, text) for key, text in pairs.items()}
-    unknown = [key for key in values if entry.key(key) is None]
+    unknown = [key for key in pairs if entry.key(key) is None]
     if unknown and entry.name != "generic":
         hint = did_you_mean(unknown[0], [key.name for key in entry.keys])
         raise click.UsageError(f"{entry.name} has no key {unknown[0]!r}" + (f"; {hint}" if hint else ""))
+    values = {key: _value(key, text) for key, text in pairs.items()}
     if token is not None:
         values[entry.token] = _value("token", token)
     return {found.name if (found := entry.key(name)) else name: value for name, value in values.items()}

@@ -57,7 +57,7 @@ async def deploy(
         began = time.perf_counter()
         made = await builds.send(remote, source, build_only=False, tarball=tarball, upgrade=upgrade)
         took_ms = (time.perf_counter() - began) * 1e3
-        unset = await builds.unset_secrets(remote, source)
+        unset = await builds.lacks(remote, source)
     for fault in (*unset, *builds.unreadable(source)):
         render.warning(fault)
     found = await looking

@@ -67,7 +67,7 @@ async def _deploy(remote: connect.Control, source: builds.Source) -> bool:
     """Deploy and say so in one line; False, with the error shown, when the folder has faults."""
     try:
         made = await builds.send(remote, builds.folder(source.folder, source.project), build_only=False)
-        unset = await builds.unset_secrets(remote, source)
+        unset = await builds.lacks(remote, source)
     except PerdureError as error:
         render.problem(error)
         return False
