@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ValueTooLarge,
     )
     from perdure._event import AttrDict, Event
+    from perdure._events import anext_event, anext_signal, next_event, subscribe, unsubscribe
     from perdure._handle import HandleLost, handle, register_handle
     from perdure._outcomes import http_outcome, outcome, status
     from perdure._retry import RetryPolicy
@@ -62,6 +63,7 @@ _HOMES = {
         "ValueTooLarge",
     ),
     "_event": ("AttrDict", "Event"),
+    "_events": ("anext_event", "anext_signal", "next_event", "subscribe", "unsubscribe"),
     "_handle": ("HandleLost", "handle", "register_handle"),
     "_outcomes": ("http_outcome", "outcome", "status"),
     "_retry": ("RetryPolicy",),
@@ -108,6 +110,8 @@ __all__ = [
     "activity",
     "activity_key",
     "add_values",
+    "anext_event",
+    "anext_signal",
     "await_children",
     "check_and_set_value",
     "del_value",
@@ -119,6 +123,7 @@ __all__ = [
     "is_replaying",
     "list_values_keys",
     "mutate_value",
+    "next_event",
     "next_signal",
     "no_activity",
     "outcome",
@@ -132,7 +137,9 @@ __all__ = [
     "start",
     "status",
     "store",
+    "subscribe",
     "unpublish_value",
+    "unsubscribe",
     "version",
     "wait",
 ]

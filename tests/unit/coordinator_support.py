@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ from perdure_server.store import BlobStore, Build, Mutation, SessionKeys, Store
 BUILD = "b" * 64
 SECOND_US = 1_000_000
 Step = tuple[Any, ...]
-"""("activity", name), ("big", name), ("sleep", seconds), ("signal", name...), ("log", text), ("hang",)"""
+"""("activity", name), ("big", name), ("sleep", seconds), ("signal", name...), ("log", text), ("hang",),
+("request", operation, body), ("event", seconds or None, subscription...)"""
 
 
 class VirtualClock:
@@ -154,17 +156,29 @@ class FakeRunner:
     def do_signal(self, *names: str) -> bool:
         return self.do_wait(jpb.Wait(kind=jpb.WAIT_KIND_SIGNAL, names=names))
 
-    def do_wait(self, wait: jpb.Wait) -> bool:
+    def do_request(self, operation: str, body: Any) -> bool:
+        data = json.dumps(body).encode()
+        payload = jpb.Payload(encoding=jpb.ENCODING_JSON, data=data, size=len(data))
+        return self.do_wait(jpb.Wait(kind=jpb.WAIT_KIND_REQUEST, names=[operation]), outcome=payload)
+
+    def do_event(self, seconds: float | None, *subscriptions: str) -> bool:
+        fires = 0 if seconds is None else self.host.world.clock.now_us() + int(seconds * SECOND_US)
+        return self.do_wait(jpb.Wait(kind=jpb.WAIT_KIND_EVENT, names=subscriptions, fires_at_us=fires))
+
+    def do_wait(self, wait: jpb.Wait, **more: Any) -> bool:
         rows = self.rows.setdefault(self.place + 1, [])
         if not rows:
-            self.record(jpb.ENTRY_KIND_WAIT, sync=True, wait=wait, function="wait")
+            self.record(jpb.ENTRY_KIND_WAIT, sync=True, wait=wait, function="wait", **more)
+            if self.host.dies_at_waits:
+                self.host.send(leaving=rpb.Leaving())  # what stands for its death: the link breaks after the row
+                return False
             rows.append(jpb.Entry())
         if rows[-1].kind == jpb.ENTRY_KIND_RESOLVED:
             how = rows[-1].resolution
             if how.kind == jpb.RESOLUTION_KIND_CANCELLED:
                 self.done(rpb.DONE_STATE_STOPPED)
                 return False
-            self.outcome.append(how.payload.data if how.name else jpb.ResolutionKind.Name(how.kind))
+            self.outcome.append(how.payload.data or jpb.ResolutionKind.Name(how.kind))
             return True
         if not self.waiting:
             self.waiting = True
@@ -211,6 +225,8 @@ class FakeHost:
         self.runners: dict[str, FakeRunner] = {}
         self.received: list[str] = []
         self.killed: list[tuple[str, int]] = []
+        self.dies_at_waits = False
+        """It dies when a runner has sent the row of a wait, before that says that it waits."""
         self.connection: Connection | None = None
         if join:
             self.join()
@@ -262,7 +278,11 @@ class FakeHost:
         asyncio.get_running_loop().call_soon(self.deliver, connection, copy)
 
     def deliver(self, connection: Connection | None, message: FromHost) -> None:
-        if connection is not None and not connection.closed:
+        if connection is None or connection.closed:
+            return
+        if self.dies_at_waits and message.HasField("leaving"):
+            self.world.coordinator.disconnect(connection, "it died")
+        else:
             connection.receive(message)
 
     def runner(self, session_id: str) -> FakeRunner:

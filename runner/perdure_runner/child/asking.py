@@ -94,9 +94,9 @@ class Asking:
         return self._begin(Form.EVENT, "perdure.next_event", (*subscriptions, timeout), wait)
 
     def _event(self, row: Row) -> perdure.Event | None:
-        if row["how"] != How.EVENT:
+        if row["how"] == How.TIMED_OUT:
             return None
-        return direct.event_of(self._calls.values.decode_json(row.get("data", b"")))
+        return direct.event_of(_answer(row))
 
     # ---- requests
 

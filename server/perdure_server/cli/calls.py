@@ -17,8 +17,11 @@ from perdure_proto.v1.journal_pb2 import (
     ENTRY_KIND_WAIT,
     RESOLUTION_KIND_CANCELLED,
     RESOLUTION_KIND_FIRED,
+    RESOLUTION_KIND_REFUSED,
     RESOLUTION_KIND_SIGNALLED,
     RESOLUTION_KIND_TIMED_OUT,
+    WAIT_KIND_EVENT,
+    WAIT_KIND_REQUEST,
     WAIT_KIND_SIGNAL,
     CallSite,
     Entry,
@@ -33,6 +36,8 @@ class CallKind(enum.Enum):
     MARKER = "marker"
     TIMER = "timer"
     SIGNAL = "signal"
+    EVENT = "event"
+    REQUEST = "request"
     SYSTEM = "system"
 
 
@@ -88,6 +93,12 @@ _RESOLVED_WAIT = {
     RESOLUTION_KIND_SIGNALLED: CallState.COMPLETED,
     RESOLUTION_KIND_TIMED_OUT: CallState.TIMED_OUT,
     RESOLUTION_KIND_CANCELLED: CallState.CANCELLED,
+    RESOLUTION_KIND_REFUSED: CallState.FAILED,
+}
+_WAITS = {
+    WAIT_KIND_SIGNAL: CallKind.SIGNAL,
+    WAIT_KIND_EVENT: CallKind.EVENT,
+    WAIT_KIND_REQUEST: CallKind.REQUEST,
 }
 
 
@@ -118,14 +129,14 @@ def _call(rows: list[Entry]) -> Call:
         args_digest=first.args_digest,
         args_preview=first.args_preview,
         outcome=_outcome(last),
-        is_error=last.is_error,
+        is_error=last.is_error or last.resolution.kind == RESOLUTION_KIND_REFUSED,
     )
 
 
 def _kind(first: Entry) -> CallKind:
     if first.kind != ENTRY_KIND_WAIT:
         return _KINDS.get(first.kind, CallKind.SYSTEM)
-    return CallKind.SIGNAL if first.wait.kind == WAIT_KIND_SIGNAL else CallKind.TIMER
+    return _WAITS.get(first.wait.kind, CallKind.TIMER)
 
 
 def _state(kind: CallKind, last: Entry) -> CallState:

@@ -153,9 +153,9 @@ def entry(message: journal.Entry) -> Document:
 
 
 def wait(message: journal.Wait) -> Document:
-    """What a session waits for: `{"kind": "timer|signal", "until": time or null, "names": [...]}`."""
+    """What a session waits for: `{"kind": "timer|signal|event|request", "until": time or null, "names": [...]}`."""
     return {
-        "kind": "signal" if message.kind == journal.WAIT_KIND_SIGNAL else "timer",
+        "kind": _name(journal.WaitKind.Name(message.kind or journal.WAIT_KIND_TIMER), "WAIT_KIND_"),
         "until": timestamp(message.fires_at_us) if message.fires_at_us else None,
         "names": list(message.names),
     }

@@ -32,6 +32,11 @@ _STATE_COLOURS = {
     "warn": "yellow",
     "fail": "red",
 }
+_WAITED_FOR = {
+    journal.WAIT_KIND_SIGNAL: "a signal",
+    journal.WAIT_KIND_EVENT: "an event of subscription",
+    journal.WAIT_KIND_REQUEST: "an answer to",
+}
 _PIPE_WIDTH = 100_000  # columns: what is piped is never cut
 
 
@@ -152,9 +157,10 @@ def failure(error: journal.Error) -> str:
 def waiting(session: control.Session, now: dt.datetime) -> str:
     """What a session waits for and until when: "timer, until 2026-12-01 12:00:00 UTC (in 9 days)"."""
     wait = session.waiting_for
-    what = "a signal" if wait.kind == journal.WAIT_KIND_SIGNAL else "a timer"
+    what = _WAITED_FOR.get(wait.kind, "a timer")
     if wait.names:
-        what += f" named {' or '.join(clean(name) for name in wait.names)}"
+        named = " named" if wait.kind == journal.WAIT_KIND_SIGNAL else ""
+        what += f"{named} {' or '.join(clean(name) for name in wait.names)}"
     if not wait.fires_at_us:
         return f"{what}, for as long as it takes"
     left = wait.fires_at_us / 1e6 - now.timestamp()

@@ -5,6 +5,7 @@ Only sessions that have or want a runner are in memory. A suspended one is rows.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,12 @@ from perdure_proto.v1.runner_pb2 import ToHost
 from perdure_server.coordinator.clock import Handle
 from perdure_server.coordinator.doing import DO
 from perdure_server.coordinator.hosts import Connection
-from perdure_server.coordinator.waits import OpenWaits
+from perdure_server.coordinator.waits import Given, OpenWaits
 from perdure_server.coordinator.writer import Writer
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.session import step
-from perdure_server.core.state import Phase, Resolving, Runner, SessionState
+from perdure_server.core.state import Phase, Resolving, Runner, SessionState, WaitPoint
 from perdure_server.store import SessionRecord, SignalRow
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Actor:
         self.refusal: PerdureError | None = None
         self.resolution: pb.Entry | None = None
         self.acknowledgement: tuple[int, int] | None = None
+        self.asked: set[asyncio.Task[None]] = set()  # answers to questions past the journal, under way
 
     # The way in.
 
@@ -93,6 +95,7 @@ class Actor:
             self._phase_changed(before.phase)
         if self.state.waits is not before.waits:
             self.look_for_signal()
+            self.look_for_event()
 
     def _phase_changed(self, before: Phase) -> None:
         if before is Phase.WAITING:
@@ -103,9 +106,26 @@ class Actor:
 
     def look_for_signal(self) -> None:
         """A signal that came before a wait ends it at once."""
-        waits = self.state.waits
+        waits = [wait for wait in self.state.waits if wait.signals is not None]
+        for wait in waits:
+            if (left := self.waits.left_for(wait)) is not None:
+                self.handle(ev.SignalArrived(left.resolution.name))
+                return
         if early := next((s for s in self.signals if any(wait.takes(s.name) for wait in waits)), None):
             self.handle(ev.SignalArrived(early.name))
+
+    def take_signal(self, wait: WaitPoint) -> Given:
+        """The first signal for this wait, which there is."""
+        if (left := self.waits.left_for(wait)) is not None:
+            return Given(left.resolution.name, left.resolution.payload.data)
+        signal = next(s for s in self.signals if wait.takes(s.name))
+        self.signals.remove(signal)
+        return Given(signal.name, signal.payload, signal=signal.n)
+
+    def look_for_event(self) -> None:
+        """An event that came before a wait for it, or another that was not taken, ends it soon."""
+        if any(wait.subscriptions for wait in self.state.waits):
+            self.coordinator.subscriptions.look(self.session_id)
 
     def waited(self) -> list[pb.Entry]:
         """The rows of what the session waits for."""
@@ -117,6 +137,7 @@ class Actor:
         if signal.n > self.last_signal:
             self.last_signal = signal.n
             self.signals.append(signal)
+            self.coordinator.subscriptions.ring(self.session_id)
             self.handle(ev.SignalArrived(signal.name))
 
     # Alarms: at most one of a name.
@@ -142,7 +163,8 @@ class Actor:
         """Leave memory if the session is suspended and all its rows are durable."""
         state = self.state
         at_rest = state.phase is Phase.WAITING and state.runner is Runner.NONE and state.resolving is Resolving.NO
-        if at_rest and not self.dropped and not self._inbox and self.writer.idle:
+        busy = self._inbox or not self.writer.idle or self.coordinator.subscriptions.looks(self.session_id)
+        if at_rest and not self.dropped and not busy:
             self.coordinator.timers.release(self.session_id)
             self.drop()
 
@@ -152,6 +174,8 @@ class Actor:
         for alarm in self._alarms.values():
             alarm.cancel()
         self._alarms.clear()
+        for task in self.asked:
+            task.cancel()
         self.detach(self.state.epoch)
         self.coordinator.remove(self)
 

@@ -12,15 +12,16 @@ from perdure_proto.v1.runner_pb2 import ToHost
 from perdure_server.coordinator import family
 from perdure_server.coordinator.history import complete, journal
 from perdure_server.coordinator.hosts import Connection, kill_runner
+from perdure_server.coordinator.requests import answering
 from perdure_server.coordinator.sealing import seal
-from perdure_server.coordinator.waits import pack, resolution
+from perdure_server.coordinator.waits import Given, pack, resolution
 from perdure_server.core import divergence as divergences
 from perdure_server.core import effects as fx
 from perdure_server.core import events as ev
 from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Ending, Phase, Resolving, Stop
-from perdure_server.store import SPILL_BYTES, SessionUpdate, spill
+from perdure_server.store import SPILL_BYTES, SessionUpdate, Transaction, spill
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.actor import Actor
@@ -51,23 +52,45 @@ def _acknowledge_records(actor: Actor, effect: fx.Acknowledge, *_: object) -> No
     actor.send(ToHost(committed=committed))
 
 
-def _resolve(actor: Actor, effect: fx.Resolve, *_: object) -> None:
-    wait = effect.wait
-    waited = actor.waits.get(wait.lane, wait.ordinal)
+def _resolve(actor: Actor, effect: fx.Resolve, found: Any, _origin: object) -> None:
+    waited = actor.waits.get(effect.wait.lane, effect.wait.ordinal)
     assert waited is not None
-    signal, reason = None, actor.state.stop_reason if effect.ending is Ending.CANCELLED else ""
-    if effect.ending is Ending.SIGNALLED:
-        signal = next(s for s in actor.signals if wait.takes(s.name))
-        actor.signals.remove(signal)
-    entry = resolution(waited, effect.ending, effect.seq, actor.coordinator.clock.now_us(), signal, reason)
-    actor.waits.ended(entry)
+    ending, given, reason = effect.ending, None, ""
+    match ending:
+        case Ending.CANCELLED:
+            reason = actor.state.stop_reason
+        case Ending.SIGNALLED:
+            given = actor.take_signal(effect.wait)
+        case Ending.EVENT:
+            assert isinstance(found, Given)
+            given, ending = found, Ending.REFUSED if found.refused else ending
+    entry = row = resolution(waited, ending, effect.seq, actor.coordinator.clock.now_us(), given, reason)
+    if given is not None and given.blob:
+        row = pb.Entry.FromString(entry.SerializeToString())
+        row.resolution.payload.data, row.resolution.payload.blob = b"", given.blob
+    actor.waits.ended(row)
     actor.resolution = entry
     actor.writer.write(
         lambda: actor.handle(ev.Resolved()),
-        entries=[entry],
+        entries=[row],
         update=SessionUpdate(state=Phase.RUNNING.value, wake_at_us=None, waiting=None),
-        consumes=signal.n if signal else None,
+        consumes=given.signal if given else None,
+        also=_advance(actor.session_id, *given.cursor) if given and given.cursor else None,
     )
+
+
+def _advance(session_id: str, subscription: str, seq: int) -> Callable[[Transaction], None]:
+    def advance(transaction: Transaction) -> None:
+        if not transaction.advance(session_id, subscription, seq):
+            raise ValueError(f"subscription {subscription} of session {session_id} has had event {seq} already")
+
+    return advance
+
+
+def _answer(actor: Actor, effect: fx.Answer, *_: object) -> None:
+    waited = actor.waits.get(effect.wait.lane, effect.wait.ordinal)
+    assert waited is not None
+    answering.answer(actor, waited, effect.seq)
 
 
 def _send_resolved(actor: Actor, *_: object) -> None:
@@ -222,6 +245,7 @@ DO: Final[dict[type[fx.Effect], Callable[[Actor, Any, Any, Connection | None], N
     fx.Append: _append,
     fx.Acknowledge: _acknowledge_records,
     fx.Resolve: _resolve,
+    fx.Answer: _answer,
     fx.SendResolved: _send_resolved,
     fx.SendStop: _send_stop,
     fx.SendSuspend: _send_suspend,

@@ -30,10 +30,13 @@ from perdure_server.coordinator.placement import Placement
 from perdure_server.coordinator.pool import Pool
 from perdure_server.coordinator.recovery import Recovery
 from perdure_server.coordinator.replays import Replays
+from perdure_server.coordinator.requests import answering
 from perdure_server.coordinator.sealing import hide
 from perdure_server.coordinator.settings import Fault, Settings
+from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.timers import Timers
 from perdure_server.coordinator.translate import EVENTS
+from perdure_server.coordinator.triggering import Dispatcher
 from perdure_server.coordinator.variables import Variables
 from perdure_server.coordinator.watch import Watchers
 from perdure_server.coordinator.writer import Writer
@@ -90,6 +93,9 @@ class Coordinator:
         self.pool = Pool(self)
         self.loading = Loading(self)
         self.recovery = Recovery(self)
+        self.subscriptions = Subscriptions(self)
+        self.dispatcher = Dispatcher(self)
+        self.builds.changed = self.dispatcher.changed
         self.timers = Timers(
             self.clock,
             lambda before_us, limit: asyncio.to_thread(store.due_timers, before_us, limit),
@@ -112,12 +118,14 @@ class Coordinator:
         if recover:
             await self.recovery.recover()
             self.recovery.watch_over()
+            await self.dispatcher.start()
         else:
             self.timers.keep_all()
 
     async def close(self) -> None:
         """Cut the hosts and forget the sessions: all that counts is durable, and the next start takes it up."""
         self.recovery.close()
+        self.dispatcher.close()
         for task in list(self._tasks):
             task.cancel()
         for actor in list(self.actors.values()):
@@ -204,7 +212,10 @@ class Coordinator:
         if self.replays.takes(connection, kind, body):
             return
         actor = self.actors.get(body.session_id)
-        if actor is not None and (actor.connection is connection or body.epoch != actor.state.epoch):
+        if kind == "ask":
+            if actor is not None and actor.connection is connection and body.epoch == actor.state.epoch:
+                answering.ask(actor, connection, body)
+        elif actor is not None and (actor.connection is connection or body.epoch != actor.state.epoch):
             event = EVENTS[kind](self, actor, body)
             if event is not None:
                 actor.handle(event, body, connection)
@@ -292,6 +303,7 @@ class Coordinator:
                 self.watchers.push(session_id, Update(session=session_message(record, None)))
             self.watchers.close(session_id)
         self.builds.session_ended(actor.record.project, actor.record.deployment_id)
+        self.dispatcher.ended(actor.record)
         self.outcomes.told(actor.record.event_id)
         if self.store.bereaved(session_id):
             self.spawn(family.end_bereaved(self, session_id))

@@ -63,6 +63,7 @@ class Loading:
             actor.handle(ev.Doomed("P0604", "the coordinator ended while the session ran, and it has no journal"))
         actor.handle(ev.RunnerWanted())
         actor.look_for_signal()
+        actor.look_for_event()
         return actor
 
     def _read(self, session_id: str) -> tuple[SessionRecord | None, list[SignalRow], int, list[pb.Entry]]:

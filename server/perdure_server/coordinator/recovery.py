@@ -84,6 +84,7 @@ class Recovery:
     async def _sweep(self, overdue_us: int) -> int:
         """Get going what should go; how many."""
         suspects = await asyncio.to_thread(self._suspects, overdue_us)
+        suspects += await self._c.subscriptions.forgotten()
         revived = 0
         for session_id in suspects:
             if session_id not in self._c.actors and not self._c.placement.full:

@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from perdure_proto.v1 import journal_pb2 as pb
 
 from perdure_server.core.state import Ending, WaitPoint
-from perdure_server.store import SignalRow
 
 WAITING_KINDS: Final = frozenset({pb.ENTRY_KIND_WAIT, pb.ENTRY_KIND_RETRY})
 
 Call = tuple[str, int]  # (lane, ordinal)
 _CROSSING: Final = 1024  # ended waits that a runner may not have heard of
+_GIVEN: Final = 64  # of those, ended by a signal or an event
+_GIVES: Final = frozenset({pb.RESOLUTION_KIND_SIGNALLED, pb.RESOLUTION_KIND_EVENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What ends a wait: a signal or an event. `payload` is JSON; `blob` is where it is, too, if it is large.
+
+    signal: its number, if it is to be taken from those that are stored. cursor: a subscription, and the place up to
+    which it has had the events now. refused: nothing can end the wait, and the payload says why.
+    """
+
+    name: str
+    payload: bytes
+    blob: str = ""
+    signal: int | None = None
+    cursor: tuple[str, int] | None = None
+    refused: bool = False
 
 
 class OpenWaits:
-    """The waits of a session that nothing has ended yet, by call."""
+    """The waits of a session that nothing has ended yet, by call; and what ended one whose task was cancelled first."""
 
     def __init__(self, entries: Iterable[pb.Entry] = ()) -> None:
         self._open: dict[Call, pb.Entry] = {}
         self._ended: deque[Call] = deque(maxlen=_CROSSING)
+        self._given: OrderedDict[Call, pb.Entry] = OrderedDict()
+        self._left: list[pb.Entry] = []
         for entry in entries:
             self.note(entry)
 
@@ -31,8 +51,38 @@ class OpenWaits:
         """The next row of the journal."""
         if entry.kind in WAITING_KINDS:
             self._open[entry.lane, entry.ordinal] = entry
-        elif self._open:
+            return
+        if self._open:
             self._open.pop((entry.lane, entry.ordinal), None)
+        if entry.kind == pb.ENTRY_KIND_RESOLVED:
+            self._note_given(entry)
+        elif self._given and entry.kind == pb.ENTRY_KIND_SYSTEM:
+            self._note_left(entry)
+
+    def _note_given(self, entry: pb.Entry) -> None:
+        if entry.resolution.kind not in _GIVES:
+            return
+        again = next((left for left in self._left if _same(left.resolution, entry.resolution)), None)
+        if again is not None:
+            self._left.remove(again)
+        self._given[entry.lane, entry.ordinal] = entry
+        if len(self._given) > _GIVEN:
+            self._given.popitem(last=False)
+
+    def _note_left(self, entry: pb.Entry) -> None:
+        """User code has not got what ended the wait, for its task was cancelled: it is for the next that waits."""
+        given = self._given.pop((entry.lane, entry.ordinal), None)
+        if given is not None:
+            self._left.append(given)
+
+    def left_for(self, wait: WaitPoint) -> pb.Entry | None:
+        """The row of what another task did not get, and this wait is for, too."""
+        for entry in self._left:
+            how = entry.resolution
+            event = how.kind == pb.RESOLUTION_KIND_EVENT
+            if how.name in wait.subscriptions if event else wait.takes(how.name):
+                return entry
+        return None
 
     def ended(self, entry: pb.Entry) -> None:
         """`entry` ends a wait; the runner may not know of it yet."""
@@ -47,10 +97,26 @@ class OpenWaits:
         return self._open.get((lane, ordinal))
 
 
+def _same(one: pb.Resolution, other: pb.Resolution) -> bool:
+    return one.kind == other.kind and one.name == other.name and _value(one.payload) == _value(other.payload)
+
+
+def _value(payload: pb.Payload) -> tuple[str, bytes]:
+    return payload.blob, b"" if payload.blob else payload.data
+
+
 def wait_point(entry: pb.Entry) -> WaitPoint:
     """What an entry of kind WAIT or RETRY waits for."""
-    signals = tuple(entry.wait.names) if entry.wait.kind == pb.WAIT_KIND_SIGNAL else None
-    return WaitPoint(entry.lane, entry.ordinal, entry.wait.fires_at_us, signals)
+    wait = entry.wait
+    names = tuple(wait.names)
+    return WaitPoint(
+        entry.lane,
+        entry.ordinal,
+        wait.fires_at_us,
+        signals=names if wait.kind == pb.WAIT_KIND_SIGNAL else None,
+        subscriptions=names if wait.kind == pb.WAIT_KIND_EVENT else (),
+        request=wait.kind == pb.WAIT_KIND_REQUEST,
+    )
 
 
 def pack(waits: Iterable[pb.Entry]) -> bytes:
@@ -72,13 +138,13 @@ def next_of(waits: Iterable[pb.Entry]) -> pb.Entry:
 
 
 def resolution(
-    waited: pb.Entry, ending: Ending, seq: int, at_us: int, signal: SignalRow | None, reason: str = ""
+    waited: pb.Entry, ending: Ending, seq: int, at_us: int, given: Given | None = None, reason: str = ""
 ) -> pb.Entry:
-    """The row that ends the wait of `waited`; with the signal or the reason of the stop that ended it."""
+    """The row that ends the wait of `waited`; with what ended it, or the reason of the stop that did."""
     how = pb.Resolution(kind=ending.value)  # type: ignore[arg-type]  # the values are those of ResolutionKind
-    if signal is not None:
-        how.name = signal.name
-        how.payload.CopyFrom(json_payload(signal.payload))
+    if given is not None:
+        how.name = given.name
+        how.payload.CopyFrom(json_payload(given.payload))
     elif reason:
         how.payload.CopyFrom(json_payload(json.dumps(reason).encode()))
     return pb.Entry(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1.runner_pb2 import Records
@@ -41,6 +41,22 @@ OnDone = Callable[[], None]
 OnResult = Callable[[Result], None]
 
 _RESOLVED: Final = pb.ENTRY_KIND_RESOLVED
+
+
+class Made(Protocol):
+    """A row that is made in the transaction that writes it."""
+
+    seq: int
+    entry: pb.Entry
+
+    def make(self, transaction: Transaction) -> Sequence[bytes]:
+        """The serialised row, which is `entry` afterwards."""
+
+    def durable(self) -> None:
+        """It is, whatever became of the session meanwhile."""
+
+    def done(self) -> None:
+        """It is durable, and the session is still there."""
 
 
 @dataclass(slots=True)
@@ -87,7 +103,7 @@ class Writer:
         self._batch: Batch | None = None
         self._log_bytes = log_bytes
         self._in_flight = 0
-        self._held: deque[tuple[Callable[[], Item], OnResult]] | None = None
+        self._held: deque[tuple[Callable[[], Awaitable[Item]], OnResult]] | None = None
 
     @property
     def idle(self) -> bool:
@@ -159,6 +175,25 @@ class Writer:
 
         self._submit(append, written, large=prepare is not None)
 
+    def write_made(self, made: Made, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Write a row of the coordinator's own that is made in the transaction, after all that came before.
+
+        `prepare` is awaited first, and all that comes later waits for it.
+        """
+        self.flush()
+        append = Append(self._actor.session_id, self._actor.state.epoch, made.seq, make=made.make)
+
+        def written(result: Result) -> None:
+            if isinstance(result, Done):
+                made.durable()
+            if self._survived(result):
+                self._faulty([made.entry])
+                self._publish([made.entry], ())
+                made.done()
+                self._actor.settle()
+
+        self._submit(lambda: append, written, large=False, prepare=prepare)
+
     def submit(self, item: Item, on_result: OnResult) -> None:
         """Write anything else, after all that came before."""
         self.flush()
@@ -185,23 +220,38 @@ class Writer:
             [LogRow(line.ordinal, line.index, line.SerializeToString()) for line in batch.lines],
         )
 
-    def _submit(self, make: Callable[[], Item], on_result: OnResult, *, large: bool) -> None:
+    def _submit(
+        self,
+        make: Callable[[], Item],
+        on_result: OnResult,
+        *,
+        large: bool,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._in_flight += 1
-        if self._held is not None:
-            self._held.append((make, on_result))
-        elif large:
-            self._held = deque([(make, on_result)])
-            self._c.spawn(self._spool())
-        else:
+        if self._held is None and not large and prepare is None:
             self._c.store.submit(make(), on_result)
+            return
+
+        async def made() -> Item:
+            if prepare is None:
+                return await asyncio.to_thread(make)
+            await prepare()
+            return make()
+
+        if self._held is not None:
+            self._held.append((made, on_result))
+        else:
+            self._held = deque([(made, on_result)])
+            self._c.spawn(self._spool())
 
     async def _spool(self) -> None:
-        """Submit what is held, making each item in a thread, until nothing is."""
+        """Submit what is held, making each item in a thread or when it is prepared, until nothing is."""
         assert self._held is not None
         while self._held:
             make, on_result = self._held[0]
             try:
-                item = await asyncio.to_thread(make)
+                item = await make()
             except PerdureError as error:
                 on_result(Failed(error))
             else:

@@ -153,6 +153,14 @@ class Reads(Protocol):
 
     def subscriptions_counted(self, session_id: str) -> int: ...
 
+    def subscriptions_behind(self) -> list[SubscriptionRow]:
+        """Of all sessions those whose source has events that they have not had."""
+        ...
+
+    def subscribers_counted(self, project: str, source: str) -> int:
+        """How many subscriptions to this source there are."""
+        ...
+
     def subscribers(self, project: str, source: str, seq: int) -> list[SubscriptionRow]:
         """Subscriptions of all sessions to this source for which an event at `seq` is new."""
         ...
@@ -219,6 +227,10 @@ class Transaction(Reads, Protocol):
 
     def add_signal(self, session_id: str, name: str, payload: bytes, at_us: int) -> int:
         """The signal's number within the session."""
+        ...
+
+    def consume_signal(self, session_id: str, n: int) -> None:
+        """Code of the session has it, past the journal. ValueError if it was taken already."""
         ...
 
     def put_project(self, name: str, created_us: int) -> None: ...

@@ -22,6 +22,20 @@ SUBSCRIPTIONS_COUNTED: Final = (
     "= :of_session"
 )
 
+# subscriptions that have not had all events of their source
+SUBSCRIPTIONS_BEHIND: Final = (
+    "SELECT subscriptions.session_id, subscriptions.subscription_id, subscriptions.project, "
+    "subscriptions.source, subscriptions.filter, subscriptions.after_seq FROM subscriptions WHERE EXISTS "
+    "(SELECT events.seq FROM events WHERE events.project = subscriptions.project AND events.source = "
+    "subscriptions.source AND events.seq > subscriptions.after_seq)"
+)
+
+# how many there are to a source
+SUBSCRIBERS_COUNTED: Final = (
+    "SELECT count(subscriptions.subscription_id) AS count_1 FROM subscriptions WHERE subscriptions.project = "
+    ":project AND subscriptions.source = :source"
+)
+
 # subscriptions to a source that an event is still before
 SUBSCRIBERS: Final = (
     "SELECT subscriptions.session_id, subscriptions.subscription_id, subscriptions.project, "

@@ -35,6 +35,13 @@ class SubscriptionReads:
         count: int = self._rows(sql.SUBSCRIPTIONS_COUNTED, {"of_session": session_id})[0][0]
         return count
 
+    def subscriptions_behind(self) -> list[SubscriptionRow]:
+        return [SubscriptionRow(*row) for row in self._rows(sql.SUBSCRIPTIONS_BEHIND, {})]
+
+    def subscribers_counted(self, project: str, source: str) -> int:
+        count: int = self._rows(sql.SUBSCRIBERS_COUNTED, {"project": project, "source": source})[0][0]
+        return count
+
     def subscribers(self, project: str, source: str, seq: int) -> list[SubscriptionRow]:
         where = {"project": project, "source": source, "seq": seq}
         return [SubscriptionRow(*row) for row in self._rows(sql.SUBSCRIBERS, where)]

@@ -88,6 +88,9 @@ class SqliteTransaction(ConnectionWrites, EventWrites, SubscriptionWrites, Value
             ],
         )
 
+    def consume_signal(self, session_id: str, n: int) -> None:
+        self._consume(session_id, n, 0)
+
     def _consume(self, session_id: str, n: int, seq: int) -> None:
         taken = self._connection.execute(
             sql.CONSUME_SIGNAL, {"signal_session": session_id, "signal_n": n, "seq": seq}

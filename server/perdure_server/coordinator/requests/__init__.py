@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from perdure_server.coordinator.requests import children, connections, outcomes, values
+from perdure_server.coordinator.requests import children, connections, outcomes, subscriptions, values
 from perdure_server.coordinator.requests.operations import Entry
 
 OPERATIONS: Final[dict[str, Entry]] = {
@@ -12,4 +12,5 @@ OPERATIONS: Final[dict[str, Entry]] = {
     **children.OPERATIONS,
     **outcomes.OPERATIONS,
     **connections.OPERATIONS,
+    **subscriptions.OPERATIONS,
 }

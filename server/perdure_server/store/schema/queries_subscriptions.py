@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql import ClauseElement
 
-from perdure_server.store.schema.outside import subscriptions
+from perdure_server.store.schema.outside import events, subscriptions
 
 _of_session = subscriptions.c.session_id == bindparam("of_session")
 _one = (_of_session, subscriptions.c.subscription_id == bindparam("of_subscription"))
@@ -25,6 +25,24 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     "SUBSCRIPTIONS_COUNTED": (
         "how many a session has",
         select(func.count(subscriptions.c.subscription_id)).where(_of_session),
+    ),
+    "SUBSCRIPTIONS_BEHIND": (
+        "subscriptions that have not had all events of their source",
+        select(subscriptions).where(
+            select(events.c.seq)
+            .where(
+                events.c.project == subscriptions.c.project,
+                events.c.source == subscriptions.c.source,
+                events.c.seq > subscriptions.c.after_seq,
+            )
+            .exists()
+        ),
+    ),
+    "SUBSCRIBERS_COUNTED": (
+        "how many there are to a source",
+        select(func.count(subscriptions.c.subscription_id)).where(
+            subscriptions.c.project == bindparam("project"), subscriptions.c.source == bindparam("source")
+        ),
     ),
     "SUBSCRIBERS": (
         "subscriptions to a source that an event is still before",

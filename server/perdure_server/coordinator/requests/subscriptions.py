@@ -1,0 +1,94 @@
+"""Subscribing to events, and what code asks for whose calls are not recorded."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from perdure_server.coordinator.requests.operations import Answer, Asker, Body, Entry, text
+from perdure_server.core.errors import PerdureError
+from perdure_server.core.filters import compile_filter
+from perdure_server.core.state import WaitPoint
+from perdure_server.store import Mutation, SubscriptionRow, Transaction
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
+
+MOST: Final = 1_000  # subscriptions of a session
+_LONGEST: Final = 200  # characters of names
+_FILTER: Final = 16_384
+_GOT: Final = "got"
+
+
+def _subscribe(tx: Transaction, asker: Asker, body: Body) -> Answer:
+    """Events that are stored from now on are meant."""
+    source, condition = text(body, "source", _LONGEST), text(body, "filter", _FILTER, "")
+    compile_filter(condition)
+    if tx.subscriptions_counted(asker.session_id) >= MOST:
+        raise PerdureError("P0613", f"session {asker.session_id} has {MOST} subscriptions, as many as it may")
+    name = asker.place or f"direct.{secrets.token_hex(8)}"
+    row = SubscriptionRow(asker.session_id, name, asker.project, source, condition, tx.last_event_seq())
+    tx.put_subscription(row)
+    return Answer({"subscription": name, "source": source, "filter": condition, "after": row.after_seq})
+
+
+def _unsubscribe(tx: Transaction, asker: Asker, body: Body) -> Answer:
+    return Answer(tx.delete_subscription(asker.session_id, text(body, "subscription", _LONGEST)))
+
+
+async def _wait_for_event(c: Coordinator, asker: Asker, body: Body) -> Body:
+    if asker.place:
+        raise PerdureError("P0232", "events are waited for in the journal")
+    names = _names(body, "subscriptions")
+
+    def attempt() -> Awaitable[Any]:
+        return c.subscriptions.take_next(asker.session_id, names)
+
+    return {_GOT: await c.subscriptions.until(asker.session_id, attempt, _timeout(body))}
+
+
+async def _wait_for_signal(c: Coordinator, asker: Asker, body: Body) -> Body:
+    if asker.place:
+        raise PerdureError("P0232", "signals are waited for in the journal")
+    wait = WaitPoint("", 0, 0, signals=_names(body, "names"))
+
+    async def attempt() -> Any:
+        actor = c.actors.get(asker.session_id)
+        if actor is None or not any(wait.takes(signal.name) for signal in actor.signals):
+            return None
+        given = actor.take_signal(wait)
+        await c.store.commit(Mutation(lambda tx: tx.consume_signal(asker.session_id, given.signal or 0)))
+        return {"name": given.name, "payload": json.loads(given.payload)}
+
+    return {_GOT: await c.subscriptions.until(asker.session_id, attempt, _timeout(body))}
+
+
+def _got(_tx: Transaction, _asker: Asker, body: Body) -> Answer:
+    return Answer(body[_GOT])
+
+
+def _names(body: Body, key: str) -> tuple[str, ...]:
+    names = body.get(key)
+    if not isinstance(names, list) or len(names) > MOST or not all(isinstance(name, str) for name in names):
+        raise PerdureError("P0103", f"{key!r} has to be a list of at most {MOST} texts")
+    return tuple(name[:_LONGEST] for name in names)
+
+
+def _timeout(body: Mapping[str, Any]) -> float | None:
+    timeout = body.get("timeout")
+    if timeout is None:
+        return None
+    if not isinstance(timeout, int | float) or not math.isfinite(timeout) or timeout < 0:
+        raise PerdureError("P0103", "'timeout' has to be a number of seconds")
+    return min(float(timeout), 1e9)
+
+
+OPERATIONS: Final = {
+    "event.subscribe": Entry(_subscribe),
+    "event.unsubscribe": Entry(_unsubscribe),
+    "event.next": Entry(_got, _wait_for_event),
+    "signal.next": Entry(_got, _wait_for_signal),
+}
