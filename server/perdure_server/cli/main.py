@@ -32,6 +32,8 @@ COMMANDS: dict[str, Lazy] = {
     "start": Lazy("deploy", "start", "Start a session of a deployed project."),
     "manifest": Lazy("manifest", "manifest", "Check a manifest, and see what deploying it would change."),
     "vars": Lazy("vars", "variables", "Set variables and secrets of a project."),
+    "triggers": Lazy("triggers", "triggers", "Look at what starts sessions, and try events on it."),
+    "events": Lazy("events", "events", "Look at what came in from outside; send and redispatch it."),
     "signal": Lazy("steer", "signal", "Send a signal to a session, or wake it."),
     "store": Lazy("store", "store", "Look at and change a project's key-value store."),
     "connections": Lazy("connections", "connections", "Give projects named credentials for services."),

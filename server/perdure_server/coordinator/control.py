@@ -18,6 +18,7 @@ from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.following import known_session
 from perdure_server.coordinator.messages import session_message
 from perdure_server.coordinator.settings import PROTOCOL_VERSION
+from perdure_server.coordinator.triggering.control import TriggerControl
 from perdure_server.coordinator.values import ValueControl
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
@@ -30,7 +31,7 @@ _LARGEST_PAGE: Final = 1_000
 _ALIVE: Final = frozenset(phase.value for phase in Phase if not phase.ended)
 
 
-class Control(ConnectionControl, ValueControl):
+class Control(ConnectionControl, TriggerControl, ValueControl):
     """Methods take the request message and return the response, or an async iterator; they raise `PerdureError`."""
 
     def __init__(self, coordinator: Coordinator, home: str = "", access: Access | None = None) -> None:

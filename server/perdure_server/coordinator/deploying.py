@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator.starting import UNDEPLOYED, new_id
+from perdure_server.coordinator.triggering.describing import messages, new_rows
 from perdure_server.core import ids
 from perdure_server.core.errors import PerdureError
 from perdure_server.environments.locks import Locked
@@ -66,6 +67,8 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
         transaction.put_build(build)
         transaction.put_project(deployment.project, deployment.created_us)
         transaction.activate(deployment)
+        for row in () if header.build_only else new_rows(deployment):
+            transaction.put_trigger(row)
         for connection in () if header.build_only else c.connections.declared(project, checked.connections):
             transaction.put_connection(connection)
 
@@ -76,6 +79,7 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
         build_id=build.digest,
         deployment_id="" if header.build_only else deployment.deployment_id,
         exports=[pb.Export(file=e.file, line=e.line, name=e.name, args=e.args) for e in checked.exports],
+        triggers=[] if header.build_only else await messages(c, project),
         environment=locked.digest if locked else "",
         packages=locked.packages if locked else 0,
         environment_reused=locked.reused if locked else False,

@@ -23,6 +23,7 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
     build = await c.builds.of(record.build_id)
     await c.connections.tokens.before_start(record.project, c.clock.now_us())
     given = await c.variables.of(record.project, record.deployment_id)
+    urls = await c.dispatcher.urls.of(record.project, record.deployment_id)
     logged = LogPosition() if epoch == 1 else await asyncio.to_thread(c.store.last_log, record.session_id)
     return rpb.Start(
         session_id=record.session_id,
@@ -31,7 +32,7 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         entry_point=record.entry_point,
         event=record.event,
         event_form=record.event_form,  # type: ignore[arg-type]  # the number is one of EventForm
-        vars=given.values,
+        vars={**urls, **given.values},
         secrets=given.secrets,
         activities=build.activities,
         limits=build.limits,
