@@ -71,6 +71,7 @@ class HostConfig:
     patience: HostPatience = field(default_factory=HostPatience)
     egress: EgressConfig = field(default_factory=EgressConfig)
     path: str = "/usr/local/bin:/usr/bin:/bin"  # PATH of runners
+    nice: int = 0  # priority of runners, as of nice(1)
     isolation: str = "own"  # the developer's own code; or one of `isolation.CHOICES`, for strangers'
     docker: DockerConfig | None = None  # runners are containers of an engine; None: processes of this machine
     main: str = "perdure_runner.child.process:main"

@@ -23,6 +23,7 @@ from perdure_runner.host.backend import BackendError, LimitReached
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter
+from perdure_runner.host.yielding import yield_to_others
 
 _MAX_PACKET = 4096
 
@@ -269,6 +270,7 @@ def _spawn(config: HostConfig, python: Interpreter, seed: int, isolation: str) -
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
         )
+        yield_to_others(process.pid, config.nice)
     except OSError:
         ours.close()
         os.close(output)

@@ -21,6 +21,7 @@ from perdure_runner.host.egress.config import EgressConfig
 from perdure_runner.host.egress.rules import ranges
 from perdure_runner.host.remote import run_remote
 
+_NICE = 10  # of sessions: the coordinator beside them, which answers webhooks, goes first
 _PR_SET_PDEATHSIG = 1
 
 
@@ -43,6 +44,7 @@ def main(
         isolation=isolation,
         docker=DockerConfig(**json.loads(docker)) if docker else None,
         egress=EgressConfig(private=ranges(private)),
+        nice=_NICE,
     )
     try:
         asyncio.run(_serve(coordinator, config))
