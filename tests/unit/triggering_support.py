@@ -60,7 +60,7 @@ class Triggered(World):
 
         await self.store.commit(Mutation(write))
         self.coordinator.builds.deployed(deployment)
-        await self.until(lambda: self._is_live(deployment.deployment_id))
+        await self.until(lambda: self._is_live(deployment.deployment_id) and not self.coordinator._tasks)
         return deployment
 
     def _is_live(self, deployment_id: str) -> bool:
