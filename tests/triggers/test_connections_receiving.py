@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from coordinator_support import World
+from coordinator_support import FakeHost, World
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from perdure_proto.v1 import control_pb2 as pb
@@ -156,6 +156,22 @@ async def test_what_is_not_signed_is_refused(web: Web, service: Callable[..., An
 async def test_a_body_that_is_none_of_the_service_is_refused(service: Callable[..., Any], kind: str) -> None:
     answer = await (await service(kind)).send(["no object"], {"x-github-event": "push"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "P0201")
+
+
+async def test_a_trigger_of_a_connection_starts_sessions_on_events_of_its_type(
+    web: Web, world: World, service: Callable[..., Any], tmp_path: Path
+) -> None:
+    FakeHost(world)
+    hub = await service("github")
+    manifest = (
+        "connections: {c: github}\ntriggers:\n  opened: {connection: c, event_type: issues, call: main.py:main}\n"
+    )
+    await web.deploy(tmp_path / "p", manifest)
+    other = await hub.send({"action": "opened"}, {"x-github-event": "push"})
+    issue = await hub.send({"action": "opened"}, {"x-github-event": "issues"})
+    assert web.sessions(other.headers["perdure-event-id"]) == []
+    (session_id,) = web.sessions(issue.headers["perdure-event-id"])
+    await world.completed(session_id)
 
 
 async def test_an_unknown_address_and_another_method(web: Web, service: Callable[..., Any]) -> None:
