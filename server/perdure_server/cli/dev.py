@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -95,13 +96,23 @@ async def _redeploy(remote: connect.Control, source: builds.Source, home: Path, 
 
 
 class _Matters:
-    """Which changed files ask for a new build: not those of caches, of environments and of the home itself."""
+    """Which changed files ask for a new build: not those of caches, of environments, of the home itself, and what we
+    say ourselves: `perdure dev > dev.log` in the folder would deploy for ever."""
 
     def __init__(self, home: Path) -> None:
         self._home = home.resolve()
 
     def __call__(self, _: object, path: str) -> bool:
-        return not _IGNORED.intersection(Path(path).parts) and self._home not in Path(path).parents
+        return not (_IGNORED.intersection(Path(path).parts) or self._home in Path(path).parents or _is_ours(path))
+
+
+def _is_ours(path: str) -> bool:
+    """Is it the file that stdout or stderr of this process goes to?"""
+    try:
+        it = os.stat(path)
+        return any(os.path.samestat(it, os.fstat(stream)) for stream in (1, 2))
+    except OSError:
+        return False
 
 
 async def _show_sessions(remote: connect.Control) -> None:
