@@ -17,6 +17,7 @@ from perdure_server.core.errors import PerdureError
 from perdure_server.core.integrations import INTEGRATIONS
 from perdure_server.core.receiving import Received, receive
 
+ROOT = Path(__file__).parents[2]
 SDK = Path(perdure.integrations.__file__).parent
 FACTORIES = {name for name in perdure.integrations.__all__ if name.endswith("_client")}
 
@@ -30,7 +31,7 @@ def keys_read(module: Path) -> set[str]:
 
 def test_every_factory_is_in_the_table_and_the_other_way_round() -> None:
     named = {factory for entry in INTEGRATIONS.values() for factory in entry.factories}
-    assert named | {"google_client"} == FACTORIES
+    assert named == FACTORIES
     assert all(callable(getattr(perdure.integrations, name)) for name in FACTORIES)
 
 
@@ -50,6 +51,15 @@ def test_ways_and_special_keys_are_keys(entry: integrations.Integration) -> None
     assert entry.signing in ("", *receiving.SENDERS)
     names = [name for key in entry.keys for name in (key.name, *key.also)]
     assert len(names) == len(set(names))
+
+
+def test_the_page_on_connections_names_every_integration_client_and_key() -> None:
+    page = (ROOT / "docs" / "how-to" / "connections.md").read_text(encoding="utf-8")
+    services = page.partition("## Services")[2].partition("##")[0]
+    rows = {row.split(" |")[0].removeprefix("| "): row for row in services.splitlines() if row.startswith("| ")}
+    for entry in INTEGRATIONS.values():
+        keys = [key.name for key in entry.keys if not key.name.startswith("oauth_")]
+        assert [name for name in (*entry.factories, *keys) if f"`{name}`" not in rows[entry.name]] == []
 
 
 def test_a_connection_lacks_what_the_nearest_way_lacks() -> None:

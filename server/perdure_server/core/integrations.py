@@ -139,6 +139,7 @@ def _atlassian(name: str, title: str) -> Integration:
 _SHEETS, _MAIL = ("spreadsheets",), ("gmail.modify", "gmail.settings.basic")
 _CALENDAR: Final = ("calendar", "calendar.events")
 _SHEETS_FACTORIES: Final = ("google_sheets_client", "gspread_client")
+_GOOGLE_FACTORIES: Final = (*_SHEETS_FACTORIES, "gmail_client", "google_calendar_client", "google_client")
 
 _TABLE: Final = (
     Integration(
@@ -201,7 +202,7 @@ _TABLE: Final = (
         ("github_client",),
         "PyGithub",
     ),
-    _google("google", "Google Workspace", (*_SHEETS, *_MAIL, *_CALENDAR), (*_SHEETS_FACTORIES, "gmail_client")),
+    _google("google", "Google Workspace", (*_SHEETS, *_MAIL, *_CALENDAR), _GOOGLE_FACTORIES),
     _google("googlesheets", "Google Sheets", _SHEETS, _SHEETS_FACTORIES),
     _google("gmail", "Gmail", _MAIL, ("gmail_client",)),
     _google("googlecalendar", "Google Calendar", _CALENDAR, ("google_calendar_client",)),
