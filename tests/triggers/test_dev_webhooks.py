@@ -22,7 +22,7 @@ class Dev:
     """A `perdure dev`, and what it says."""
 
     def __init__(self, folder: Path) -> None:
-        self._log = folder / "said"
+        self._log = folder / "orders/said"  # as people do; it is in the folder that is watched
         with self._log.open("w") as opened:
             command = [
                 sys.executable,
@@ -75,3 +75,4 @@ def test_the_webhooks_of_the_readme(dev: Dev) -> None:
         assert requests.post(urls["paid"], json={"order": 7, "by": "Ada"}, timeout=30).status_code == 202
         assert time.monotonic() < deadline, dev.said()
         time.sleep(0.3)
+    assert dev.said().count("deployed orders") == 1
