@@ -6,15 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from perdure import _activity
+from perdure._activity import activity
 
 __all__ = ["activity", "inhibit_activities", "register_no_activity"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def activity(fn: F) -> F:
-    """Record each call of the function as a whole: its outcome, not what it does."""
-    return _activity.activity(fn)
 
 
 def inhibit_activities(fn: F) -> F:

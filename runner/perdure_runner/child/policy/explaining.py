@@ -232,7 +232,7 @@ class Explainer:
         if self.project.owns(name):
             return self.project.named(name) or Unknown(f"{name} cannot be read")
         try:
-            return _Object(importlib.import_module(name))
+            return _Object(importlib.import_module(_known_as(name)))
         except BaseException as error:  # noqa: BLE001 - a library's code
             return Unknown(f"{name} cannot be imported here: {type(error).__name__}: {error}"[:200])
 
@@ -272,6 +272,12 @@ class Explainer:
             case Unknown() as unknown:
                 return unknown
         return Unknown(f"it is what {ast.unparse(written)[:60]}() gives")
+
+
+def _known_as(name: str) -> str:
+    """The module behind a name: in sessions, `autokitteh` is ours."""
+    top, dot, rest = name.partition(".")
+    return f"perdure._autokitteh{dot}{rest}" if top == "autokitteh" else name
 
 
 def _attribute_of_object(thing: Any, name: str, written: str, instance: bool) -> _Resolved:
