@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from perdure_proto.v1 import control_pb2 as pb
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WEBHOOKS: Final = "/webhooks/"
 SLUG_BYTES: Final = 16
 _URL: Final = "__webhook_url"
+_KEPT: Final = 1_000
 
 
 def new_rows(deployment: Deployment) -> list[TriggerRow]:
@@ -78,12 +79,13 @@ class WebhookUrls:
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
         self._slugs: dict[str, Mapping[str, str]] = {}  # by project and trigger
+        self._webhooks: dict[str, Sequence[Trigger]] = {}  # by deployment
 
     async def of(self, project: str, deployment_id: str) -> dict[str, str]:
         """What a session of the deployment gets."""
-        deployment = await self._c.builds.deployment(deployment_id)
-        triggers = deployment.settings.get("triggers", ()) if deployment is not None else ()
-        webhooks = [Trigger.of_json(each) for each in triggers if each["type"] == "webhook"]
+        webhooks = self._webhooks.get(deployment_id)
+        if webhooks is None:
+            webhooks = await self._of_deployment(deployment_id)
         if not webhooks:
             return {}
         slugs = await self._of_project(project, webhooks)
@@ -93,9 +95,19 @@ class WebhookUrls:
             if each.name in slugs
         }
 
+    async def _of_deployment(self, deployment_id: str) -> Sequence[Trigger]:
+        deployment = await self._c.builds.deployment(deployment_id)
+        triggers = deployment.settings.get("triggers", ()) if deployment is not None else ()
+        if len(self._webhooks) >= _KEPT:
+            self._webhooks.clear()
+        found = [Trigger.of_json(each) for each in triggers if each["type"] == "webhook"]
+        return self._webhooks.setdefault(deployment_id, found)
+
     async def _of_project(self, project: str, webhooks: Iterable[Trigger]) -> Mapping[str, str]:
         known = self._slugs.get(project, {})
         if not all(each.name in known for each in webhooks):
             rows = await asyncio.to_thread(self._c.store.triggers, project)
+            if len(self._slugs) >= _KEPT:
+                self._slugs.clear()
             known = self._slugs[project] = {row.name: row.slug for row in rows}
         return known
