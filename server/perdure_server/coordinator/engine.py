@@ -54,6 +54,7 @@ from perdure_server.store import (
     SessionKeys,
     SessionRecord,
     Store,
+    SubscriptionRow,
     Transaction,
 )
 
@@ -232,10 +233,16 @@ class Coordinator:
 
     # Sessions.
 
-    async def begin(self, record: SessionRecord, copy_from: tuple[str, int] | None = None) -> bool:
+    async def begin(
+        self,
+        record: SessionRecord,
+        copy_from: tuple[str, int] | None = None,
+        subscriptions: Sequence[SubscriptionRow] = (),
+    ) -> bool:
         """Make a session and want a runner for it; False when there is one of this id already.
 
-        `copy_from`: the session and the last `seq` of the history that it begins with. Returns when it is durable.
+        `copy_from`: the session and the last `seq` of the history that it begins with, in which it has made these
+        `subscriptions`. Returns when it is durable.
         Raises P0610 when too many wait for a host.
         """
         build = await self.builds.of(record.build_id)
@@ -253,7 +260,8 @@ class Coordinator:
             actor.handle(ev.RunnerWanted())
         if actor.unborn is not None or copy_from is not None:
             actor.unborn = None
-            actor.writer.submit(_insertion(record, copy_from), lambda result: self._inserted(actor, result))
+            insertion = _insertion(record, copy_from, subscriptions)
+            actor.writer.submit(insertion, lambda result: self._inserted(actor, result))
         if copy_from is not None:
             actor.handle(ev.RunnerWanted())
         return await birth
@@ -354,11 +362,15 @@ class Coordinator:
                 actor.settle()
 
 
-def _insertion(record: SessionRecord, copy_from: tuple[str, int] | None) -> Mutation[bool]:
+def _insertion(
+    record: SessionRecord, copy_from: tuple[str, int] | None, subscriptions: Sequence[SubscriptionRow]
+) -> Mutation[bool]:
     def insert(transaction: Transaction) -> bool:
         inserted = transaction.insert_session(record)
         if inserted and copy_from is not None:
             transaction.copy_entries(copy_from[0], record.session_id, copy_from[1])
+            for row in subscriptions:
+                transaction.put_subscription(row)
         return inserted
 
     return Mutation(insert)

@@ -12,6 +12,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 
+from perdure_server.coordinator.requests import subscriptions
 from perdure_server.core import ids, jsontext
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
@@ -151,7 +152,7 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
     source = c.store.load_session(request.session_id)
     if source is None:
         raise PerdureError("P0204", f"unknown session {request.session_id!r}")
-    await asyncio.to_thread(_check_boundary, c, source, request.from_seq)
+    history = await asyncio.to_thread(_history, c, source, request.from_seq)
     record = SessionRecord(
         session_id=new_id(c, ids.SESSION),
         project=source.project,
@@ -168,22 +169,27 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
         origin_id=source.origin_id or source.session_id,
     )
     await check_interpreter(c, record.build_id)
-    await c.begin(record, copy_from=(source.session_id, request.from_seq))
+    held = subscriptions.as_of(history, record.session_id, record.project)
+    await c.begin(record, copy_from=(source.session_id, request.from_seq), subscriptions=held)
     return pb.StartSessionResponse(session_id=record.session_id, state=Phase.CREATED.value)
 
 
-def _check_boundary(c: Coordinator, source: SessionRecord, from_seq: int) -> None:
-    """A history may be cut only where no call is in the middle of its rows."""
+def _history(c: Coordinator, source: SessionRecord, from_seq: int) -> list[jpb.Entry]:
+    """The rows up to there, without outcomes. A history may be cut only where no call is in the middle of its rows."""
     last_row: dict[tuple[str, int], int] = {}
     complete: set[int] = set()
+    history: list[jpb.Entry] = []
     for row in c.store.entries(source.session_id):
         entry = jpb.Entry.FromString(row)
+        entry.ClearField("outcome")
+        if entry.seq <= from_seq:
+            history.append(entry)
         last_row[entry.lane, entry.ordinal] = entry.seq
         if entry.kind in _LAST_ROWS:
             complete.add(entry.seq)
     boundaries = sorted({0, *(seq for seq in last_row.values() if seq in complete)})
     if from_seq in boundaries:
-        return
+        return history
     near = [
         max((b for b in boundaries if b < from_seq), default=None),
         min((b for b in boundaries if b > from_seq), default=None),

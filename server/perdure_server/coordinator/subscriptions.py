@@ -208,7 +208,7 @@ class Subscriptions:
     def _given(self, looked: Looked) -> Given:
         assert looked.event is not None
         text = event_json(looked.event)
-        payload = text[:-1] + b',"seq":%d}' % looked.event.seq
+        payload = b'{"seq":%d,' % looked.event.seq + text[1:]
         blob = self._c.blobs.put(payload) if len(payload) > SPILL_BYTES else ""
         name = looked.row.subscription_id
         return Given(name, payload, blob, cursor=(name, looked.event.seq))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+from perdure_proto.v1 import journal_pb2 as jpb
 
 from perdure_server.coordinator.requests.operations import Answer, Asker, Body, Entry, text
 from perdure_server.core.errors import PerdureError
@@ -21,6 +25,7 @@ MOST: Final = 1_000  # subscriptions of a session
 _LONGEST: Final = 200  # characters of names
 _FILTER: Final = 16_384
 _GOT: Final = "got"
+_PLACE: Final = re.compile(rb'\{"seq":([0-9]+),')
 
 
 def _subscribe(tx: Transaction, asker: Asker, body: Body) -> Answer:
@@ -36,7 +41,8 @@ def _subscribe(tx: Transaction, asker: Asker, body: Body) -> Answer:
 
 
 def _unsubscribe(tx: Transaction, asker: Asker, body: Body) -> Answer:
-    return Answer(tx.delete_subscription(asker.session_id, text(body, "subscription", _LONGEST)))
+    name = text(body, "subscription", _LONGEST)
+    return Answer({"subscription": name, "ended": tx.delete_subscription(asker.session_id, name)})
 
 
 async def _wait_for_event(c: Coordinator, asker: Asker, body: Body) -> Body:
@@ -84,6 +90,33 @@ def _timeout(body: Mapping[str, Any]) -> float | None:
     if not isinstance(timeout, int | float) or not math.isfinite(timeout) or timeout < 0:
         raise PerdureError("P0103", "'timeout' has to be a number of seconds")
     return min(float(timeout), 1e9)
+
+
+def _place_of(payload: jpb.Payload) -> int:
+    """Of an event in the journal; what is too long for it is there as its beginning."""
+    found = _PLACE.match(payload.data or payload.preview.encode())
+    return int(found[1]) if found else 0
+
+
+def as_of(rows: Iterable[jpb.Entry], session_id: str, project: str) -> list[SubscriptionRow]:
+    """What a session with this history is subscribed to, and how far it has come: for a copy of it."""
+    held: dict[str, SubscriptionRow] = {}
+    asked: dict[tuple[str, int], str] = {}
+    for row in rows:
+        call = row.lane, row.ordinal
+        how = row.resolution
+        if row.wait.kind == jpb.WAIT_KIND_REQUEST and row.wait.names[0] in OPERATIONS:
+            asked[call] = row.wait.names[0]
+        elif how.kind == jpb.RESOLUTION_KIND_ANSWERED and call in asked:
+            answer = json.loads(how.payload.data)
+            if asked[call] == "event.subscribe":
+                name, source, condition = answer["subscription"], answer["source"], answer["filter"]
+                held[name] = SubscriptionRow(session_id, name, project, source, condition, answer["after"])
+            elif asked[call] == "event.unsubscribe":
+                held.pop(answer["subscription"], None)
+        elif how.kind == jpb.RESOLUTION_KIND_EVENT and how.name in held:
+            held[how.name] = replace(held[how.name], after_seq=max(held[how.name].after_seq, _place_of(how.payload)))
+    return list(held.values())
 
 
 OPERATIONS: Final = {
