@@ -101,25 +101,32 @@ class Laboratory:
         return await self._finished(session_id)
 
     async def _finished(self, session_id: str) -> Run:
-        """A session at its end; its waits were ended."""
-        await self._follow(session_id)
+        """A session at its end; its waits were ended, and those of the children that it waited for."""
+        children: dict[str, asyncio.Task[None]] = {}
+        try:
+            await self._follow(session_id, children)
+        finally:
+            for following in children.values():
+                following.cancel()
+            await asyncio.gather(*children.values(), return_exceptions=True)
         return Run.of(await fetch.whole(self.remote, session_id))
 
-    async def _follow(self, session_id: str) -> None:
+    async def _follow(self, session_id: str, children: dict[str, asyncio.Task[None]]) -> None:
         """To its end, ending its waits."""
         request = control.WatchSessionRequest(
             session_id=session_id, until_done=True, without_entries=True, without_logs=True
         )
         async for update in self.remote.watch_session(request):
             if update.WhichOneof("update") == "session" and update.session.state == "waiting":
+                for child in filter(_is_child, update.session.waiting_for.names):
+                    if child not in children:
+                        children[child] = asyncio.create_task(self._follow(child, children))
                 await self._end_wait(update.session)
 
     async def _end_wait(self, session: control.Session) -> None:
         wait = session.waiting_for
-        if children := [name for name in wait.names if name.startswith(RESERVED)]:
-            for child in children:
-                await self._follow(child)
-            return  # they tell it themselves
+        if any(map(_is_child, wait.names)):
+            return  # it tells that it has ended by itself
         if wait.kind == WAIT_KIND_TIMER and wait.fires_at_us < time.time_ns() // 1000 + SKIPPED_FROM_S * 1e6:
             return  # a short delay may give the world outside the time that it needs
         request = control.SignalSessionRequest(session_id=session.session_id, wake=True)
@@ -129,6 +136,8 @@ class Laboratory:
                 request = control.SignalSessionRequest(
                     session_id=session.session_id, name=name, payload=self.signals[name]
                 )
+            elif not wait.fires_at_us and session.parent_id:
+                return  # its parent may send it
             elif not wait.fires_at_us:
                 names = " or ".join(wait.names) or "any signal"
                 raise PerdureError(
@@ -148,3 +157,8 @@ class Laboratory:
 
     async def _session(self, session_id: str) -> control.Session:
         return await self.remote.get_session(control.GetSessionRequest(session_id=session_id))
+
+
+def _is_child(signal: str) -> bool:
+    """Does a signal of this name tell of the end of a child?"""
+    return signal.startswith(RESERVED)
