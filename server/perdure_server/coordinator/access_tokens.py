@@ -37,7 +37,7 @@ class AccessTokens:
 
     async def before_start(self, project: str, now_us: int) -> None:
         """Renew what expires soon, for a runner that is to start. What fails is left as it is, for the next one."""
-        names = await self._variables.names(project)
+        names = await self._variables.set_apart(project)
         due = [name.removesuffix(_RENEWING) for name in names if name.endswith(_RENEWING)]
         if not due:
             return
@@ -52,15 +52,13 @@ class AccessTokens:
 
         P0230 where there is no such connection, or it has no token; P0306 where it cannot be renewed.
         """
+        row = next((row for row in await self._connections.rows(project) if row.name == name), None)
+        if row is None:  # only connections that there are get a lock, which is kept
+            raise _without_token(project, name)
         async with self._locks[project, name]:
-            row = next((row for row in await self._connections.rows(project) if row.name == name), None)
-            values = await self._connections.values(row) if row else {}
-            if row is None or integrations.ACCESS not in values:
-                raise PerdureError(
-                    "P0230",
-                    f"connection {name[:80]!r} of project {project!r} has no token of OAuth",
-                    help=f"perdure connections add INTEGRATION {name[:80]} --oauth",
-                )
+            values = await self._connections.values(row)
+            if integrations.ACCESS not in values:
+                raise _without_token(project, name)
             if _is_fresh(values, now_us, fresh):
                 return values[integrations.ACCESS], values.get(integrations.EXPIRY, "")
             return await self._renewed(row, values, now_us)
@@ -92,6 +90,14 @@ class AccessTokens:
             },
         )
         return made.access, kept.get(integrations.EXPIRY, "")
+
+
+def _without_token(project: str, name: str) -> PerdureError:
+    return PerdureError(
+        "P0230",
+        f"connection {name[:80]!r} of project {project!r} has no token of OAuth",
+        help=f"perdure connections add INTEGRATION {name[:80]} --oauth",
+    )
 
 
 def _is_fresh(values: dict[str, str], now_us: int, fresh: dt.timedelta) -> bool:

@@ -143,6 +143,10 @@ class Variables:
         """Anything else that changes variables of a project."""
         return await self._write(project, write)
 
+    async def set_apart(self, project: str) -> Collection[str]:
+        """Names of the variables that are not the manifest's. It does not wait, but for the first time."""
+        return (await self._of_project(project)).keys()
+
     async def names(self, project: str) -> frozenset[str]:
         """Of all variables that sessions of the project get, as far as they have a value."""
         active = await self._builds.active(project)
