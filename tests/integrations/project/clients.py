@@ -57,7 +57,7 @@ def google_sheets(event):
 
 
 def gspread(event):
-    sheet = gspread_client("sheets").open_by_key("s1").get_worksheet(0)
+    sheet = gspread_client("book").open_by_key("s1").get_worksheet(0)
     random.random()
     return [sheet.title, sheet.get_all_values()]
 

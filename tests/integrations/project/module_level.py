@@ -4,7 +4,7 @@ import random
 
 from perdure.integrations import slack_client
 
-CLIENT = slack_client("team")
+CLIENT = slack_client("module")
 
 
 def main(event):
