@@ -1,8 +1,9 @@
 """Webhooks by a clock, each sent until it is answered, while the coordinator is killed: `python -m bench.webhooks`.
 
 Requests are sent when their time comes, answered or not those before (an open loop: a slow answer does not slow the
-senders). What counts as one answer's time is from its time to be sent to its answer, whatever went wrong in between;
-those that were under way when a coordinator died, or came before the next one answered, are counted apart.
+senders). What counts as one answer's time is from its time to be sent to its answer, whatever went wrong in between.
+Those that a death has touched are counted apart: what was under way when the coordinator died, and what was due before
+the next one had answered all that had piled up meanwhile.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Told:
 
 @dataclass(slots=True)
 class Report:
-    """What came of it. `outages`: (from, to) of each death, by the clock of `Told`."""
+    """What came of it. `outages`: of each death, when it was, and when the next coordinator was ready."""
 
     told: list[Told]
     seconds: float
@@ -67,8 +68,13 @@ class Report:
 
     def latencies_ms(self, *, calm: bool) -> list[float]:
         """Sorted. `calm`: only of those that no death has touched."""
-        chosen = [each for each in self.told if not (calm and any(_touched(each, *death) for death in self.outages))]
+        times = self.disturbances()
+        chosen = [each for each in self.told if not (calm and any(_touched(each, *time) for time in times))]
         return sorted((each.answered - each.due) * 1e3 for each in chosen)
+
+    def disturbances(self) -> list[tuple[float, float]]:
+        """(from, to) of each death: until what had piled up was answered."""
+        return [(dead, max(each.answered for each in self.told if each.due < ready)) for dead, ready in self.outages]
 
 
 def _touched(told: Told, begin: float, end: float) -> bool:
@@ -198,19 +204,19 @@ async def _kill(server: Server, report: Report, times: Sequence[float]) -> None:
 
 
 def count(report: Report, home: Path) -> None:
-    """Ask the journal itself: of each webhook there is one event, and of each event one session."""
+    """Ask the journal itself: of each webhook there is one event, and of each event one session, or one to come."""
     store = Store.open(home, read_only=True)
     try:
-        events = {row.event_id for row in _events(store)}
+        events = {row.event_id: row.seq for row in _events(store)}
         sessions = Counter(row.event_id for row in _sessions(store))
+        waiting = {row.event_seq for row in store.pending_dispatches()}
     finally:
         store.close()
     told = {each.event_id for each in report.told}
     report.events, report.sessions = len(events), sessions.total()
-    report.lost = sum(
-        each not in events or not sessions[each] for each in (webhook.event_id for webhook in report.told)
-    )
-    report.twice = len(events - told) + sum(number - 1 for number in sessions.values())
+    begun = {event_id for event_id, seq in events.items() if sessions[event_id] or seq in waiting}
+    report.lost = sum(webhook.event_id not in begun for webhook in report.told)
+    report.twice = len(events.keys() - told) + sum(number - 1 for number in sessions.values())
 
 
 def _events(store: Store) -> Iterator[EventRow]:
@@ -286,8 +292,9 @@ def measure(bench: Bench) -> Samples:
 
 def describe(report: Report) -> str:
     calm, every = report.latencies_ms(calm=True), report.latencies_ms(calm=False)
-    outages = ", ".join(f"{end - begin:.1f} s" for begin, end in report.outages) or "none"
-    lines = [f"{len(report.told)} webhooks, {report.rate:.0f} a second; coordinator dead and starting: {outages}"]
+    lines = [f"{len(report.told)} webhooks, {report.rate:.0f} a second"]
+    for (dead, ready), (_, over) in zip(report.outages, report.disturbances(), strict=True):
+        lines.append(f"a death: the next one ready after {ready - dead:.1f} s, all answered after {over - dead:.1f} s")
     for name, values in ("untouched by a death", calm), ("all", every):
         of = " ".join(f"p{share:g} {percentile(values, share / 100):.1f} ms" for share in (50, 90, 99, 99.9, 100))
         lines.append(f"{name} ({len(values)}): {of}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from perdure_proto.v1 import journal_pb2 as pb
 
@@ -18,12 +19,21 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
 
+class _Read(NamedTuple):
+    """What the store has of a session. `tail`: its journal from the first wait on that its row names."""
+
+    record: SessionRecord | None
+    signals: list[SignalRow]
+    log_bytes: int
+    tail: list[pb.Entry]
+
+
 class Loading:
     """Loads sessions, each at most once at a time."""
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
-        self._under_way: dict[str, asyncio.Task[Actor | None]] = {}
+        self._under_way: dict[str, asyncio.Future[Actor | None]] = {}
 
     async def actor(self, session_id: str) -> Actor | None:
         """The session in memory; None when it has ended. Raises P0204 when there is none.
@@ -36,7 +46,30 @@ class Loading:
         if task is None:
             task = self._under_way[session_id] = asyncio.create_task(self._load(session_id))
             task.add_done_callback(lambda _: self._under_way.pop(session_id, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise  # we are
+            return await self.actor(session_id)
+
+    async def ahead(self, session_ids: Sequence[str]) -> None:
+        """Load those that are not in memory all at once: the way to a thread and back takes longer than to read one.
+
+        `actor` then gives each without waiting.
+        """
+        missing = [each for each in session_ids if each not in self._c.actors and each not in self._under_way]
+        loop = asyncio.get_running_loop()
+        coming: dict[str, asyncio.Future[Actor | None]] = {each: loop.create_future() for each in missing}
+        self._under_way.update(coming)
+        try:
+            rows = await asyncio.to_thread(lambda: [self._read(each) for each in missing])
+            for (session_id, future), read in zip(coming.items(), rows, strict=True):
+                future.set_result(await self._made(session_id, read.record, read) if read.record else None)
+        finally:
+            for session_id, future in coming.items():
+                future.cancel()  # those that are not done: who waits for one tries again, and sees why
+                self._under_way.pop(session_id, None)
 
     async def deliver(self, session_id: str, event: ev.Event) -> None:
         """Let `event` happen to a session that may be suspended."""
@@ -46,18 +79,21 @@ class Loading:
             actor.settle()
 
     async def _load(self, session_id: str) -> Actor | None:
-        record, signals, log_bytes, tail = await asyncio.to_thread(self._read, session_id)
-        if record is None:
+        read = await asyncio.to_thread(self._read, session_id)
+        if read.record is None:
             raise PerdureError("P0204", f"unknown session {session_id!r}", help="`perdure sessions list` shows all")
+        return await self._made(session_id, read.record, read)
+
+    async def _made(self, session_id: str, record: SessionRecord, read: _Read) -> Actor | None:
         if record.ended_us is not None:
             return None
         await self._c.builds.of(record.build_id)
         await self._c.builds.deployment(record.deployment_id)
-        waits = OpenWaits(tail)
-        state = _state(record, waits, tail)
+        waits = OpenWaits(read.tail)
+        state = _state(record, waits, read.tail)
         if (adopted := self._c.actors.get(session_id)) is not None:
             return adopted  # whoever made its row was faster
-        actor = Actor(self._c, record, state, waits=waits, signals=signals, log_bytes=log_bytes)
+        actor = Actor(self._c, record, state, waits=waits, signals=read.signals, log_bytes=read.log_bytes)
         self._c.actors[session_id] = actor
         if not record.durable and record.epoch:
             actor.handle(ev.Doomed("P0604", "the coordinator ended while the session ran, and it has no journal"))
@@ -66,16 +102,16 @@ class Loading:
         actor.look_for_event()
         return actor
 
-    def _read(self, session_id: str) -> tuple[SessionRecord | None, list[SignalRow], int, list[pb.Entry]]:
+    def _read(self, session_id: str) -> _Read:
         store = self._c.store
         record = store.load_session(session_id)
         if record is None or record.ended_us is not None:
-            return record, [], 0, []
+            return _Read(record, [], 0, [])
         tail: list[pb.Entry] = []
         if record.waiting is not None:
             first = min(unpack(record.waiting), key=lambda waiting: waiting.seq)
             tail = [first, *map(pb.Entry.FromString, store.entries(session_id, first.seq))]
-        return record, store.signals(session_id), store.log_bytes(session_id), tail
+        return _Read(record, store.signals(session_id), store.log_bytes(session_id), tail)
 
 
 def _state(record: SessionRecord, waits: OpenWaits, tail: list[pb.Entry]) -> SessionState:

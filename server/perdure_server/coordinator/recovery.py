@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from perdure_server.coordinator import family
@@ -24,6 +25,8 @@ log: Final = logging.getLogger("perdure.coordinator")
 _SWEEP_SHARE: Final = 0.01
 _OVERDUE_US: Final = 2_000_000
 _SHORTEST_PAUSE_US: Final = 100_000
+_TOGETHER: Final = 50  # sessions that are read in one go: the loop has its turn in between
+_BEFORE_DOORS: Final = 500  # sessions that are taken up before the coordinator answers anybody
 
 
 class Recovery:
@@ -32,19 +35,36 @@ class Recovery:
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
         self.found_stuck = 0  # by sweeps: a metric that should stay 0
+        self._left: Sequence[str] = ()  # found at the start, and not taken up yet
         self._next_sweep_us = 0
         self._alarm: Handle | None = None
 
     async def recover(self) -> None:
         """At the start: everything alive has lost its runner with the last coordinator."""
-        revived = await self._sweep(self._c.clock.now_us())
+        suspects = await self._found(self._c.clock.now_us())
+        revived = await self._take_up(suspects[:_BEFORE_DOORS])
+        self._left = suspects[_BEFORE_DOORS:]
         await family.end_bereaved(self._c)
         await self._c.timers.read_window()
         if revived:
             log.info("took up %d sessions", revived)
 
     def watch_over(self) -> None:
-        """From now on read the timers' windows when they come near, and sweep."""
+        """From now on read the timers' windows when they come near, and sweep; first, go on with what was found."""
+        if self._left:
+            self._c.spawn(self._finish())
+        else:
+            self._watch()
+
+    async def _finish(self) -> None:
+        """Webhooks do not wait until thousands of sessions are in memory: who asks for one of them has it loaded."""
+        left, self._left = self._left, []
+        try:
+            log.info("took up %d sessions more", await self._take_up(left))
+        finally:
+            self._watch()
+
+    def _watch(self) -> None:
         self._next_sweep_us = self._c.clock.now_us() + int(self._c.settings.sweep_s * 1e6)
         self._wake_up()
 
@@ -83,11 +103,20 @@ class Recovery:
 
     async def _sweep(self, overdue_us: int) -> int:
         """Get going what should go; how many."""
+        return await self._take_up(await self._found(overdue_us))
+
+    async def _found(self, overdue_us: int) -> list[str]:
         suspects = await asyncio.to_thread(self._suspects, overdue_us)
-        suspects += await self._c.subscriptions.forgotten()
+        return suspects + await self._c.subscriptions.forgotten()
+
+    async def _take_up(self, suspects: Sequence[str]) -> int:
         revived = 0
-        for session_id in suspects:
-            if session_id not in self._c.actors and not self._c.placement.full:
+        for start in range(0, len(suspects), _TOGETHER):
+            together = [each for each in suspects[start : start + _TOGETHER] if each not in self._c.actors]
+            if not together or self._c.placement.full:
+                continue
+            await self._c.loading.ahead(together)
+            for session_id in together:
                 revived += await self._revive(session_id)
         return revived
 
