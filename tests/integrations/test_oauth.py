@@ -7,6 +7,8 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import os
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,10 +24,12 @@ from perdure_server.core import integrations
 from perdure_server.core.errors import PerdureError
 from vendor_stubs import Asked, Stub, http_stub
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 pytest.importorskip("oauthlib", reason="oauthlib is not installed: it comes with the extra `oauth`")
 
 from perdure_server.cli import oauth as signing_in
 from perdure_server.security import oauth
+from terminal import opened
 
 PROJECT = Path(__file__).parent / "project"
 ENTRY = integrations.integration("gmail")
@@ -164,6 +168,25 @@ def test_a_secret_is_sent_to_no_open_address(address: str) -> None:
 def test_a_user_token_of_slack_is_found(stub: Stub, server: Server) -> None:
     server.answer = {"ok": True, "authed_user": {"access_token": "xoxp-1", "token_type": "user"}}
     assert oauth.Flow("me", "shh", f"{stub.url}/token").refresh("R0") == oauth.Token("xoxp-1")
+
+
+def test_the_command_signs_in_and_stores_the_token(stub: Stub, server: Server, tmp_path: Path) -> None:
+    addresses = (f"{key}={value}" for key, value in values_at(stub).items() if key.endswith("_url"))
+    given = [word for address in addresses for word in ("--set", address)]
+    client = ["--client-id", "me", "--client-secret", "${CLIENT_SECRET}", "--oauth", "--no-browser", "--project", "p"]
+    with opened(tmp_path) as terminal:
+        terminal.variables |= {"CLIENT_SECRET": "shh", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        adding = terminal.spawn("connections", "add", "gmail", "mail", *given, *client)
+        assert adding.stderr is not None
+        said = iter(adding.stderr.readline, "")
+        address = next(line.strip() for line in said if line.startswith("  http"))
+        Browser(server).open(address)
+        assert "with oauth_access_token" in terminal.finish(adding).err
+        (made,) = terminal.run("connections", "list", "--project", "p", "--json").document
+        assert {integrations.ACCESS, integrations.REFRESH, integrations.EXPIRY} <= set(made["keys"])
+        shown = {var["name"]: var["value"] for var in terminal.run("vars", "list", "--project", "p", "--json").document}
+        hidden = (integrations.ACCESS, integrations.REFRESH, integrations.CLIENT_SECRET)
+        assert [shown[f"mail__{key}"] for key in hidden] == [None] * 3
 
 
 async def connect(engine: Engine, stub: Stub, expires: dt.timedelta) -> None:
