@@ -13,6 +13,7 @@ from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.coordinator import signalling
+from perdure_server.coordinator.waits import unpack, wait_point
 from perdure_server.core import effects as fx
 from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
@@ -40,10 +41,17 @@ class Report:
     at_us: int
     signal: SignalRow | None = field(default=None, init=False)  # None: there is nobody to tell
 
+    def write_if_missing(self, tx: Transaction) -> None:
+        """For a parent that asks, and may have been told."""
+        self.signal = None
+        if not tx.has_had_signal(self.parent_id, self.child_id):
+            self.write(tx)
+
     def write(self, tx: Transaction) -> None:
+        """In the transaction of the end."""
+        self.signal = None
         parent = tx.load_session(self.parent_id)
-        if parent is None or parent.ended_us is not None or tx.has_had_signal(self.parent_id, self.child_id):
-            self.signal = None
+        if parent is None or parent.ended_us is not None:
             return
         n = tx.add_signal(self.parent_id, self.child_id, self.payload, self.at_us)
         self.signal = SignalRow(n, self.child_id, self.payload, self.at_us)
@@ -55,11 +63,21 @@ class Report:
 
 
 async def hand_over(c: Coordinator, session_id: str, signal: SignalRow) -> None:
-    """Let a session that lives have a signal that is durable."""
+    """Let a session that lives have a signal that is durable. A suspended one is left alone unless it waits for it."""
+    if not c.loading.at_hand(session_id) and not await asyncio.to_thread(_waits_for, c, session_id, signal.name):
+        return
     actor = await c.loading.actor(session_id)
     if actor is not None:
         actor.signal_stored(signal)
         actor.settle()
+
+
+def _waits_for(c: Coordinator, session_id: str, name: str) -> bool:
+    """Would loading the session end a wait? Who does not wait now finds the signal among its rows when it does."""
+    record = c.store.load_session(session_id)
+    if record is None or record.ended_us is not None:
+        return False
+    return record.waiting is None or any(wait.takes(name) for wait in map(wait_point, unpack(record.waiting)))
 
 
 def report(c: Coordinator, record: SessionRecord, end: fx.Finish, done: rpb.Done | None, at_us: int) -> Report | None:

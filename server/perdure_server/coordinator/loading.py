@@ -71,6 +71,10 @@ class Loading:
                 future.cancel()  # those that are not done: who waits for one tries again, and sees why
                 self._under_way.pop(session_id, None)
 
+    def at_hand(self, session_id: str) -> bool:
+        """Is the session in memory, or on its way there?"""
+        return session_id in self._c.actors or session_id in self._under_way
+
     async def deliver(self, session_id: str, event: ev.Event) -> None:
         """Let `event` happen to a session that may be suspended."""
         actor = await self.actor(session_id)

@@ -146,7 +146,7 @@ def _data(c: Coordinator, record: SessionRecord) -> bytes | None:
 def _watch(tx: Transaction, asker: Asker, body: Body) -> Answer:
     reports: list[family.Report] = body[_READY]
     for report in reports:
-        report.write(tx)
+        report.write_if_missing(tx)
 
     def deliver(c: Coordinator) -> None:
         for report in reports:
