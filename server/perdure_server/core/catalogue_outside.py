@@ -26,8 +26,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     ),
     "P0108": Explanation(
         "${NAME} is not set",
-        "The manifest refers to an environment variable that is not set where `perdure deploy` runs, and gives no "
-        "default. It is an error at deploy, so that no session finds an empty value.",
+        "The manifest refers to a variable that is not set in the environment of the coordinator (`perdure run` and "
+        "`dev` are their own), and gives no default. It is an error at deploy, so that no session finds an empty value.",
         "Set the variable, or write a default: ${NAME:-value}.",
     ),
     "P0109": Explanation(
