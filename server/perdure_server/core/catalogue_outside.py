@@ -27,7 +27,7 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     "P0108": Explanation(
         "${NAME} is not set",
         "The manifest refers to a variable that is not set in the environment of the coordinator (`perdure run` and "
-        "`dev` are their own), and gives no default. It is an error at deploy, so that no session finds an empty value.",
+        "`dev` have their own), and gives no default. It is an error at deploy, so that no session finds it empty.",
         "Set the variable, or write a default: ${NAME:-value}.",
     ),
     "P0109": Explanation(
