@@ -83,7 +83,7 @@ class Locks:
             digest = (self._folder / key).read_text(encoding="ascii")
         except (FileNotFoundError, UnicodeDecodeError):
             return ""
-        return digest if _DIGEST.fullmatch(digest) and self._blobs.exists(digest) else ""
+        return digest if _DIGEST.fullmatch(digest) and self._blobs.keep(digest) else ""
 
     async def _resolve(self, key: str, wanted: Wanted) -> str:
         async with self._room:

@@ -5,6 +5,7 @@ from perdure_server.store.blobs import SPILL_BYTES, BlobStore, inline, spill
 from perdure_server.store.connections import ConnectionRow
 from perdure_server.store.events import DispatchRow, EventRow, TriggerRow
 from perdure_server.store.home import HomeLock, SessionKeys
+from perdure_server.store.lifecycle import BuildTold, DeploymentTold, Position, ProjectTold, Unused
 from perdure_server.store.model import (
     KEEP,
     Append,
@@ -37,8 +38,10 @@ __all__ = [
     "Bereaved",
     "BlobStore",
     "Build",
+    "BuildTold",
     "ConnectionRow",
     "Deployment",
+    "DeploymentTold",
     "DispatchRow",
     "Done",
     "EventRow",
@@ -53,6 +56,8 @@ __all__ = [
     "LogRow",
     "Mutation",
     "OutcomeRow",
+    "Position",
+    "ProjectTold",
     "Reads",
     "Result",
     "SessionKeys",
@@ -65,6 +70,7 @@ __all__ = [
     "TokenRow",
     "Transaction",
     "TriggerRow",
+    "Unused",
     "VarRow",
     "inline",
     "spill",

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from perdure_server.store.connections import ConnectionRow
 from perdure_server.store.events import DispatchRow, EventRow, TriggerRow
+from perdure_server.store.lifecycle import BuildTold, DeploymentTold, Position, ProjectTold, Unused
 from perdure_server.store.model import (
     Build,
     Deployment,
@@ -197,6 +198,46 @@ class Reads(Protocol):
 
     def trigger_of_slug(self, slug: str) -> TriggerRow | None: ...
 
+    def projects_told(self) -> list[ProjectTold]: ...
+
+    def builds_told(self) -> list[BuildTold]:
+        """Newest first."""
+        ...
+
+    def deployments_told(self, project: str = "") -> list[DeploymentTold]:
+        """Of one project or of all, newest first."""
+        ...
+
+    def alive_in_project(self, project: str, limit: int = 1000) -> list[str]:
+        """Ids of living sessions."""
+        ...
+
+    def sessions_over(self, before_us: int, after: Position = ..., limit: int = 100) -> list[Position]:
+        """Sessions that ended before a time and that nothing needs any more, in order of their start."""
+        ...
+
+    def events_over(self, before_us: int) -> int:
+        """How many events `delete_events_before` would delete."""
+        ...
+
+    def unused(self, before_us: int, newest: int) -> Unused:
+        """Builds and deployments from before a time that no session runs, but for the newest ones of each project."""
+        ...
+
+    def blobs_named(self) -> set[str]:
+        """Blobs that builds and deployments refer to."""
+        ...
+
+    def blobs_in_journals(self, after: tuple[str, int], limit: int) -> tuple[set[str], tuple[str, int] | None]:
+        """Blobs that entries after this place refer to, at most `limit` entries of them; and the place to go on at."""
+        ...
+
+    def blobs_in_results(self) -> set[str]: ...
+
+    def origins_imported(self) -> set[str]:
+        """The names of keys that imported sessions need."""
+        ...
+
 
 class Transaction(Reads, Protocol):
     """What a Mutation may do."""
@@ -299,6 +340,34 @@ class Transaction(Reads, Protocol):
 
     def trigger_fired(self, project: str, name: str, at_us: int) -> None:
         """The times of its schedule up to this one are dealt with."""
+        ...
+
+    def deactivate(self, project: str) -> str:
+        """End its active deployment, whose id is given; "" when there is none."""
+        ...
+
+    def remove_session(self, session_id: str, rows: int, over_before_us: int | None = None) -> int:
+        """Delete an ended session, unless it has more rows than this: then so many of them, the last ones first.
+
+        Gives how many rows may still be deleted; below 0: the session is not gone yet. `over_before_us`: only if it
+        is one of `sessions_over`.
+        """
+        ...
+
+    def drop_deployment(self, deployment_id: str) -> bool: ...
+
+    def drop_build(self, digest: str) -> bool:
+        """False when it is deployed."""
+        ...
+
+    def delete_events_of(self, project: str, limit: int) -> int:
+        """At most so many of a project's events, with what became of them; how many."""
+        ...
+
+    def ended_in_project(self, project: str, limit: int) -> list[str]: ...
+
+    def delete_project(self, project: str) -> None:
+        """What is left of it when its sessions and events are gone; tokens apart."""
         ...
 
     def delete_events_before(self, before_us: int, limit: int = 1000) -> int:

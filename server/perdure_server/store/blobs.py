@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -34,10 +35,14 @@ class BlobStore:
     """Files under ROOT/ab/abcdef..., written once, durable before they are named.
 
     Calls block on the disk: an event loop makes them in a thread.
+
+    A blob that is stored, or stored again, is young: what collects old ones never takes away what is about to be
+    referred to. One process has the home, so a lock of its own keeps the two apart.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._naming = threading.Lock()
 
     @property
     def root(self) -> Path:
@@ -100,6 +105,48 @@ class BlobStore:
     def exists(self, digest: str) -> bool:
         return self._path(digest).exists()
 
+    def size(self, digest: str) -> int:
+        """In bytes; 0 when it is not there."""
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def keep(self, digest: str) -> bool:
+        """Make it young, as if it were stored again; False when it is not there."""
+        with self._naming:
+            try:
+                os.utime(self._path(digest))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def discard(self, digest: str, before_us: int) -> int:
+        """Delete it, unless it was stored since; how many bytes that frees."""
+        path = self._path(digest)
+        with self._naming:
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                return 0
+            if found.st_mtime_ns // 1000 >= before_us:
+                return 0
+            path.unlink()
+        return found.st_size
+
+    def stored_before(self, before_us: int) -> Iterator[str]:
+        """Digests of blobs that nobody has stored since; drafts that old, which a crash has left, are deleted."""
+        for path in self._root.glob("*"):
+            if path.name.startswith("."):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime_ns // 1000 < before_us:
+                        path.unlink()
+                continue
+            for blob in path.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if _DIGEST.fullmatch(blob.name) and blob.stat().st_mtime_ns // 1000 < before_us:
+                        yield blob.name
+
     def delete(self, digest: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._path(digest).unlink()
@@ -114,8 +161,11 @@ class BlobStore:
         if not path.parent.exists():
             path.parent.mkdir(exist_ok=True)
             sync_directory(self._root)
-        if not path.exists():
-            draft.rename(path)
+        with self._naming:
+            if path.exists():
+                os.utime(path)
+            else:
+                draft.rename(path)
         # Also when it was there: whoever named it may have died before this.
         sync_directory(path.parent)
 

@@ -12,6 +12,7 @@ from perdure_server.core.errors import PerdureError
 from perdure_server.store import statements as sql
 from perdure_server.store.connections import ConnectionReads
 from perdure_server.store.events import EventReads
+from perdure_server.store.lifecycle import LifecycleReads
 from perdure_server.store.model import (
     Build,
     Deployment,
@@ -33,7 +34,7 @@ _NAMED_STATES: Final = 8  # in SESSIONS
 Parameters = dict[str, Any]
 
 
-class SqliteReads(ConnectionReads, EventReads, SubscriptionReads, ValueReads):
+class SqliteReads(ConnectionReads, EventReads, LifecycleReads, SubscriptionReads, ValueReads):
     """Implements `base.Reads`."""
 
     @abstractmethod

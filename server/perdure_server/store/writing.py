@@ -12,6 +12,7 @@ from perdure_server.core.errors import PerdureError
 from perdure_server.store import statements as sql
 from perdure_server.store.connections import ConnectionWrites
 from perdure_server.store.events import EventWrites
+from perdure_server.store.lifecycle import LifecycleWrites
 from perdure_server.store.model import (
     KEEP,
     Append,
@@ -34,7 +35,7 @@ from perdure_server.store.subscriptions import SubscriptionWrites
 from perdure_server.store.values import ValueWrites
 
 
-class SqliteTransaction(ConnectionWrites, EventWrites, SubscriptionWrites, ValueWrites, SqliteReads):
+class SqliteTransaction(ConnectionWrites, EventWrites, LifecycleWrites, SubscriptionWrites, ValueWrites, SqliteReads):
     """Implements `base.Transaction` on a connection with an open transaction. Errors of SQLite leave it as they are."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ from perdure_server.store.schema import (
     queries,
     queries_connections,
     queries_events,
+    queries_lifecycle,
     queries_subscriptions,
     queries_values,
 )
@@ -29,6 +30,7 @@ SOURCES: Final[Mapping[str, Statements]] = {
     "statements": queries.STATEMENTS,
     "statements_connections": queries_connections.STATEMENTS,
     "statements_events": queries_events.STATEMENTS,
+    "statements_lifecycle": queries_lifecycle.STATEMENTS,
     "statements_subscriptions": queries_subscriptions.STATEMENTS,
     "statements_values": queries_values.STATEMENTS,
 }
