@@ -154,7 +154,10 @@ CASES = {
 }
 
 
-DATABASE = Case("db", "postgres", {"url": "{url}"}, [1], {})
+DATABASES = {
+    name: Case("db", "postgres", {"url": "{url}"}, result, {})
+    for name, result in {"postgres": [1], "postgres_open": True, "postgres_committed": 1}.items()
+}
 OTHERS = {
     "generic": Case("other", "generic", {"token": "[1, 2]"}, [1, 2], {}),
     "unset": Case(
@@ -229,12 +232,12 @@ def _ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     with ExitStack() as stack:
         stubs = {name: stack.enter_context(STUBS.get(name, lambda: http_stub(ROUTES))()) for name in CASES | OTHERS}
         if (cluster := stack.enter_context(postgres())) is not None:
-            stubs["postgres"] = cluster
+            stubs |= dict.fromkeys(DATABASES, cluster)
         return asyncio.run(_run_all(folder, tmp_path_factory.mktemp("scratch"), stubs))
 
 
 async def _run_all(folder: Path, scratch: Path, stubs: Mapping[str, Stub]) -> dict[str, Ran]:
-    cases = {name: case for name, case in (CASES | OTHERS | {"postgres": DATABASE}).items() if name in stubs}
+    cases = {name: case for name, case in (CASES | OTHERS | DATABASES).items() if name in stubs}
     killing, places = Killing(), asyncio.Semaphore(AT_ONCE)
     async with Engine.in_memory(scratch, faults=killing) as engine:
         for name, case in cases.items():
@@ -275,11 +278,12 @@ def test_a_client_survives_a_crash_and_each_call_is_made_once(name: str, ran: di
     assert told.killed
 
 
-def test_rows_of_a_database_are_written_once(ran: dict[str, Ran]) -> None:
-    if "postgres" not in ran:
+@pytest.mark.parametrize("name", DATABASES)
+def test_a_database_does_each_thing_once_or_says_that_it_was_undone(name: str, ran: dict[str, Ran]) -> None:
+    if name not in ran:
         pytest.skip("PostgreSQL is not installed, or may not be started by this user")
-    assert result_of(ran["postgres"]) == [1]
-    assert ran["postgres"].killed
+    assert result_of(ran[name]) == DATABASES[name].result
+    assert ran[name].killed
 
 
 @pytest.mark.parametrize("name", OTHERS)

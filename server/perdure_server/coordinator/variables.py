@@ -62,13 +62,14 @@ class Variables:
         values = {name: value for name, value in given.values.items() if not _is_withheld(name)}
         return Given(values, tuple(name for name in given.secrets if name in values))
 
-    async def _given(self, project: str, deployment: Deployment | None) -> Given:
-        rows = await self._of_project(project)
+    async def _given(self, project: str, deployment: Deployment | None, prefix: str = "") -> Given:
+        """Those whose names begin so, in clear."""
+        rows = {name: row for name, row in (await self._of_project(project)).items() if name.startswith(prefix)}
         values: dict[str, str] = {}
         secret = _secret_names(deployment) | {name for name, row in rows.items() if row.secret}
         if deployment is not None:
             for name, value in deployment.vars.items():
-                if name not in rows:
+                if name not in rows and name.startswith(prefix):
                     values[name] = self._open(deployment, name, value) if name in secret else value
         for name, row in rows.items():
             data = self._vault.unseal(row.value, about(project, name)) if row.key_id else row.value
@@ -155,8 +156,7 @@ class Variables:
     async def opened(self, project: str, prefix: str) -> dict[str, str]:
         """Values in clear, of the variables whose names begin so."""
         active = await self._builds.active(project)
-        given = await self._given(project, active)
-        return {name: value for name, value in given.values.items() if name.startswith(prefix)}
+        return dict((await self._given(project, active, prefix)).values)
 
     async def unset(self, project: str, name: str) -> bool:
         """Whether there was one."""

@@ -4,6 +4,7 @@ import json
 import random
 from email.message import EmailMessage
 
+import perdure
 from perdure.integrations import (
     anthropic_client,
     boto3_client,
@@ -126,6 +127,28 @@ def postgres(event):
         db.execute("INSERT INTO seen VALUES (1)")
         random.random()
         return [row[0] for row in db.execute("SELECT count(*) FROM seen").fetchall()]
+
+
+def postgres_open(event):
+    """The kill comes in a transaction: what was done in it is undone, and doing it again unasked could be wrong."""
+    db = postgres_client("db")
+    db.execute("CREATE TABLE IF NOT EXISTS opened (n int)")
+    db.commit()
+    db.execute("INSERT INTO opened VALUES (1)")
+    random.random()
+    try:
+        db.execute("SELECT 1")
+    except perdure.HandleLost as lost:
+        return "rolled back" in str(lost)
+
+
+def postgres_committed(event):
+    db = postgres_client("db")
+    db.execute("CREATE TABLE IF NOT EXISTS kept (n int)")
+    db.execute("INSERT INTO kept VALUES (1)")
+    db.commit()
+    random.random()
+    return db.execute("SELECT count(*) FROM kept").fetchone()[0]
 
 
 def redis(event):
