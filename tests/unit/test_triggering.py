@@ -304,6 +304,24 @@ async def test_a_full_queue_holds_events_back_and_loses_none(tmp_path: Path) -> 
     await world.coordinator.close()
 
 
+async def test_a_deployments_own_queue_holds_events_back(tmp_path: Path) -> None:
+    world = Triggered(tmp_path, HANG)
+    await world.begin(sessions=1, queue=2)
+    await world.deploy(hook())
+    events = []
+    for _ in range(6):
+        events.append(await world.send())
+        await world.until(lambda: not world.coordinator._tasks)
+    assert [world.dispatch(event).state for event in events] == [*["started"] * 3, *["pending"] * 3]
+    for n in range(6):
+        (session_id,) = await world.running(1)
+        assert world.dispatch(events[n]).session_id == session_id
+        world.end(session_id)
+        await world.in_state(events[n], "completed")
+        await world.until(lambda: world.alive() or n == 5, turning=0.1)  # noqa: B023
+    await world.coordinator.close()
+
+
 async def test_what_waits_for_a_trigger_that_is_gone_is_dropped(hanging: Triggered) -> None:
     world = hanging
     await world.deploy(hook(concurrency=Concurrency(limit=1)))

@@ -171,6 +171,14 @@ async def test_a_clock_that_is_set_back_repeats_nothing(world: Triggered) -> Non
     assert due(world)[2:] == ["2026-05-01T12:15:00.000Z"]
 
 
+async def test_a_clock_that_is_set_ahead_is_noticed_within_a_minute(world: Triggered) -> None:
+    at(world, "2026-05-01T12:00:00+00:00")
+    await world.deploy(timed("0 14 * * *"))
+    world.clock.set(2 * 3600)
+    await passes(world, 61, 1)
+    assert due(world) == ["2026-05-01T14:00:00.000Z"]
+
+
 async def test_jitter_is_the_same_for_the_same_time(world: Triggered) -> None:
     at(world, "2026-05-01T12:00:00+00:00")
     await world.deploy(timed("*/5 * * * *", jitter_s=60))

@@ -31,8 +31,8 @@ class Triggered(World):
         super().__init__(tmp_path, list(program), replace(settings or Settings(), host_timeout_s=1e9))
         self.deployments = 0
 
-    async def begin(self) -> None:
-        self.limits = {}
+    async def begin(self, **limits: float) -> None:
+        self.limits = limits
         await super().begin()
         self.host = FakeHost(self)
 

@@ -35,12 +35,18 @@ class Quotas:
 
     def admit(self, record: SessionRecord, queue: int) -> None:
         """Raises P0610 when as many sessions of the deployment wait as may."""
-        waiting = self._waiting.get(_deployment(record), {})
+        name = _deployment(record)
+        if not self.has_room(name, queue):
+            waiting = len(self._waiting[name])
+            raise PerdureError("P0610", limits.reached("queue", str(queue), str(waiting)), help=_HELP)
+
+    def has_room(self, deployment_id: str, queue: int) -> bool:
+        """May another session of the deployment wait?"""
+        waiting = self._waiting.get(deployment_id, {})
         if queue and len(waiting) >= queue:
             for session_id in [name for name, actor in waiting.items() if not _wants(actor)]:
                 del waiting[session_id]  # it was stopped in the queue
-        if queue and len(waiting) >= queue:
-            raise PerdureError("P0610", limits.reached("queue", str(queue), str(len(waiting))), help=_HELP)
+        return not queue or len(waiting) < queue
 
     def enqueued(self, actor: Actor) -> None:
         self._waiting.setdefault(_deployment(actor.record), {})[actor.session_id] = actor

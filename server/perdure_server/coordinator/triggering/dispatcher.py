@@ -137,7 +137,7 @@ class Dispatcher:
             calm = armed.trigger.debounce
             due_us = event.row.created_us + int(calm.for_s * 1e6) if calm else 0
             return _Plan(DispatchRow(0, name, PENDING, group_key=armed.group(event).text(), due_us=due_us))
-        if self._c.placement.full or self.waiting.has(project, name):
+        if self.waiting.has(project, name) or not armed.has_room(self._c):
             group = Group(project).text()
             return _Plan(DispatchRow(0, name, PENDING, group_key=group, reason="too many sessions wait for a host"))
         session_id = new_id(self._c, ids.SESSION)
@@ -163,12 +163,15 @@ class Dispatcher:
         sessions = (row.session_id for row in self._c.store.dispatches(known.seq) if row.session_id)
         return Accepted(known.event_id, known.seq, new=False, started=tuple(sessions))
 
-    # Ends of sessions that nobody has noted: there are none, unless something of ours failed.
+    # What only happens when something else went wrong: ends of sessions that nobody noted, clocks that were set.
 
     def _sweep_later(self) -> None:
         due_us = self._c.clock.now_us() + _SWEEP_US
         self._alarm = self._c.clock.call_at(due_us, lambda: self._c.spawn(self._sweep()))
 
     async def _sweep(self) -> None:
-        await self.waiting.settle_forgotten()
-        self._sweep_later()
+        self.schedules.look_again()
+        try:
+            await self.waiting.settle_forgotten()
+        finally:
+            self._sweep_later()

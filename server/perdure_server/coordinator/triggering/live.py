@@ -12,7 +12,7 @@ from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.filters import Filter, Key, compile_filter, compile_key
-from perdure_server.manifest.triggers import Overlap, Trigger
+from perdure_server.manifest.triggers import Overlap, Rate, Trigger
 from perdure_server.store import Deployment, EventRow, SessionRecord
 
 if TYPE_CHECKING:
@@ -67,6 +67,17 @@ class Armed:
     @property
     def limited(self) -> bool:
         return bool(self.sessions or self.trigger.rate or self.trigger.debounce)
+
+    @property
+    def delay(self) -> Rate | None:
+        """The rate by which its sessions are put off."""
+        rate = self.trigger.rate
+        return rate if rate is not None and rate.over == "delay" else None
+
+    def has_room(self, c: Coordinator) -> bool:
+        """May another of its sessions wait for a host?"""
+        queue = c.builds.at_hand(self.deployment.build_id).queue
+        return not c.placement.full and c.placement.quotas.has_room(self.deployment.deployment_id, queue)
 
     def starts(self, event: Event) -> bool:
         """Does this event start a session? `condition.why` may say why not."""

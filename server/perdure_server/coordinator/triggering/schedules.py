@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -107,6 +108,13 @@ class Schedules:
                 following = timed.schedule.next_after(max(timed.last_us, self._c.clock.now_us()))
                 return following + self._jitter_us(timed, following) if following is not None else 0
         return 0
+
+    def look_again(self) -> None:
+        """Somebody may have set the clock since the alarms were."""
+        for timed in itertools.chain.from_iterable(list(self._timed.values())):
+            if timed.alarm is not None:
+                timed.alarm.cancel()
+                self._look(timed)
 
     def _look(self, timed: _Timed) -> None:
         """Make events of what has passed, or wait for the next time."""

@@ -7,21 +7,19 @@ together is a line: as many of it run at once as its trigger allows, in the orde
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator import signalling
-from perdure_server.coordinator.clock import Handle
 from perdure_server.coordinator.starting import new_id
+from perdure_server.coordinator.triggering.alarms import Alarms
 from perdure_server.coordinator.triggering.incoming import event_json
 from perdure_server.coordinator.triggering.live import Armed, Group, LiveTriggers
+from perdure_server.coordinator.triggering.rates import Rates
 from perdure_server.coordinator.triggering.settling import settle
 from perdure_server.core import ids
 from perdure_server.core.errors import PerdureError
@@ -76,15 +74,13 @@ class Waiting:
         self._count: dict[tuple[str, str], int] = {}  # pending ones, by project and trigger
         self._lines: dict[Slot, _Line] = {}
         self._of_session: dict[str, tuple[Slot, Key]] = {}  # of those that hold a slot
-        self._due: list[tuple[int, int, Callable[[], None]]] = []  # heap, by time
-        self._numbers = itertools.count()
+        self._alarms = Alarms(coordinator.clock)
+        self._rates = Rates(coordinator.clock)
         self._starting = 0
         self._blocked: dict[Slot, None] = {}  # lines that wait until fewer are starting
-        self._starts: dict[Slot, deque[int]] = {}  # times of the latest starts, as many as the rate's limit
+        self._roomless: dict[Slot, None] = {}  # lines that wait for room among the sessions
         self._newest: dict[Slot, tuple[_Pending, int]] = {}  # debounced: the one that counts, time of the first one
         self._orphans: dict[str, list[_Pending]] = {}  # of projects without an active deployment
-        self._alarm: Handle | None = None
-        self._alarm_us = 0
 
     def __len__(self) -> int:
         return sum(self._count.values())
@@ -94,8 +90,7 @@ class Waiting:
         return (project, trigger) in self._count
 
     def close(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._alarms.close()
 
     async def recover(self) -> None:
         """At the start: from the rows."""
@@ -129,6 +124,9 @@ class Waiting:
             self._enter_later(row.due_us, pending)
         else:
             self._enter(pending)
+
+    def _enter_later(self, due_us: int, pending: _Pending) -> None:
+        self._alarms.at(due_us, lambda: None if pending.over else self._enter(pending))
 
     def _debounce(self, pending: _Pending, armed: Armed) -> None:
         """The newest event counts, once it was quiet for a while."""
@@ -204,47 +202,12 @@ class Waiting:
         rate = armed.trigger.rate
         if rate is None or rate.over == "delay" or pending.row.attempt:
             return True
-        if self._free_at(armed, pending):
+        pace = pending.slot(pending.group.pace)
+        if self._rates.free_at(pace, rate):
             self._finish(pending, DROPPED, f"more than {rate.limit} in {rate.per_s:g} s")
             return False
-        self._note_start(armed, pending)
+        self._rates.note(pace, rate)
         return True
-
-    # Rates: a start counts for `per_s`.
-
-    def _free_at(self, armed: Armed, pending: _Pending) -> int:
-        """When the rate lets another one start; 0: now."""
-        rate = armed.trigger.rate
-        starts = self._starts.get(pending.slot(pending.group.pace))
-        if rate is None or starts is None or len(starts) < rate.limit:
-            return 0
-        free_us = starts[0] + int(rate.per_s * 1e6)
-        return free_us if free_us > self._c.clock.now_us() else 0
-
-    def _note_start(self, armed: Armed, pending: _Pending) -> None:
-        rate = armed.trigger.rate
-        if rate is None:
-            return
-        slot, now_us = pending.slot(pending.group.pace), self._c.clock.now_us()
-        starts = self._starts.get(slot)
-        if starts is None or starts.maxlen != rate.limit:
-            starts = self._starts[slot] = deque(starts or (), maxlen=rate.limit)
-            self._later(now_us + int(rate.per_s * 1e6), lambda: self._forget_starts(slot))
-        starts.append(now_us)
-
-    def _forget_starts(self, slot: Slot) -> None:
-        """Keys are strangers' texts: those that count no more are not kept."""
-        starts = self._starts.get(slot)
-        live = self._live.at_hand(slot[0])
-        armed = live.by_name.get(slot[1]) if live is not None else None
-        if starts is None or armed is None or armed.trigger.rate is None:
-            self._starts.pop(slot, None)
-            return
-        over_us = starts[-1] + int(armed.trigger.rate.per_s * 1e6)
-        if over_us <= self._c.clock.now_us():
-            del self._starts[slot]
-        else:
-            self._later(over_us, lambda: self._forget_starts(slot))
 
     # The way out.
 
@@ -263,8 +226,8 @@ class Waiting:
             if self._starting >= _STARTING:
                 self._blocked[slot] = None
                 return
-            if self._c.placement.full:
-                self._later(self._c.clock.now_us() + _AGAIN_US, lambda: self._pump(slot))
+            if not armed.has_room(self._c):
+                self._wait_for_room(slot)
                 return
             following = self._next(line, armed, slot)
             if following is None:
@@ -272,10 +235,20 @@ class Waiting:
             self._begin(line, following, armed, slot)
         self._tidy(slot)
 
+    def _wait_for_room(self, slot: Slot) -> None:
+        if not self._roomless:
+            self._alarms.at(self._c.clock.now_us() + _AGAIN_US, self._look_for_room)
+        self._roomless[slot] = None
+
+    def _look_for_room(self) -> None:
+        roomless, self._roomless = self._roomless, {}
+        for slot in roomless:
+            self._pump(slot)
+
     def _begin(self, line: _Line, pending: _Pending, armed: Armed, slot: Slot) -> None:
         self._take(line, pending)
-        if armed.trigger.rate is not None and armed.trigger.rate.over == "delay":
-            self._note_start(armed, pending)
+        if (rate := armed.delay) is not None:
+            self._rates.note(pending.slot(pending.group.pace), rate)
         if armed.sessions:
             self._hold(slot, pending.key, "")
         self._starting += 1
@@ -283,13 +256,14 @@ class Waiting:
 
     def _next(self, line: _Line, armed: Armed, slot: Slot) -> _Pending | None:
         """The oldest that its rate allows; else None, and the line is looked at again when one may."""
-        rate = armed.trigger.rate
-        delayed = rate is not None and rate.over == "delay"
-        heads = [(self._free_at(armed, waiting[0]) if delayed else 0, waiting[0]) for waiting in line.ready.values()]
-        free = [head for free_us, head in heads if not free_us]
+        heads = [waiting[0] for waiting in line.ready.values()]
+        if (rate := armed.delay) is None:
+            return min(heads, key=lambda head: head.key)
+        free_at = {head.key: self._rates.free_at(head.slot(head.group.pace), rate) for head in heads}
+        free = [head for head in heads if not free_at[head.key]]
         if free:
             return min(free, key=lambda head: head.key)
-        self._later(min(free_us for free_us, _ in heads), lambda: self._pump(slot))
+        self._alarms.at(min(free_at.values()), lambda: self._pump(slot))
         return None
 
     @staticmethod
@@ -384,6 +358,8 @@ class Waiting:
     def ended(self, session_id: str) -> None:
         """The end of a session that was started for an event is durable."""
         holds = self._of_session.pop(session_id, None)
+        if self._roomless:
+            self._c.soon(self._look_for_room)
         self._c.spawn(self._settle(session_id, holds))
 
     async def _settle(self, session_id: str, holds: tuple[Slot, Key] | None) -> None:
@@ -399,30 +375,6 @@ class Waiting:
             self._release(*holds)
         if row is not None and row.state == PENDING:
             self.add(row)
-
-    # Time.
-
-    def _later(self, due_us: int, call: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (due_us, next(self._numbers), call))
-        self._set_alarm()
-
-    def _enter_later(self, due_us: int, pending: _Pending) -> None:
-        self._later(due_us, lambda: None if pending.over else self._enter(pending))
-
-    def _set_alarm(self) -> None:
-        if not self._due or (self._alarm is not None and self._alarm_us <= self._due[0][0]):
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_us = self._due[0][0]
-        self._alarm = self._c.clock.call_at(self._alarm_us, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        now_us = self._c.clock.now_us()
-        while self._due and self._due[0][0] <= now_us:
-            heapq.heappop(self._due)[2]()
-        self._set_alarm()
 
 
 def _told(result: Result) -> None:
