@@ -61,6 +61,11 @@ def _constant(value: float | None) -> Callable[[Floors], float | None]:
     return lambda _floors: value
 
 
+def sessions_per_gib(version: str) -> str:
+    """The name of the figure of sandboxed sessions of another interpreter than the running one ("3.12")."""
+    return f"sandbox_sessions_per_gib_py{version.replace('.', '')}"
+
+
 _PLAIN = Spec("x", _constant(1.0), "plain Python")
 _PURE = Spec("x", _constant(1.0), "plain Python", note="with pure Python call sites, as information")
 _CALL = Spec("ns", _of("call_ns"), "a plain call")
@@ -101,6 +106,12 @@ SPECS: Mapping[str, Spec] = {
     "sandbox_sessions_per_gib": Spec(
         "1/GiB", _constant(None), "none", True, "live sessions in the full sandbox, by the machine's available memory"
     ),
+    **{
+        sessions_per_gib(version): Spec(
+            "1/GiB", _constant(None), "none", True, f"the same, of a project with `python: {version}`"
+        )
+        for version in ("3.11", "3.12", "3.13")
+    },
     "docker_start_ms_p50": Spec(
         "ms", _start_ms, "1 fork + 1 commit", note="request to first line of the handler, in a warm container"
     ),
@@ -175,6 +186,23 @@ SPECS: Mapping[str, Spec] = {
         True,
         "the same, as how many sessions inside an activity 1 GiB holds",
     ),
+    "webhook_ms_p50": Spec(
+        "ms",
+        _of("commit_us", 1e-3),
+        "1 commit",
+        note="200 webhooks a second, each starts a session: due to answered, untouched by deaths",
+    ),
+    "webhook_ms_p99": Spec("ms", _of("commit_us", 1e-3), "1 commit"),
+    "webhook_outage_s": Spec(
+        "s",
+        _of("program_start_ms", 1e-3),
+        "1 program start",
+        note="coordinator killed, until all that piled up is answered",
+    ),
+    "webhooks_lost": Spec(
+        "", _constant(None), "none", note="of those answered, without event or session, after two deaths"
+    ),
+    "webhooks_twice": Spec("", _constant(None), "none", note="events or sessions too many"),
     "kib_per_suspended_session": Spec(
         "KiB",
         _constant(None),

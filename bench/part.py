@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from bench.figures import sessions_per_gib
 from bench.place import Bench, Samples, Skipped
 from bench.slowdown import SIZES, VERSIONS, names
 
@@ -59,8 +60,15 @@ PARTS: Mapping[str, Part] = {
         (
             *("sandbox_start_ms_p50", "sandbox_start_ms_p90", "own_start_ms_p50", "own_start_ms_p90"),
             "sandbox_sessions_per_gib",
+            *map(sessions_per_gib, VERSIONS),
         ),
         70,
+        40,
+    ),
+    "webhooks": Part(
+        "bench.webhooks:measure",
+        ("webhook_ms_p50", "webhook_ms_p99", "webhook_outage_s", "webhooks_lost", "webhooks_twice"),
+        60,
         40,
     ),
     "memory": Part(
