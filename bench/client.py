@@ -27,12 +27,17 @@ class Control(Protocol):
     async def replay_session(self, request: pb.ReplaySessionRequest, /) -> pb.ReplaySessionResponse: ...
 
 
-async def deploy(control: Control) -> None:
-    """Make bench/project live."""
+async def deploy(control: Control, python: str = "") -> None:
+    """Make bench/project live. python: the version that runs it; empty for the server's own."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for file in sorted(PROJECT.glob("*.py")):
             tar.add(file, file.name)
+        manifest = f'name: {NAME}\npython: "{python}"\n'.encode() if python else b""
+        if manifest:
+            entry = tarfile.TarInfo("perdure.yaml")
+            entry.size = len(manifest)
+            tar.addfile(entry, io.BytesIO(manifest))
 
     async def parts() -> AsyncIterator[pb.DeployRequest]:
         yield pb.DeployRequest(header=pb.DeployHeader(project=NAME))

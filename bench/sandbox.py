@@ -8,8 +8,11 @@ from perdure_server.app.engine import Engine
 from bench import client
 from bench.client import Control
 from bench.engines import served
+from bench.figures import sessions_per_gib
 from bench.place import Bench, Samples, turns
+from bench.slowdown import VERSIONS
 from bench.throughput import starts
+from tests.everywhere import interpreters
 
 SANDBOXED, OWN = "strict", "own"
 SESSIONS = 300
@@ -25,7 +28,14 @@ async def _sandbox(bench: Bench) -> Samples:
     samples = await _starts(bench, 60 if bench.quick else 200)
     live = 60 if bench.quick else SESSIONS
     samples["sandbox_sessions_per_gib"] = [await _live(bench, live)]
+    for version in others():
+        samples[sessions_per_gib(version)] = [await _live(bench, live, version)]
     return samples
+
+
+def others() -> list[str]:
+    """The other versions of VERSIONS that this machine has."""
+    return [version for version in interpreters() if version in VERSIONS]
 
 
 async def _starts(bench: Bench, count: int) -> Samples:
@@ -43,14 +53,14 @@ async def _starts(bench: Bench, count: int) -> Samples:
     return samples
 
 
-async def _live(bench: Bench, count: int) -> float:
+async def _live(bench: Bench, count: int, python: str = "") -> float:
     """How many sessions inside an activity 1 GiB holds, by what so many take of the machine's available memory.
 
     Everything counts: the kernel's share (namespaces, mounts, page tables, sockets), the coordinator's and the host's.
     """
-    async with Engine.embedded(bench.folder("live"), capacity=count + 1, isolation=SANDBOXED) as engine:
+    async with Engine.embedded(bench.folder(f"live{python}"), capacity=count + 1, isolation=SANDBOXED) as engine:
         control: Control = engine.control
-        await client.deploy(control)
+        await client.deploy(control, python)
         await client.run(control, "first_line")
         before = _available_kib()
         ids: list[str] = []
