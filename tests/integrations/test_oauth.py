@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -205,8 +206,34 @@ async def test_a_token_is_renewed_once_however_many_ask(stub: Stub, server: Serv
         asking = [c.connections.tokens.token("clients", "mail", c.clock.now_us()) for _ in range(10)]
         assert {token for token, _ in await asyncio.gather(*asking)} == {"T1"}
         assert stub.lines == ["POST /token"]
-        with pytest.raises(PerdureError, match="no token of OAuth"):
+        with pytest.raises(PerdureError, match="no token of OAuth") as refused:
             await c.connections.tokens.token("clients", "another", c.clock.now_us())
+    assert refused.value.code == "P0230"
+
+
+async def test_a_renewal_goes_on_when_who_asked_is_gone(stub: Stub, server: Server, tmp_path: Path) -> None:
+    """Else the new refresh token would be lost, and the old one is used up."""
+    asked, answer = threading.Event(), threading.Event()
+    give = server.token
+
+    def slowly(request: Asked) -> Any:
+        asked.set()
+        answer.wait(30)
+        return give(request)
+
+    with http_stub({"POST /token": slowly}) as slow:
+        async with Engine.in_memory(tmp_path) as engine:
+            await connect(engine, slow, dt.timedelta(seconds=-1))
+            c = engine.coordinator
+            asking = asyncio.create_task(c.connections.tokens.token("clients", "mail", c.clock.now_us()))
+            await asyncio.to_thread(asked.wait, 30)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            answer.set()
+            await c.connections.tokens.close()
+            values = await c.variables.opened("clients", "mail__")
+    assert (values["mail__oauth_access_token"], values["mail__oauth_refresh_token"]) == ("T1", "R1")
 
 
 async def test_what_renews_tokens_never_gets_to_a_runner(stub: Stub, tmp_path: Path) -> None:

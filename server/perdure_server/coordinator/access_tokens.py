@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from perdure_server.core import integrations
 from perdure_server.core.errors import PerdureError
@@ -27,13 +26,25 @@ _START_S: Final = 5.0  # that a runner waits for a new token, before it starts w
 _RENEWING: Final = integrations.SEPARATOR + integrations.REFRESH
 
 
+class Token(NamedTuple):
+    """`expires` is RFC 3339; empty: nobody knows."""
+
+    access: str
+    expires: str
+
+
 class AccessTokens:
-    """One renewal of a connection at a time: some services take a refresh token only once."""
+    """One look at a connection's token at a time, which nobody cancels: some services take a refresh token only once,
+    and then the answer must not get lost."""
 
     def __init__(self, connections: Connections, variables: Variables) -> None:
         self._connections = connections
         self._variables = variables
-        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._looking: dict[tuple[str, str], asyncio.Task[Token]] = {}
+
+    async def close(self) -> None:
+        """Wait for answers that are under way."""
+        await asyncio.gather(*self._looking.values(), return_exceptions=True)
 
     async def before_start(self, project: str, now_us: int) -> None:
         """Renew what expires soon, for a runner that is to start. What fails is left as it is, for the next one."""
@@ -47,21 +58,30 @@ class AccessTokens:
         except TimeoutError:
             log.warning("access tokens of project %s were not renewed in time", project)
 
-    async def token(self, project: str, name: str, now_us: int, fresh: dt.timedelta = FRESH) -> tuple[str, str]:
-        """The token and when it expires (RFC 3339; empty: nobody knows). Renewed, if it lives no longer than `fresh`.
+    async def token(self, project: str, name: str, now_us: int, fresh: dt.timedelta = FRESH) -> Token:
+        """A connection's token. Renewed, if it lives no longer than `fresh`.
 
         P0230 where there is no such connection, or it has no token; P0306 where it cannot be renewed.
         """
+        looking = self._looking.get((project, name))
+        if looking is None:
+            looking = asyncio.create_task(self._look(project, name, now_us, fresh))
+            self._looking[project, name] = looking
+            looking.add_done_callback(lambda _: self._looking.pop((project, name), None))
+        return await asyncio.shield(looking)
+
+    async def _look(self, project: str, name: str, now_us: int, fresh: dt.timedelta) -> Token:
         row = next((row for row in await self._connections.rows(project) if row.name == name), None)
-        if row is None:  # only connections that there are get a lock, which is kept
-            raise _without_token(project, name)
-        async with self._locks[project, name]:
-            values = await self._connections.values(row)
-            if integrations.ACCESS not in values:
-                raise _without_token(project, name)
-            if _is_fresh(values, now_us, fresh):
-                return values[integrations.ACCESS], values.get(integrations.EXPIRY, "")
-            return await self._renewed(row, values, now_us)
+        values = await self._connections.values(row) if row else {}
+        if row is None or integrations.ACCESS not in values:
+            raise PerdureError(
+                "P0230",
+                f"connection {name[:80]!r} of project {project!r} has no token of OAuth",
+                help=f"perdure connections add INTEGRATION {name[:80]} --oauth",
+            )
+        if _is_fresh(values, now_us, fresh):
+            return Token(values[integrations.ACCESS], values.get(integrations.EXPIRY, ""))
+        return await self._renewed(row, values, now_us)
 
     async def _renew_quietly(self, project: str, name: str, now_us: int) -> None:
         try:
@@ -69,7 +89,7 @@ class AccessTokens:
         except PerdureError as error:
             log.warning("the access token of %s in project %s: %s", name, project, error)
 
-    async def _renewed(self, row: ConnectionRow, values: dict[str, str], now_us: int) -> tuple[str, str]:
+    async def _renewed(self, row: ConnectionRow, values: dict[str, str], now_us: int) -> Token:
         known = integrations.of_manifest(row.integration).oauth
         address = values.get(integrations.TOKEN_URL) or (known.token_url if known else "")
         refresh = values.get(integrations.REFRESH)
@@ -89,15 +109,7 @@ class AccessTokens:
                 for key, value in kept.items()
             },
         )
-        return made.access, kept.get(integrations.EXPIRY, "")
-
-
-def _without_token(project: str, name: str) -> PerdureError:
-    return PerdureError(
-        "P0230",
-        f"connection {name[:80]!r} of project {project!r} has no token of OAuth",
-        help=f"perdure connections add INTEGRATION {name[:80]} --oauth",
-    )
+        return Token(made.access, kept.get(integrations.EXPIRY, ""))
 
 
 def _is_fresh(values: dict[str, str], now_us: int, fresh: dt.timedelta) -> bool:

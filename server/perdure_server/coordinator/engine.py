@@ -135,6 +135,7 @@ class Coordinator:
             connection.close("the coordinator is shutting down")
         self.timers.close()
         self.watchers.fail_all(PerdureError("P0207", "the coordinator is shutting down"))
+        await self.connections.tokens.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

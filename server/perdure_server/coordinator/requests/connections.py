@@ -19,8 +19,8 @@ async def _prepare(c: Coordinator, asker: Asker, body: Body) -> Body:
     name = text(body, "connection", _LONGEST_NAME)
     if asker.place:
         raise PerdureError("P0232", "a token is given to activities only", help="ask for it inside @perdure.activity")
-    token, expires = await c.connections.tokens.token(asker.project, name, asker.now_us)
-    return {"token": token, "expires": expires}
+    token = await c.connections.tokens.token(asker.project, name, asker.now_us)
+    return {"token": token.access, "expires": token.expires}
 
 
 def _token(_transaction: Transaction, _asker: Asker, body: Body) -> Answer:
