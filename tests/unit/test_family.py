@@ -145,6 +145,17 @@ async def test_who_watches_the_ended_is_told_at_once(world: World) -> None:
         await ask(world, "up", "session.watch", session_ids=["ses_ghost"])
 
 
+async def test_a_fork_hears_of_the_ends_that_it_has_not_taken(world: World) -> None:
+    child_id = await parent_with_child(world, CHILD)
+    world.programs["up"].insert(0, ("activity", "before"))
+    FakeHost(world)
+    await world.completed("up")
+    world.program = world.programs["up"]
+    fork = await world.control.fork_session(cpb.ForkSessionRequest(session_id="up", from_seq=2))
+    await world.completed(fork.session_id)
+    assert [heard["session_id"] for heard in told(world, fork.session_id)] == [child_id]
+
+
 async def test_nobody_waits_for_a_session_that_nobody_tells_of(world: World) -> None:
     await world.start("up")
     await world.start("stranger", WAITS)

@@ -12,6 +12,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 
+from perdure_server.coordinator import family
 from perdure_server.coordinator.requests import subscriptions
 from perdure_server.core import ids, jsontext
 from perdure_server.core.errors import PerdureError
@@ -171,6 +172,8 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
     await check_interpreter(c, record.build_id)
     held = subscriptions.as_of(history, record.session_id, record.project)
     await c.begin(record, copy_from=(source.session_id, request.from_seq), subscriptions=held)
+    for told in c.store.signals(record.session_id):  # of the ends of children
+        await family.hand_over(c, record.session_id, told)
     return pb.StartSessionResponse(session_id=record.session_id, state=Phase.CREATED.value)
 
 

@@ -259,7 +259,7 @@ class Transaction(Reads, Protocol):
         ...
 
     def copy_entries(self, source_id: str, target_id: str, upto_seq: int) -> None:
-        """Give a new session the beginning of another's journal."""
+        """Give a new session the beginning of another's journal, and the ends of children that are not told there."""
         ...
 
     def delete_session(self, session_id: str) -> None:

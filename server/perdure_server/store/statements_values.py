@@ -88,6 +88,14 @@ BEREAVED_OF: Final = (
     "'request_cancel')"
 )
 
+# what a session was told of its children's ends and a fork of it has not taken yet
+COPY_ENDS: Final = (
+    "INSERT INTO signals (session_id, n, name, payload, at_us) SELECT :target_id AS anon_1, signals.n, "
+    "signals.name, signals.payload, signals.at_us FROM signals WHERE signals.session_id = :source_id AND "
+    "substr(signals.name, 1, 4) = 'ses_' AND (signals.consumed_seq IS NULL OR signals.consumed_seq > "
+    ":upto_seq)"
+)
+
 # how many signals of a name a session has ever had
 SIGNALS_NAMED: Final = (
     "SELECT count(*) AS count_1 FROM signals WHERE signals.session_id = :session_id AND signals.name = :name"

@@ -102,6 +102,9 @@ class ValueWrites(ValueReads):
             self._connection.execute(sql.RETIRE_VERSION, asdict(retired))
         return bool(gone)
 
+    def _copy_ends(self, parameters: dict[str, Any]) -> None:
+        self._connection.execute(sql.COPY_ENDS, parameters)
+
     def add_outcome(self, event_id: str, session_id: str, value: bytes, at_us: int) -> int:
         row = {"event_id": event_id, "session_id": session_id, "at_us": at_us, "value": value}
         return _number(self._connection.execute(sql.ADD_OUTCOME, row).fetchall())

@@ -156,6 +156,7 @@ class SqliteTransaction(ConnectionWrites, EventWrites, LifecycleWrites, Subscrip
     def copy_entries(self, source_id: str, target_id: str, upto_seq: int) -> None:
         parameters = {"source_id": source_id, "target_id": target_id, "upto_seq": upto_seq}
         self._connection.execute(sql.COPY_ENTRIES, parameters)
+        self._copy_ends(parameters)
 
     def delete_session(self, session_id: str) -> None:
         self.delete_subscriptions(session_id)

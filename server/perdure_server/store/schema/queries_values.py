@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from sqlalchemy import BindParameter, Integer, String, and_, bindparam, delete, func, insert, literal_column, select
+from sqlalchemy import (
+    BindParameter,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.sql import ClauseElement
 
@@ -128,6 +140,17 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
             _child.c.parent_id != _EMPTY,
             _child.c.ended_us.is_(None),
             _child.c.on_parent_end.in_(_POLICIES),
+        ),
+    ),
+    "COPY_ENDS": (
+        "what a session was told of its children's ends and a fork of it has not taken yet",
+        insert(signals).from_select(
+            ["session_id", "n", "name", "payload", "at_us"],
+            select(bindparam("target_id"), signals.c.n, signals.c.name, signals.c.payload, signals.c.at_us).where(
+                signals.c.session_id == bindparam("source_id"),
+                func.substr(signals.c.name, _ONE, literal_column("4", Integer)) == literal_column("'ses_'", String),
+                or_(signals.c.consumed_seq.is_(None), signals.c.consumed_seq > bindparam("upto_seq")),
+            ),
         ),
     ),
     "SIGNALS_NAMED": (
