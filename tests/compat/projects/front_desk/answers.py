@@ -10,7 +10,7 @@ def on_question(event):
         for part in ("once ", "upon ", "a time"):
             http_outcome(body=part, headers={"Content-Type": "text/plain"}, more=part != "a time")
     elif not asked:
-        http_outcome(400, body="ask something")
+        http_outcome(400, "ask something")
     elif asked == "where":
         http_outcome(json={"url": get_webhook_url("arrival")})
     elif asked == "nowhere":
