@@ -91,7 +91,7 @@ class Debounce:
 class Trigger:
     """`call` empty: its events start nothing, they are there for sessions that subscribe to them.
 
-    `connection` is the name of a connection of the manifest, or of one that is set apart; `event_type` empty: all.
+    `connection` is the name of a connection of the manifest; `event_type` empty: all.
     """
 
     name: str
