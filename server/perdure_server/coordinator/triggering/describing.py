@@ -81,6 +81,10 @@ class WebhookUrls:
         self._slugs: dict[str, Mapping[str, str]] = {}  # by project and trigger
         self._webhooks: dict[str, Sequence[Trigger]] = {}  # by deployment
 
+    def forget(self, project: str) -> None:
+        """The project is deleted; another of its name has other slugs."""
+        self._slugs.pop(project, None)
+
     async def of(self, project: str, deployment_id: str) -> dict[str, str]:
         """What a session of the deployment gets."""
         webhooks = self._webhooks.get(deployment_id)

@@ -76,20 +76,19 @@ class Waiting:
         self._of_session: dict[str, tuple[Slot, Key]] = {}  # of those that hold a slot
         self._alarms = Alarms(coordinator.clock)
         self._rates = Rates(coordinator.clock)
+        self._closed = False
         self._starting = 0
         self._blocked: dict[Slot, None] = {}  # lines that wait until fewer are starting
         self._roomless: dict[Slot, None] = {}  # lines that wait for room among the sessions
         self._newest: dict[Slot, tuple[_Pending, int]] = {}  # debounced: the one that counts, time of the first one
         self._orphans: dict[str, list[_Pending]] = {}  # of projects without an active deployment
 
-    def __len__(self) -> int:
-        return sum(self._count.values())
-
     def has(self, project: str, trigger: str) -> bool:
         """Does anything wait there? Then what comes now has to wait behind it."""
         return (project, trigger) in self._count
 
     def close(self) -> None:
+        self._closed = True
         self._alarms.close()
 
     async def recover(self) -> None:
@@ -214,12 +213,12 @@ class Waiting:
     def _pump(self, slot: Slot) -> None:
         """Start what may start."""
         line = self._lines.get(slot)
-        while line is not None and line.ready:
-            pending = min((waiting[0] for waiting in line.ready.values()), key=lambda each: each.key)
-            armed = self._armed(pending)
+        while line is not None and line.ready and not self._closed:
+            first = next(iter(line.ready.values()))[0]
+            armed = self._armed(first)
             if armed is None:
-                self._take(line, pending)
-                self._without_trigger(pending)
+                self._take(line, first)
+                self._without_trigger(first)
                 continue
             if armed.sessions and len(line.held) >= armed.sessions:
                 return
@@ -298,27 +297,31 @@ class Waiting:
                 self._pump(each)
 
     async def _try_start(self, pending: _Pending, armed: Armed, slot: Slot) -> None:
-        session_id = new_id(self._c, ids.SESSION)
         try:
             await self._c.variables.check(pending.group.project, armed.deployment.deployment_id)
         except PerdureError as error:
             self._release(slot, pending.key)
             self._finish(pending, FAILED, str(error))
             return
+        session_id = new_id(self._c, ids.SESSION)
+        if armed.sessions:
+            self._of_session[session_id] = (slot, pending.key)  # its end may be the next that is heard of it
         try:
             done: Any = await self._c.store.commit(Mutation(lambda tx: self._make(tx, pending, armed, session_id)))
         except PerdureError as error:
             log.error("an event waits longer: %s", error)  # noqa: TRY400
+            self._of_session.pop(session_id, None)
             self._release(slot, pending.key)
             self._enter_later(self._c.clock.now_us() + _AGAIN_US, pending)
             return
         self._uncount(pending)
         record: SessionRecord | None = done.value
         if record is None:
+            self._of_session.pop(session_id, None)
             self._release(slot, pending.key)
             return
-        if armed.sessions:
-            self._hold(slot, pending.key, session_id)
+        if (line := self._lines.get(slot)) is not None and pending.key in line.held:
+            line.held[pending.key] = session_id
         self._c.adopt(record)
 
     def _make(self, tx: Transaction, pending: _Pending, armed: Armed, session_id: str) -> SessionRecord | None:
