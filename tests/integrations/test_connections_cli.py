@@ -57,6 +57,8 @@ def test_a_connection_is_made_used_listed_and_removed(terminal: Terminal) -> Non
     )
     assert listed["webhook_url"].startswith("/connections/")
     assert SECRET not in terminal.run("connections", "list", "--project", "shop").out
+    files = [file for file in terminal.folder.rglob("*") if file.is_file() and file != token]
+    assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
     assert "removed team" in terminal.run("connections", "remove", "team", "--project", "shop").err
     assert terminal.run("connections", "list", "--project", "shop", "--json").document == []
     assert terminal.run("vars", "list", "--project", "shop", "--json").document == []
