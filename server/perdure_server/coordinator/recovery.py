@@ -44,7 +44,7 @@ class Recovery:
         suspects = await self._found(self._c.clock.now_us())
         revived = await self._take_up(suspects[:_BEFORE_DOORS])
         self._left = suspects[_BEFORE_DOORS:]
-        await family.end_bereaved(self._c)
+        self._c.spawn(family.end_bereaved(self._c))
         await self._c.timers.read_window()
         if revived:
             log.info("took up %d sessions", revived)
