@@ -16,6 +16,7 @@ from perdure_server.cli.text import clean, cut
 from perdure_server.cli.vars import PROJECT, project_here
 
 STATES = ("pending", "started", "completed", "failed", "dropped", "dead")
+_PAGE = 200
 EVENT = click.argument("event_id", metavar="ID")
 
 events = LazyGroup(
@@ -85,11 +86,10 @@ async def list_(
 ) -> None:
     """List events, newest first: of all projects, unless one is named."""
     settings = Settings.load()
-    request = control.ListEventsRequest(
-        project=project or "", source=source, state=state or "", limit=int(settings.number("list_limit", limit))
-    )
+    wanted = int(settings.number("list_limit", limit))
+    request = control.ListEventsRequest(project=project or "", source=source, state=state or "")
     async with connect.reading(settings, server, home) as remote:
-        found = (await remote.list_events(request)).events
+        found = await _pages(remote, request, wanted)
     if as_json:
         documents.emit([_document(event) for event in found])
         return
@@ -131,6 +131,18 @@ async def redispatch(event_id: str, trigger: str, server: str | None, home: str 
     async with connect.writing(Settings.load(), server, home) as remote:
         made = await remote.redispatch_event(request)
     return _told(made, as_json)
+
+
+async def _pages(remote: connect.Control, request: control.ListEventsRequest, wanted: int) -> list[control.Event]:
+    found: list[control.Event] = []
+    while len(found) < wanted:
+        request.limit = min(wanted - len(found), _PAGE)
+        page = await remote.list_events(request)
+        found += page.events
+        request.before_seq = page.next
+        if not page.next:
+            break
+    return found
 
 
 def _told(event: control.Event, as_json: bool) -> int:
