@@ -6,7 +6,7 @@ import json
 
 import httpx
 import pytest
-from terminal import PATIENCE_S, Server, Terminal, until
+from terminal import PATIENCE_S, Ran, Server, Terminal, until
 
 MANIFEST = """
     name: shop
@@ -102,3 +102,22 @@ def _ended(terminal: Terminal, server: Server, entry: str, count: int) -> list[s
 def _shown(terminal: Terminal, server: Server, session: str) -> dict[str, object]:
     shown: dict[str, object] = terminal.run("sessions", "show", session, "--home", server.home, "--json").document
     return shown
+
+
+def test_the_store_from_the_command_line(terminal: Terminal, server: Server) -> None:
+    def store(*arguments: str, code: int = 0) -> Ran:
+        return terminal.run("store", *arguments, "--home", server.home, code=code)
+
+    store("set", "a/1", '{"n": [1, 2.5]}', "--version", "0")
+    assert "P0227" in store("set", "a/1", "2", "--version", "0", code=1).err
+    assert "P0201" in store("set", "a/1", "{", code=2).err
+    assert "P0224" in store("get", "b", code=2).err
+    shown = store("get", "a/1", "--json").document
+    assert (shown["value"], shown["version"], shown["published"], shown["url"]) == ({"n": [1, 2.5]}, 1, False, None)
+    assert store("get", "a/1").out == '{"n":[1,2.5]}\n'
+    assert store("publish", "a/1").out.strip() == f"{url(server)}/store/shop/a%2F1"
+    assert httpx.get(f"{url(server)}/store/shop/a%2F1", timeout=PATIENCE_S).json() == {"n": [1, 2.5]}
+    assert [each["key"] for each in store("list", "--prefix", "a/", "--json").document] == ["a/1"]
+    assert "deleted a/1" in store("del", "a/1").err
+    assert "there was no a/1" in store("del", "a/1").err
+    assert "nothing is stored" in store("list").err
