@@ -123,7 +123,7 @@ async def test_nothing_is_sent_in_clear_to_another_machine(address: str, token: 
 async def test_a_host_dials_in_clear_on_its_own_machine_only(tmp_path: Path) -> None:
     for coordinator, token, code in (
         ("192.0.2.1:1", None, "P0217"),
-        (None, None, "P0215"),
+        (None, None, "P0104"),
         (None, "nonsense", "P0216"),
     ):
         with refused(code):
