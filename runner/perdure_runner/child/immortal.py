@@ -12,7 +12,7 @@ import gc
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 _COUNT: Final = ctypes.c_uint32
@@ -57,17 +57,21 @@ def _possible() -> bool:
 def _everything() -> Iterable[int]:
     """The addresses of all objects."""
     fresh: list[Any] = gc.get_objects()
-    known = {id(thing): thing for thing in fresh}
+    known = set(map(id, fresh))
     while fresh:
-        found = {id(thing): thing for thing in _named_by(fresh)}
-        fresh = [thing for address, thing in found.items() if address not in known]
-        known.update(found)
-    return list(known)
+        named = _named_by(fresh)
+        fresh = []
+        for thing in named:
+            if id(thing) not in known:
+                known.add(id(thing))
+                fresh.append(thing)
+    return known
 
 
-def _named_by(things: list[Any]) -> Iterator[Any]:
-    yield from gc.get_referents(*things)
+def _named_by(things: list[Any]) -> list[Any]:
+    named = gc.get_referents(*things)
     for thing in things:
         if type(thing) is types.CodeType:  # which the collector does not look into
-            yield from (thing.co_consts, thing.co_names, thing.co_linetable, thing.co_exceptiontable)
-            yield from (thing.co_name, thing.co_qualname, thing.co_filename)
+            named += (thing.co_consts, thing.co_names, thing.co_linetable, thing.co_exceptiontable)
+            named += (thing.co_name, thing.co_qualname, thing.co_filename)
+    return named
