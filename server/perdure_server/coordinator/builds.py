@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,8 +48,17 @@ UNKNOWN: Final = BuildInfo(
 class Builds:
     """A cache over the store."""
 
-    def __init__(self, store: Store, ceiling: ManifestLimits | None = None, default_network: Mode = "none") -> None:
+    def __init__(
+        self,
+        store: Store,
+        ceiling: ManifestLimits | None = None,
+        default_network: Mode = "none",
+        now_us: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._store = store
+        self._now_us = now_us
+        self._asked_us: dict[str, int] = {}
+        self._changes = 0  # of what is active
         self._default_network = default_network
         self._ceiling = ceiling
         self._builds: dict[str, BuildInfo] = {}
@@ -59,10 +68,12 @@ class Builds:
 
     async def of(self, build_id: str) -> BuildInfo:
         """P0212 when there is no such build."""
+        self._asked_us[build_id] = self._now_us()
         if (known := self._builds.get(build_id)) is not None:
             return known
         row = await asyncio.to_thread(self._store.build, build_id)
         if row is None:
+            self._asked_us.pop(build_id, None)
             raise PerdureError("P0212", f"unknown build {build_id!r}")
         if len(self._builds) >= _KEPT:
             self._builds.clear()
@@ -72,6 +83,18 @@ class Builds:
     def knows(self, build_id: str) -> bool:
         """Was it asked for before?"""
         return build_id in self._builds
+
+    def asked_us(self, build_id: str) -> int:
+        """When somebody wanted to run it last; 0: not since the start."""
+        return self._asked_us.get(build_id, 0)
+
+    def forget(self, builds: Iterable[str], deployments: Iterable[str]) -> None:
+        """Their rows are gone."""
+        for build_id in builds:
+            self._builds.pop(build_id, None)
+            self._asked_us.pop(build_id, None)
+        for deployment_id in deployments:
+            self._deployments.pop(deployment_id, None)
 
     def at_hand(self, build_id: str) -> BuildInfo:
         """What is known of a build that was asked for before; of any other, nothing that limits it."""
@@ -106,12 +129,17 @@ class Builds:
         return (await self.of(build_id)).environment
 
     async def active(self, project: str) -> Deployment | None:
-        """What new sessions of a project run. Only `deployed` changes it: this coordinator alone has the home."""
+        """What new sessions of a project run. Only what is below changes it: this coordinator alone has the home."""
         if (known := self._active.get(project)) is not None:
             return known
-        row = await asyncio.to_thread(self._store.active_deployment, project)
-        # One that was deployed while the thread was reading is newer.
-        return self._active.setdefault(project, row) if row is not None else self._active.get(project)
+        while True:
+            changes = self._changes
+            row = await asyncio.to_thread(self._store.active_deployment, project)
+            if changes == self._changes:  # else the thread may have read what was before
+                break
+        if row is not None:
+            self._active[project] = row
+        return row
 
     async def deployment_of(self, project: str, build_id: str) -> Deployment | None:
         """The newest deployment of a project that runs this build."""
@@ -123,11 +151,13 @@ class Builds:
 
     def deployed(self, deployment: Deployment) -> None:
         """It is active now."""
+        self._changes += 1
         self._active[deployment.project] = deployment
         self.changed(deployment.project)
 
     def deactivated(self, project: str) -> None:
         """It has no active deployment any more."""
+        self._changes += 1
         self._active.pop(project, None)
         self.changed(project)
 

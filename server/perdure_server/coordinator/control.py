@@ -16,6 +16,7 @@ from perdure_server.coordinator import deploying, following, signalling, startin
 from perdure_server.coordinator.connections import ConnectionControl
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.following import known_session
+from perdure_server.coordinator.lifecycle.control import LifecycleControl
 from perdure_server.coordinator.messages import session_message
 from perdure_server.coordinator.settings import PROTOCOL_VERSION
 from perdure_server.coordinator.triggering.control import TriggerControl
@@ -31,7 +32,7 @@ _LARGEST_PAGE: Final = 1_000
 _ALIVE: Final = frozenset(phase.value for phase in Phase if not phase.ended)
 
 
-class Control(ConnectionControl, TriggerControl, ValueControl):
+class Control(ConnectionControl, LifecycleControl, TriggerControl, ValueControl):
     """Methods take the request message and return the response, or an async iterator; they raise `PerdureError`."""
 
     def __init__(self, coordinator: Coordinator, home: str = "", access: Access | None = None) -> None:

@@ -37,7 +37,6 @@ class _Checked:
     variables: Mapping[str, str]
     secrets: frozenset[str]  # names
     requires: Wanted | None
-    connections: tuple[Connection, ...]
 
 
 async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.DeployResponse:
@@ -62,18 +61,7 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
         vars=await c.variables.snapshot(deployment_id, checked.variables, checked.secrets),
         settings=build.manifest,
     )
-
-    def write(transaction: Transaction) -> None:
-        transaction.put_build(build)
-        transaction.put_project(deployment.project, deployment.created_us)
-        transaction.activate(deployment)
-        for row in () if header.build_only else new_rows(deployment):
-            transaction.put_trigger(row)
-        for connection in () if header.build_only else c.connections.declared(project, checked.connections):
-            transaction.put_connection(connection)
-
-    await c.store.commit(Mutation(write))
-    c.builds.deployed(deployment)
+    await make_live(c, deployment, build)
     return pb.DeployResponse(
         project=project,
         build_id=build.digest,
@@ -85,6 +73,30 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
         environment_reused=locked.reused if locked else False,
         environment_ms=locked.took_ms if locked else 0.0,
     )
+
+
+async def make_live(c: Coordinator, deployment: Deployment, build: Build | None = None) -> None:
+    """Make a deployment its project's active one, with the rows of its triggers and connections, which outlive it.
+
+    `build`: stored with it. Of an undeployed build there are only variables to keep. P0212: its build is gone.
+    """
+    live = not deployment.project.endswith(UNDEPLOYED)
+    named = [Connection.of_json(each) for each in deployment.settings.get("connections", ())] if live else []
+
+    def write(transaction: Transaction) -> None:
+        if build is not None:
+            transaction.put_build(build)
+        elif transaction.build(deployment.build_id) is None:
+            raise PerdureError("P0212", f"unknown build {deployment.build_id!r}")
+        transaction.put_project(deployment.project, deployment.created_us)
+        transaction.activate(deployment)
+        for row in new_rows(deployment) if live else ():
+            transaction.put_trigger(row)
+        for connection in c.connections.declared(deployment.project, named):
+            transaction.put_connection(connection)
+
+    await c.store.commit(Mutation(write))
+    c.builds.deployed(deployment)
 
 
 def _with_environment(build: Build, locked: Locked) -> Build:
@@ -125,4 +137,4 @@ def _check(c: Coordinator, tarball: bytes) -> _Checked:
         requires = wanted(root, manifest)
     row: dict[str, Any] = manifest.to_json() | {"variables": sorted(variables)}
     build = Build(digest(tarball), len(tarball), c.clock.now_us(), [asdict(e) for e in found.exports], row)
-    return _Checked(manifest.name, build, found.exports, variables, manifest.secrets, requires, manifest.connections)
+    return _Checked(manifest.name, build, found.exports, variables, manifest.secrets, requires)

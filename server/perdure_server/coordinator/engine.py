@@ -23,6 +23,7 @@ from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.clock import Clock, SystemClock
 from perdure_server.coordinator.connections import Connections
 from perdure_server.coordinator.hosts import Connection, Drain, HostEnd, Hosts, kill_runner
+from perdure_server.coordinator.lifecycle.garbage import Garbage
 from perdure_server.coordinator.loading import Loading
 from perdure_server.coordinator.messages import session_message
 from perdure_server.coordinator.outcomes import Outcomes
@@ -84,7 +85,7 @@ class Coordinator:
         self.actors: dict[str, Actor] = {}
         self.hosts = Hosts(store.coordinator_id, self.settings, self.clock)
         self.watchers = Watchers(self.settings.watch_updates)
-        self.builds = Builds(store, self.settings.ceiling, self.settings.default_network)
+        self.builds = Builds(store, self.settings.ceiling, self.settings.default_network, self.clock.now_us)
         self.locks = Locks(blobs, blobs.root.parent / "locks", build_sdists=self.settings.build_sdists)
         self.variables = Variables(store, self.vault, self.builds, self.clock)
         self.connections = Connections(store, self.variables, self.clock)
@@ -97,6 +98,7 @@ class Coordinator:
         self.subscriptions = Subscriptions(self)
         self.dispatcher = Dispatcher(self)
         self.builds.changed = self.dispatcher.changed
+        self.garbage = Garbage(self)
         self.timers = Timers(
             self.clock,
             lambda before_us, limit: asyncio.to_thread(store.due_timers, before_us, limit),
@@ -120,12 +122,14 @@ class Coordinator:
             await self.recovery.recover()
             self.recovery.watch_over()
             await self.dispatcher.start()
+            self.garbage.watch_over()
         else:
             self.timers.keep_all()
 
     async def close(self) -> None:
         """Cut the hosts and forget the sessions: all that counts is durable, and the next start takes it up."""
         self.recovery.close()
+        self.garbage.close()
         self.dispatcher.close()
         for task in list(self._tasks):
             task.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from perdure_proto.v1 import journal_pb2 as pb
@@ -11,8 +11,10 @@ from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.coordinator.messages import timestamp
 from perdure_server.coordinator.sealing import may_be_sealed, unseal
+from perdure_server.coordinator.variables import Given
 from perdure_server.secrets import is_sealed
 from perdure_server.store import LogPosition, SessionRecord, inline
+from perdure_server.store.home import IMPORTED
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
@@ -21,9 +23,7 @@ if TYPE_CHECKING:
 async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entries: int) -> rpb.Start:
     """Everything that the runner of `record` needs but the history."""
     build = await c.builds.of(record.build_id)
-    await c.connections.tokens.before_start(record.project, c.clock.now_us())
-    given = await c.variables.of(record.project, record.deployment_id)
-    urls = await c.dispatcher.urls.of(record.project, record.deployment_id)
+    given, urls = await _given(c, record)
     logged = LogPosition() if epoch == 1 else await asyncio.to_thread(c.store.last_log, record.session_id)
     return rpb.Start(
         session_id=record.session_id,
@@ -48,6 +48,15 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         environment=await c.builds.environment(record.build_id, record.deployment_id),
         network=build.network.to_proto(c.settings.default_network),
     )
+
+
+async def _given(c: Coordinator, record: SessionRecord) -> tuple[Given, Mapping[str, str]]:
+    """The variables of its project, and those with URLs; none for one that came in a file."""
+    if record.origin_id.startswith(IMPORTED):
+        return Given({}, ()), {}
+    await c.connections.tokens.before_start(record.project, c.clock.now_us())
+    given = await c.variables.of(record.project, record.deployment_id)
+    return given, await c.dispatcher.urls.of(record.project, record.deployment_id)
 
 
 async def pages(c: Coordinator, session_id: str, epoch: int, entries: int) -> AsyncIterator[rpb.HistoryPage]:

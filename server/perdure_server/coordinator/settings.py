@@ -43,6 +43,11 @@ class Settings:
     event_outcomes: int = 10_000  # answers to one event
     session_children: int = 10_000  # that one session may start
     build_bytes: int = 256 * MIB  # of a tarball
+    export_bytes: int = 512 * MIB  # of an exported session
+    session_retention_s: float = 0.0  # how long ended sessions are kept; 0: for ever
+    event_retention_s: float = 0.0
+    unused_s: float = 3600.0  # builds and blobs that are younger are in use, whatever refers to them
+    collect_s: float = 3600.0  # between two collections of what is not needed any more; 0: only when asked
     hosts_are_all: bool = False  # no host will join later: a session that none can run fails at once
     environments: bool = True  # of projects with requirements; else sessions see what is installed on their host
     build_sdists: bool = True  # for projects that allow it: their packages' own code runs when they are built

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # name, because ':' is in no valid name.
 UNDEPLOYED: Final = ":builds"
 
-_SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _ENTRY_POINT: Final = re.compile(r"[^:\0]+\.py:[^:\0]+")
 _LAST_ROWS: Final = frozenset(
     {jpb.ENTRY_KIND_ACTIVITY, jpb.ENTRY_KIND_MARKER, jpb.ENTRY_KIND_SYSTEM, jpb.ENTRY_KIND_RESOLVED}
@@ -45,7 +45,7 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
     """
     session_id = request.session_id
     if session_id:
-        if not _SESSION_ID.fullmatch(session_id):
+        if not SESSION_ID.fullmatch(session_id):
             raise PerdureError("P0103", f"{session_id[:80]!r} is no session id", help="letters, digits and _ . : -")
         if (state := await _state_of(c, session_id)) is not None:
             return pb.StartSessionResponse(session_id=session_id, state=state)
@@ -148,7 +148,7 @@ async def active_deployment(c: Coordinator, project: str) -> Deployment:
 async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.StartSessionResponse:
     """A new session that begins with the entries 1..from_seq of another, perhaps on another build.
 
-    Raises P0204, P0212, P0214 when from_seq is not the last row of a call.
+    Raises P0204, P0212, P0214 when from_seq is not the last row of a call, P0234 imported without its key.
     """
     source = c.store.load_session(request.session_id)
     if source is None:

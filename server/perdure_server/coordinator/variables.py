@@ -103,6 +103,12 @@ class Variables:
             for name, value in values.items()
         }
 
+    async def snapshot_again(self, older: Deployment, deployment_id: str) -> dict[str, str]:
+        """The variables of an older deployment, as the row of a new one may hold them. P0209, P0220 as `of`."""
+        secret = _secret_names(older)
+        opened = {name: self._open(older, name, text) if name in secret else text for name, text in older.vars.items()}
+        return await self.snapshot(deployment_id, opened, secret)
+
     async def set(self, project: str, name: str, value: bytes, *, secret: bool) -> None:
         """Durable when it returns. P0103 when it cannot be a variable, P0402 when it is too large."""
         await self.set_all(project, {name: (value, secret)})

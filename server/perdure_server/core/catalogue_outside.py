@@ -91,6 +91,19 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "A session asked for what it may not do, such as to reach another project's session.",
         "Do it in the project that it concerns, or from outside with a token that may.",
     ),
+    "P0233": Explanation(
+        "the project is in use",
+        "The project has sessions that have not ended, or it was deployed again while it was being deleted. Nothing "
+        "that lives is deleted.",
+        "Wait for its sessions, stop them, or delete the project with --force, which stops them.",
+    ),
+    "P0234": Explanation(
+        "the key of an imported session is not here",
+        "What a session records is signed with a key that only its home and its runner know, and nothing is decoded "
+        "that is not signed with it. An export holds the key only when that was asked for. Without it the journal "
+        "and the output can be read, but the session can be neither replayed nor forked.",
+        "Export it again, in its own home, with `perdure sessions export ID --with-key`.",
+    ),
     "P0306": Explanation(
         "getting or refreshing access by OAuth has failed",
         "The service refused the authorization, answered with something else than a token, or was not reached.",
@@ -111,6 +124,7 @@ _LIMIT: Final = Border("RESOURCE_EXHAUSTED", Exit.FAILED)
 BORDER: Final[dict[str, Border]] = {
     **dict.fromkeys(("P0105", "P0106", "P0107", "P0108", "P0109", "P0224", "P0229"), _USAGE),
     **dict.fromkeys(("P0222", "P0223", "P0228", "P0230"), _MISSING),
+    **dict.fromkeys(("P0233", "P0234"), Border("FAILED_PRECONDITION", Exit.FAILED)),
     "P0225": Border("UNAUTHENTICATED", Exit.USAGE),
     "P0227": Border("ABORTED", Exit.FAILED),
     "P0232": Border("PERMISSION_DENIED", Exit.FAILED),

@@ -212,6 +212,10 @@ class Reads(Protocol):
         """Ids of living sessions."""
         ...
 
+    def ended_in_project(self, project: str, limit: int) -> list[str]:
+        """Ids of ended sessions."""
+        ...
+
     def sessions_over(self, before_us: int, after: Position = ..., limit: int = 100) -> list[Position]:
         """Sessions that ended before a time and that nothing needs any more, in order of their start."""
         ...
@@ -363,8 +367,6 @@ class Transaction(Reads, Protocol):
     def delete_events_of(self, project: str, limit: int) -> int:
         """At most so many of a project's events, with what became of them; how many."""
         ...
-
-    def ended_in_project(self, project: str, limit: int) -> list[str]: ...
 
     def delete_project(self, project: str) -> None:
         """What is left of it when its sessions and events are gone; tokens apart."""

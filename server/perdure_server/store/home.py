@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import socket
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,8 @@ from typing import Final, Self
 from perdure_server.core.errors import PerdureError
 
 _KEY_BYTES: Final = 32
+IMPORTED: Final = "import:"
+"""Begins the name that stands for the id of the session whose key signed an imported session's journal."""
 
 
 def make_home(home: Path) -> None:
@@ -66,8 +69,11 @@ class HomeLock:
 class SessionKeys:
     """Keys for the digests of recorded values: known to the runner of the session, never to the database."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, folder: Path | None = None) -> None:
+        """`folder`: of the keys that came with imported sessions; None keeps them in memory."""
         self._key = key
+        self._folder = folder
+        self._imported: dict[str, bytes] = {}
 
     @classmethod
     def of(cls, home: Path) -> SessionKeys:
@@ -78,15 +84,49 @@ class SessionKeys:
         key = path.read_bytes()
         if len(key) != _KEY_BYTES:
             raise PerdureError("P0209", f"{path} is damaged: it has {len(key)} bytes, not {_KEY_BYTES}")
-        return cls(key)
+        return cls(key, home / "imported")
 
     @classmethod
     def random(cls) -> SessionKeys:
         return cls(secrets.token_bytes(_KEY_BYTES))
 
     def session_key(self, session_id: str) -> bytes:
-        """32 bytes: HMAC-SHA256 of the session's id."""
+        """32 bytes: HMAC-SHA256 of the session's id; of an imported one, the key that came with it, else P0234."""
+        if session_id.startswith(IMPORTED):
+            return self._of_import(session_id)
         return hmac.digest(self._key, session_id.encode(), hashlib.sha256)
+
+    def put_import(self, key: bytes | None) -> str:
+        """Keep the key of a session that is about to be imported, if it is known; the name that stands for it."""
+        token = secrets.token_hex(16)
+        if key is None:
+            return IMPORTED + token
+        if self._folder is not None:
+            make_home(self._folder)
+            create_private(self._folder / token, key)
+        self._imported[token] = key
+        return IMPORTED + token
+
+    def drop_imports(self, kept: Collection[str], before_us: int) -> None:
+        """Delete keys from before a time but for those of these names."""
+        for path in self._folder.iterdir() if self._folder is not None and self._folder.is_dir() else ():
+            if IMPORTED + path.name not in kept and path.stat().st_mtime_ns // 1000 < before_us:
+                path.unlink()
+                self._imported.pop(path.name, None)
+
+    def _of_import(self, name: str) -> bytes:
+        token = name.removeprefix(IMPORTED)
+        if (known := self._imported.get(token)) is not None:
+            return known
+        try:
+            # The name is one of ours, from the database: it is no path.
+            key = (self._folder / token).read_bytes() if self._folder is not None else b""
+        except FileNotFoundError:
+            key = b""
+        if len(key) != _KEY_BYTES:
+            raise PerdureError("P0234", "the session was imported without its key: its recorded values cannot be read")
+        self._imported[token] = key
+        return key
 
 
 def create_private(path: Path, content: bytes) -> None:

@@ -99,6 +99,9 @@ class LifecycleReads:
     def alive_in_project(self, project: str, limit: int = 1000) -> list[str]:
         return [row[0] for row in self._rows(sql.ALIVE_IN_PROJECT, {"project": project, "limit": limit})]
 
+    def ended_in_project(self, project: str, limit: int) -> list[str]:
+        return [row[0] for row in self._rows(sql.ENDED_IN_PROJECT, {"project": project, "limit": limit})]
+
     def sessions_over(self, before_us: int, after: Position = Position(), limit: int = 100) -> list[Position]:  # noqa: B008 - frozen
         page = {"before_us": before_us, "after_us": after.created_us, "after_id": after.session_id, "limit": limit}
         return [Position(row["created_us"], row["session_id"]) for row in self._rows(sql.SESSIONS_OVER, page)]
@@ -169,9 +172,6 @@ class LifecycleWrites(LifecycleReads):
             self._connection.execute(events_sql.DELETE_OUTCOMES, {"event_id": row["event_id"]})
             self._connection.execute(events_sql.DELETE_EVENT, {"seq": row["seq"]})
         return len(rows)
-
-    def ended_in_project(self, project: str, limit: int) -> list[str]:
-        return [row[0] for row in self._rows(sql.ENDED_IN_PROJECT, {"project": project, "limit": limit})]
 
     def delete_project(self, project: str) -> None:
         for statement in (sql.DELETE_TRIGGERS, sql.DELETE_VALUES, sql.DELETE_CONNECTIONS, sql.DELETE_VARS):

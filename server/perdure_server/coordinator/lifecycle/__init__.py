@@ -1,0 +1,1 @@
+"""The lives of projects, builds, deployments and ended sessions."""
