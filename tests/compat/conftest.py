@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from perdure_proto.v1 import control_pb2 as pb
 
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 
-from terminal import Server, Terminal, opened
+from terminal import PATIENCE_S, Server, Terminal, opened
 
 PROJECTS = Path(__file__).parent / "projects"
 
@@ -43,20 +44,33 @@ class Platform:
 
     def value(self, key: str) -> Any:
         """What is in the project's store; None: nothing."""
-        ran = self.terminal.run("store", "list", "--project", self.project, "--server", self.server.address, "--json")
-        if key not in [each["key"] for each in ran.document]:
+        stub = self.server.control
+        stored = stub.ListValues(pb.ListValuesRequest(project=self.project, prefix=key), timeout=PATIENCE_S).values
+        if key not in [each.key for each in stored]:
             return None
-        where = ("--project", self.project, "--server", self.server.address, "--json")
-        return self.terminal.run("store", "get", key, *where).document["value"]
+        return json.loads(stub.GetValue(pb.GetValueRequest(project=self.project, key=key), timeout=PATIENCE_S).value)
 
-    def sessions(self) -> list[dict[str, Any]]:
-        ran = self.terminal.run("sessions", "list", "--server", self.server.address, "--json")
-        return list(ran.document)
+    def sessions(self, entry_point: str) -> list[str]:
+        """Ids of the project's newest sessions at an entry point."""
+        request = pb.ListSessionsRequest(project=self.project, limit=200)
+        found = self.server.control.ListSessions(request, timeout=PATIENCE_S).sessions
+        return [each.session_id for each in found if each.entry_point == entry_point]
 
 
-@pytest.fixture(name="platform")
-def platform_fixture(tmp_path: Path) -> Iterator[Platform]:
-    with opened(tmp_path) as terminal:
+def begun(folder: Path) -> Iterator[Platform]:
+    with opened(folder) as terminal:
         server = terminal.serve("home", "--http", "127.0.0.1:0")
         yield Platform(terminal, server, {}, "")
         server.stop()
+
+
+@pytest.fixture(name="platform", scope="module")
+def platform_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """One for all tests that leave it as it is."""
+    yield from begun(tmp_path_factory.mktemp("platform"))
+
+
+@pytest.fixture(name="mortal")
+def mortal_fixture(tmp_path: Path) -> Iterator[Platform]:
+    """One that a test may kill."""
+    yield from begun(tmp_path)

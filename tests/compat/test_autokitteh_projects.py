@@ -46,23 +46,22 @@ def test_v1_workflows_wait_for_events_and_answer_them(platform: Platform) -> Non
     shown = platform.terminal.run("sessions", "logs", arrived["session"], "--server", platform.server.address).out
     assert "Welcome, Ada! The door opens with" in shown
     assert "door-0042" not in shown
-    started = [each for each in platform.sessions() if each["entry_point"] == "visits.py:on_arrival"]
-    assert [each["session_id"] for each in started] == [arrived["session"]]
+    assert platform.sessions("visits.py:on_arrival") == [arrived["session"]]
 
 
-def test_v1_survives_the_death_of_the_server_between_two_events(platform: Platform) -> None:
-    platform.deploy("front_desk")
-    assert tell(platform.urls["arrival"], {"name": "Bob"}).status_code == 202
-    session = value_of(platform, "visit:Bob")["arrived"]["session"]
-    platform.server.until(session, "waiting")
-    before = platform.http
-    platform.server.kill()
-    platform.server.start()
-    url = platform.urls["departure"].replace(before, platform.http)
+def test_v1_survives_the_death_of_the_server_between_two_events(mortal: Platform) -> None:
+    mortal.deploy("front_desk")
+    assert tell(mortal.urls["arrival"], {"name": "Bob"}).status_code == 202
+    session = value_of(mortal, "visit:Bob")["arrived"]["session"]
+    mortal.server.until(session, "waiting")
+    before = mortal.http
+    mortal.server.kill()
+    mortal.server.start()
+    url = mortal.urls["departure"].replace(before, mortal.http)
     answer = tell(url, {"name": "Bob"})
     assert (answer.status_code, answer.headers["X-Desk"], answer.json()["bye"]) == (200, "front", "Bob")
-    platform.server.until(session, "completed")
-    assert platform.value("count:arrived") == platform.value("count:left") == 1
+    mortal.server.until(session, "completed")
+    assert mortal.value("count:arrived") == mortal.value("count:left") == 1
 
 
 def test_v1_answers_at_once_and_in_pieces(platform: Platform) -> None:
@@ -81,8 +80,7 @@ def test_v1_answers_at_once_and_in_pieces(platform: Platform) -> None:
 def test_v1_schedules_tick(platform: Platform) -> None:
     platform.deploy("front_desk")
     assert until(lambda: (platform.value("rounds") or 0) >= 2, "two rounds were made")
-    rounds = [each for each in platform.sessions() if each["entry_point"] == "rounds.py:on_round"]
-    assert len(rounds) >= 2
+    assert len(platform.sessions("rounds.py:on_round")) >= 2
 
 
 def test_v2_durable_parents_children_and_signals(platform: Platform) -> None:
