@@ -75,6 +75,10 @@ def test_an_error_of_ours_in_a_session_keeps_its_code_and_help() -> None:
             journal.Wait(kind=journal.WAIT_KIND_SIGNAL, names=["a", "b"]),
             "a signal named a or b, for as long as it takes",
         ),
+        (
+            journal.Wait(kind=journal.WAIT_KIND_SIGNAL, names=["ses_1"]),
+            "the end of ses_1, for as long as it takes",
+        ),
         (journal.Wait(kind=journal.WAIT_KIND_TIMER, fires_at_us=1), "a timer, until 1970-01-01 00:00:00 UTC (due)"),
     ],
 )

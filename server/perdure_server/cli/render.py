@@ -21,6 +21,7 @@ from perdure_server.cli.diverged import divergence
 from perdure_server.cli.text import clean, cut, visible
 from perdure_server.core.divergence import NEITHER, Sides
 from perdure_server.core.errors import PerdureError
+from perdure_server.core.state import RESERVED
 
 _STATE_COLOURS = {
     "completed": "green",
@@ -158,7 +159,9 @@ def waiting(session: control.Session, now: dt.datetime) -> str:
     """What a session waits for and until when: "timer, until 2026-12-01 12:00:00 UTC (in 9 days)"."""
     wait = session.waiting_for
     what = _WAITED_FOR.get(wait.kind, "a timer")
-    if wait.names:
+    if any(name.startswith(RESERVED) for name in wait.names):
+        what = f"the end of {' or '.join(clean(name) for name in wait.names)}"
+    elif wait.names:
         named = " named" if wait.kind == journal.WAIT_KIND_SIGNAL else ""
         what += f"{named} {' or '.join(clean(name) for name in wait.names)}"
     if not wait.fires_at_us:
