@@ -12,7 +12,7 @@ from perdure_server.manifest.triggers import Trigger, Webhook
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
-    from perdure_server.store import Deployment
+    from perdure_server.coordinator.triggering.live import Live
 
 _KEPT: Final = 1_000
 _PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -31,58 +31,57 @@ class Found:
 
 
 class Webhooks:
-    """A cache: slugs never change what they mean, and neither do deployments."""
+    """Looks in memory first: the journal is read for what nobody has asked for before, and for what there is not."""
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
-        self._slugs: dict[str, tuple[str, str]] = {}
-        self._triggers: dict[str, dict[str, Trigger]] = {}
+        self._slugs: dict[str, tuple[str, str]] = {}  # they never change what they mean
 
     async def find(self, path: str) -> Found:
         """Raises P0223: no such webhook, or none that is active; who asks is not told which."""
         first, _, rest = path.partition("/")
-        if _SLUG.fullmatch(first) and (named := await self._of_slug(first)) is not None:
-            project, name = named
-            deployment = await self._c.builds.active(project)
-            trigger = self._of(deployment).get(name) if deployment else None
-            if deployment and trigger and trigger.webhook:
-                return Found(project, deployment.deployment_id, trigger, trigger.webhook, rest)
-        elif rest and _PROJECT.fullmatch(first):
-            deployment = await self._c.builds.active(first)
-            if deployment and (found := _longest(deployment, self._of(deployment), rest)) is not None:
-                return found
-        raise PerdureError("P0223", "nothing receives webhooks at this address")
+        known = self._c.dispatcher.live.at_hand(first) is not None
+        found = await self._by_path(first, rest) if known else None
+        found = found or await self._by_slug(first, rest)
+        if found is None and not known:
+            found = await self._by_path(first, rest)
+        if found is None:
+            raise PerdureError("P0223", "nothing receives webhooks at this address")
+        return found
 
-    async def _of_slug(self, slug: str) -> tuple[str, str] | None:
-        if (known := self._slugs.get(slug)) is not None:
-            return known
-        row = await asyncio.to_thread(self._c.store.trigger_of_slug, slug)
-        if row is None or row.type != "webhook":
+    async def _by_path(self, project: str, path: str) -> Found | None:
+        if not path or not _PROJECT.fullmatch(project):
             return None
-        if len(self._slugs) >= _KEPT:
-            self._slugs.clear()
-        self._slugs[slug] = (row.project, row.name)
-        return row.project, row.name
+        live = await self._c.dispatcher.live.of(project)
+        return _longest(live, path) if live is not None else None
 
-    def _of(self, deployment: Deployment) -> dict[str, Trigger]:
-        known = self._triggers.get(deployment.deployment_id)
+    async def _by_slug(self, slug: str, suffix: str) -> Found | None:
+        known = self._slugs.get(slug)
+        if known is None and _SLUG.fullmatch(slug):
+            row = await asyncio.to_thread(self._c.store.trigger_of_slug, slug)
+            if row is not None and row.type == "webhook":
+                if len(self._slugs) >= _KEPT:
+                    self._slugs.clear()
+                known = self._slugs[slug] = (row.project, row.name)
         if known is None:
-            if len(self._triggers) >= _KEPT:
-                self._triggers.clear()
-            made = map(Trigger.of_json, deployment.settings.get("triggers", ()))
-            known = self._triggers[deployment.deployment_id] = {each.name: each for each in made}
-        return known
+            return None
+        project, name = known
+        live = await self._c.dispatcher.live.of(project)
+        armed = live.by_name.get(name) if live is not None else None
+        if live is None or armed is None or armed.trigger.webhook is None:
+            return None
+        return Found(project, live.deployment.deployment_id, armed.trigger, armed.trigger.webhook, suffix)
 
 
-def _longest(deployment: Deployment, triggers: dict[str, Trigger], path: str) -> Found | None:
+def _longest(live: Live, path: str) -> Found | None:
     """The webhook with the longest path that `path` is, or begins with."""
     best: Found | None = None
-    for trigger in triggers.values():
-        webhook = trigger.webhook
+    longest = 0
+    for armed in live.by_name.values():
+        webhook = armed.trigger.webhook
         own = webhook.path.strip("/") if webhook else ""
-        if webhook is None or not own or not f"{path}/".startswith(f"{own}/"):
-            continue
-        if best is None or len(own) > len(best.webhook.path.strip("/")):
-            suffix = path[len(own) + 1 :]
-            best = Found(deployment.project, deployment.deployment_id, trigger, webhook, suffix)
+        if webhook is not None and len(own) > longest and f"{path}/".startswith(f"{own}/"):
+            longest, suffix = len(own), path[len(own) + 1 :]
+            deployment = live.deployment
+            best = Found(deployment.project, deployment.deployment_id, armed.trigger, webhook, suffix)
     return best
