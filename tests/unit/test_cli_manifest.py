@@ -86,7 +86,7 @@ def test_faults_of_the_manifest_and_of_the_code_are_told_together(
     assert invoke(["manifest", "validate", str(folder)]) == 2
     told = capsys.readouterr().err
     assert "error[P0102] perdure.yaml:2:1 unknown key 'vras'\n" in told
-    assert "error[P0107] perdure.yaml:4:3 trigger order: main.py has no function 'on_oder'\n" in told
+    assert "error[P0107] perdure.yaml:4:34 trigger order: main.py has no function 'on_oder'\n" in told
     assert told.count("did you mean") == 2
     assert told.endswith("\n2 problems\n")
     assert invoke(["manifest", "validate", str(folder), "--json"]) == 2

@@ -237,8 +237,8 @@ def test_handlers_must_be_in_the_code() -> None:
     assert caught.value.problems == (broken,)
     found = wrong_handlers(parse_manifest(text, "p"), code, text)
     assert [str(problem) for problem in found] == [
-        "perdure.yaml:2:3: trigger a: main.py has no function 'on_oder'",
-        "perdure.yaml:3:3: trigger b: there is no file flows/nigth.py with functions",
+        "perdure.yaml:2:24: trigger a: main.py has no function 'on_oder'",
+        "perdure.yaml:3:24: trigger b: there is no file flows/nigth.py with functions",
     ]
     assert [problem.help for problem in found] == [
         "did you mean 'on_order'?",

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 import click
 from perdure_proto.v1 import control_pb2 as control
@@ -76,7 +76,7 @@ async def plan(folder: Path, project: str | None, server: str | None, home: str 
     name = settings.text("project", project) or after.name
     build_id = digest(builds.packed(builds.Source(folder, name)))
     async with connect.reading(settings, server, home) as remote:
-        active = await _active(cast("_Deployments", remote), name)
+        active = await _active(remote, name)
         before = await _manifest_of(remote, active.build_id) if active else None
     found = changes(before, after)
     if as_json:
@@ -148,11 +148,7 @@ def _sound(folder: Path) -> Manifest:
     return examined.manifest
 
 
-class _Deployments(Protocol):
-    async def list_deployments(self, request: control.ListDeploymentsRequest, /) -> control.ListDeploymentsResponse: ...
-
-
-async def _active(remote: _Deployments, project: str) -> control.Deployment | None:
+async def _active(remote: connect.Control, project: str) -> control.Deployment | None:
     found = (await remote.list_deployments(control.ListDeploymentsRequest(project=project))).deployments
     return next((each for each in found if each.state == "active"), None)
 

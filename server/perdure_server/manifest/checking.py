@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from perdure_server.core.errors import PerdureError, Problems, did_you_mean
 from perdure_server.manifest.exports import Export, Exports
 from perdure_server.manifest.manifest import Manifest
+from perdure_server.manifest.triggers import Trigger
 
 
 def check_handlers(manifest: Manifest, found: Exports) -> None:
@@ -29,31 +31,41 @@ def wrong_handlers(manifest: Manifest, found: Exports, text: str = "") -> list[P
         if trigger.call and file in unreadable:
             problems[file] = unreadable[file]
             continue
-        wrong = _missing(trigger.call, found.exports) if trigger.call else None
-        if wrong is None:
-            continue
-        message, hint = wrong
-        problems[trigger.name] = PerdureError(
-            "P0107",
-            f"trigger {trigger.name}: {message}",
-            help=hint,
-            file=manifest.file,
-            line=trigger.line or None,
-            column=trigger.column or None,
-            source=lines[trigger.line - 1] if 0 < trigger.line <= len(lines) else None,
-        )
+        if trigger.call and (wrong := _wrong(trigger, found.exports)):
+            line, column = _place(trigger, lines)
+            problems[trigger.name] = PerdureError(
+                "P0107",
+                f"trigger {trigger.name}: {wrong.what}",
+                help=wrong.hint,
+                file=manifest.file,
+                line=line or None,
+                column=column or None,
+                source=lines[line - 1] if 0 < line <= len(lines) else None,
+            )
     return list(problems.values())
 
 
-def _missing(call: str, exports: Sequence[Export]) -> tuple[str, str | None] | None:
-    """What is wrong with it, and what helps; None: nothing."""
-    file, _, name = call.rpartition(":")
+class _Wrong(NamedTuple):
+    what: str
+    hint: str | None
+
+
+def _wrong(trigger: Trigger, exports: Sequence[Export]) -> _Wrong | None:
+    file, _, name = trigger.call.rpartition(":")
     file = PurePosixPath(file).as_posix()
     names = [export.name for export in exports if export.file == file]
     if name in names:
         return None
-    files = sorted({export.file for export in exports})
     if not names:
-        return f"there is no file {file} with functions", did_you_mean(file, files)
+        files = sorted({export.file for export in exports})
+        return _Wrong(f"there is no file {file} with functions", did_you_mean(file, files))
     known = f"there are: {', '.join(names[:10])}"
-    return f"{file} has no function {name!r}", did_you_mean(name, names) or known
+    return _Wrong(f"{file} has no function {name!r}", did_you_mean(name, names) or known)
+
+
+def _place(trigger: Trigger, lines: Sequence[str]) -> tuple[int, int]:
+    """Of the trigger's `call` in the manifest's text; of the trigger, where there is no text."""
+    for number, line in enumerate(lines[max(trigger.line - 1, 0) :], max(trigger.line, 1)):
+        if (at := line.find(trigger.call)) >= 0:
+            return number, at + 1
+    return trigger.line, trigger.column
