@@ -9,26 +9,37 @@ from pathlib import Path
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import builds, connect, documents, options, preflight, recordings, render, scanning
+from perdure_server.cli import builds, connect, deployments, documents, options, preflight, recordings, render, scanning
 from perdure_server.cli.follow import Follower, attend
 from perdure_server.cli.settings import Settings
+from perdure_server.cli.vars import project_here
 from perdure_server.core.errors import PerdureError, exit_code
+
+_BEFORE = "before"  # stands for the deployment before the active one
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
 @options.PROJECT
 @click.option("--preflight", "check", is_flag=True, help="Refuse a build that would break a session that runs now.")
 @click.option("--force", is_flag=True, help="With --preflight: deploy all the same.")
+@click.option(
+    "--rollback",
+    metavar="[DEPLOYMENT]",
+    is_flag=False,
+    flag_value=_BEFORE,
+    help="Make an older deployment live again [default: the one before the active one].",
+)
 @click.option("--upgrade", is_flag=True, help="Resolve the requirements anew, though they did not change.")
 @options.where
 @options.JSON
 @connect.waits
 async def deploy(
-    folder: Path,
+    folder: Path | None,
     project: str | None,
     check: bool,
     force: bool,
+    rollback: str | None,
     upgrade: bool,
     server: str | None,
     home: str | None,
@@ -41,6 +52,14 @@ async def deploy(
     if force and not check:
         raise click.UsageError("--force goes with --preflight")
     settings = Settings.load()
+    if rollback is not None:
+        if folder or check or upgrade:
+            raise click.UsageError("--rollback deploys no folder: it goes with --project alone")
+        named = "" if rollback == _BEFORE else rollback
+        await deployments.roll_back(settings, project_here(settings, project), named, server, home, as_json)
+        return 0
+    if folder is None:
+        raise click.UsageError("name the folder to deploy")
     source = builds.folder(folder, settings.text("project", project))
     tarball = builds.packed(source)
     flown: preflight.Preflight | None = None

@@ -53,7 +53,12 @@ async def sides(remote: Control, session: control.Session) -> Sides:
     """The builds on both sides of a session's divergence: a fork shares what another session's build recorded."""
     if not session.HasField("divergence") or not session.forked_from:
         return Sides(session.build_id, session.build_id)
-    origin = await remote.get_session(control.GetSessionRequest(session_id=session.forked_from))
+    try:
+        origin = await remote.get_session(control.GetSessionRequest(session_id=session.forked_from))
+    except PerdureError as error:
+        if error.code != "P0204":
+            raise
+        return Sides("", session.build_id)  # its time of retention is over
     return Sides(origin.build_id, session.build_id)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import io
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -133,6 +137,21 @@ def secret_text(given: str | None, option: str) -> str | None:
     except OSError as wrong:
         raise PerdureError("P0110", f"cannot read {option}: {given[1:]}: {wrong.strerror}") from None
     return text.strip()
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[io.BufferedRandom]:
+    """A new file for its owner alone, which is there when the block has ended well, or not at all. P0110, P0211."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w+b") as file:
+            yield file
+        draft.replace(target)
+    except OSError as wrong:
+        code = "P0211" if wrong.errno in {errno.ENOSPC, errno.EDQUOT} else "P0110"
+        raise PerdureError(code, f"cannot write {target}: {wrong.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:

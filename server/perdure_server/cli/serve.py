@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 )
 @click.option("--limits", metavar="K=V,...", help="What no project gets more of: memory=1GiB,processes=64,...")
 @options.EGRESS_ALLOW_PRIVATE
+@click.option("--session-retention", metavar="SECONDS", help="How long ended sessions are kept [default: 30 days].")
+@click.option("--event-retention", metavar="SECONDS", help="How long events are kept [default: 30 days]; 0: for ever.")
 @click.option(
     "--build-sdists",
     is_flag=True,
@@ -61,6 +64,8 @@ async def serve(
     network: str | None,
     limits: str | None,
     egress_allow_private: tuple[str, ...],
+    session_retention: str | None,
+    event_retention: str | None,
     build_sdists: bool,
 ) -> int:
     """Run the coordinator. When it is ready it says so on stderr, with its addresses, and writes HOME/endpoint.json."""
@@ -85,6 +90,11 @@ async def serve(
     docker = containers.docker_config(settings) if kind == "docker" else None
     private = settings.text("egress_allow_private", ",".join(egress_allow_private) or None)
     policy = _policy(settings.text("network", network), settings.text("limits", limits), build_sdists=build_sdists)
+    policy = replace(
+        policy,
+        session_retention_s=settings.number("session_retention", session_retention),
+        event_retention_s=settings.number("event_retention", event_retention),
+    )
     beside: dict[str, Any] = {"runner": kind, "isolation": held, "docker": docker, "private": private}
     cluster = settings.text("ray_address", ray_address)
     return await run_server(place, at, **beside, ray_address=cluster, settings=policy)

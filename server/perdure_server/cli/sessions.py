@@ -15,6 +15,8 @@ sessions = LazyGroup(
         "signal": Lazy("steer", "signal", "Send a signal, or wake a session from its sleep."),
         "fork": Lazy("steer", "fork", "Begin a new session that shares a session's history."),
         "replay": Lazy("replay", "replay", "Replay a session, read-only, on its own or another build."),
+        "export": Lazy("parcels", "export", "Write a session to a file."),
+        "import": Lazy("parcels", "import_", "Take a session from a file, to look at and replay it."),
     },
     name="sessions",
     help="Look at sessions, steer and replay them.",

@@ -55,7 +55,7 @@ class RemoteOutside:
         return await self._unary(self._stub.ListProjects, request)  # type: ignore[no-any-return]  # the stub is untyped
 
     async def delete_project(self, request: pb.DeleteProjectRequest) -> pb.DeleteProjectResponse:
-        return await self._unary(self._stub.DeleteProject, request)  # type: ignore[no-any-return]  # the stub is untyped
+        return await self._unary(self._stub.DeleteProject, request, timeout_s=None)  # type: ignore[no-any-return]
 
     async def list_builds(self, request: pb.ListBuildsRequest) -> pb.ListBuildsResponse:
         return await self._unary(self._stub.ListBuilds, request)  # type: ignore[no-any-return]  # the stub is untyped
@@ -70,7 +70,7 @@ class RemoteOutside:
         return await self._unary(self._stub.Deactivate, request)  # type: ignore[no-any-return]  # the stub is untyped
 
     async def collect_garbage(self, request: pb.CollectGarbageRequest) -> pb.CollectGarbageResponse:
-        return await self._unary(self._stub.CollectGarbage, request)  # type: ignore[no-any-return]  # the stub is untyped
+        return await self._unary(self._stub.CollectGarbage, request, timeout_s=None)  # type: ignore[no-any-return]
 
     async def list_connections(self, request: pb.ListConnectionsRequest) -> pb.ListConnectionsResponse:
         return await self._unary(self._stub.ListConnections, request)  # type: ignore[no-any-return]  # the stub is untyped
