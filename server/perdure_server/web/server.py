@@ -106,7 +106,7 @@ class _Protocol(H11Protocol):
     _head: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(_Together(transport, self.loop))  # type: ignore[arg-type]  # all that is used of one
         # asyncio does so only for sockets whose protocol number it knows, and accepted ones of ours say 0. Without it
         # every answer, whose head and body are written apart, waits 40 ms for an acknowledgement.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -134,6 +134,32 @@ class _Protocol(H11Protocol):
         if self._head is not None:
             self._head.cancel()
             self._head = None
+
+
+class _Together:
+    """A transport: what is written in one turn of the loop leaves in one call, head and body of an answer above all."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, []
+            self._transport.write(b"".join(held))
 
 
 def _context(authority: Authority, names: Sequence[str]) -> ssl.SSLContext:
