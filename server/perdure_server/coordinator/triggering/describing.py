@@ -74,7 +74,7 @@ def _message(c: Coordinator, project: str, armed: Armed, row: TriggerRow) -> pb.
 
 
 class WebhookUrls:
-    """The variables NAME__webhook_url of sessions. Slugs never change, so that they are read once."""
+    """The variables NAME__webhook_url of sessions. A slug lives as long as its project, so they are read once."""
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
@@ -98,6 +98,10 @@ class WebhookUrls:
             for each in webhooks
             if each.name in slugs
         }
+
+    def forget(self, project: str) -> None:
+        """It was deployed, or deleted."""
+        self._slugs.pop(project, None)
 
     async def _of_deployment(self, deployment_id: str) -> Sequence[Trigger]:
         deployment = await self._c.builds.deployment(deployment_id)
