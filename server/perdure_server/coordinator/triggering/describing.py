@@ -99,10 +99,6 @@ class WebhookUrls:
             if each.name in slugs
         }
 
-    def forget(self, project: str) -> None:
-        """It was deployed, or deleted."""
-        self._slugs.pop(project, None)
-
     async def _of_deployment(self, deployment_id: str) -> Sequence[Trigger]:
         deployment = await self._c.builds.deployment(deployment_id)
         triggers = deployment.settings.get("triggers", ()) if deployment is not None else ()

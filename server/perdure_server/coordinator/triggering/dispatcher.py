@@ -67,7 +67,6 @@ class Dispatcher:
 
     def changed(self, project: str) -> None:
         """Another deployment of the project is active, or none is any more."""
-        self.urls.forget(project)
         if self._started and not project.endswith(UNDEPLOYED):
             self._c.spawn(self._reload(project))
 
