@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from perdure_proto.v1 import runner_pb2 as rpb
 
+from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.filters import Filter, Key, compile_filter, compile_key
 from perdure_server.manifest.triggers import Overlap, Rate, Trigger
@@ -122,7 +123,11 @@ class Event:
     @property
     def data(self) -> Any:
         if not self._parsed:
-            self._data, self._parsed = json.loads(self.row.data), True
+            self._parsed = True
+            try:
+                self._data = jsontext.parse(self.row.data)
+            except ValueError as error:  # whoever brought it has not looked: no filter holds
+                log.error("the data of event %s is no JSON: %s", self.row.event_id, error)  # noqa: TRY400
         return self._data
 
 
