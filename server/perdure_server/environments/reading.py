@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.environments.implied import implied
 from perdure_server.environments.interpreter import minor_version
 from perdure_server.environments.lines import Include, Place, Requirement, logical_lines, parse
 from perdure_server.manifest.manifest import MANIFEST_FILE, Manifest
@@ -43,7 +44,7 @@ class Wanted:
 
 
 def wanted(root: Path, manifest: Manifest) -> Wanted | None:
-    """What the project in a folder requires; None when it requires nothing.
+    """What the project in a folder requires; None when it requires nothing. In AutoKitteh's, some is implied.
 
     Raises `Problems` (P0303) with everything that is wrong.
     """
@@ -61,6 +62,10 @@ def wanted(root: Path, manifest: Manifest) -> Wanted | None:
             reader.read(default, None, by_default=True)
     if reader.problems:
         raise Problems(reader.problems)
+    if manifest.form == "autokitteh" and not any(each.hashes for each in reader.requirements):
+        named = {each.name for each in reader.requirements}
+        parsed = [parse(line, Place(manifest.file, 0, "")) for line in implied(root)]
+        reader.requirements += [each for each in parsed if isinstance(each, Requirement) and each.name not in named]
     requirements = _unique(reader.requirements)
     if not requirements:
         return None
