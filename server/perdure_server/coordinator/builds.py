@@ -130,16 +130,14 @@ class Builds:
 
     async def active(self, project: str) -> Deployment | None:
         """What new sessions of a project run. Only what is below changes it: this coordinator alone has the home."""
-        if (known := self._active.get(project)) is not None:
-            return known
-        while True:
+        while project not in self._active:
             changes = self._changes
             row = await asyncio.to_thread(self._store.active_deployment, project)
             if changes == self._changes:  # else the thread may have read what was before
-                break
-        if row is not None:
-            self._active[project] = row
-        return row
+                if row is not None:
+                    self._active[project] = row
+                return row
+        return self._active[project]
 
     async def deployment_of(self, project: str, build_id: str) -> Deployment | None:
         """The newest deployment of a project that runs this build."""
