@@ -11,6 +11,6 @@ __all__ = ["airtable_client"]
 @activity
 def airtable_client(connection: str) -> Any:
     """A `pyairtable.Api`. It reads `pat`, or the token of OAuth."""
-    values = Connection(connection, "airtable")
+    values = Connection(connection)
     token = values.get("pat", "oauth_access_token") or values.need("pat")
     return vendor("pyairtable", "pyairtable").Api(token)

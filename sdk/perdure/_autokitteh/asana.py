@@ -11,7 +11,7 @@ __all__ = ["asana_client"]
 @activity
 def asana_client(connection: str) -> Any:
     """An `asana.ApiClient`. It reads `pat`."""
-    values = Connection(connection, "asana")
+    values = Connection(connection)
     asana = vendor("asana", "asana")
     configuration = asana.Configuration()
     configuration.access_token = values.need("pat")

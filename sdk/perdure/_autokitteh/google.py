@@ -46,7 +46,7 @@ def youtube_client(connection: str, **kwargs: Any) -> Any:
 @activity
 def gemini_client(connection: str, **kwargs: Any) -> Any:
     """A `google.generativeai.GenerativeModel`, by the connection's `api_key`."""
-    api_key = Connection(connection, "googlegemini").need("api_key")
+    api_key = Connection(connection).need("api_key")
     module = vendor("google.generativeai", "google-generativeai")
     module.configure(api_key=api_key)
     return module.GenerativeModel(**kwargs)

@@ -17,7 +17,7 @@ def linear_client(connection: str) -> Any:
 
     It reads `api_key`, or the token of OAuth.
     """
-    values = Connection(connection, "linear")
+    values = Connection(connection)
     token = values.get("api_key")
     if not token:
         access = _tokens.access(values)

@@ -11,5 +11,5 @@ __all__ = ["notion_client"]
 @activity
 def notion_client(connection: str) -> Any:
     """A `notion_client.Client`. It reads `api_key`, or the token of OAuth."""
-    values = Connection(connection, "notion")
+    values = Connection(connection)
     return vendor("notion_client", "notion-client").Client(auth=values.need("api_key", "oauth_access_token"))

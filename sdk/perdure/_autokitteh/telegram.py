@@ -11,5 +11,5 @@ __all__ = ["telegram_client"]
 @activity
 def telegram_client(connection: str) -> Any:
     """A `telegram.Bot`. It reads `BotToken`."""
-    values = Connection(connection, "telegram")
+    values = Connection(connection)
     return vendor("telegram", "python-telegram-bot").Bot(token=values.need("BotToken"))
