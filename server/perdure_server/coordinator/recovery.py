@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from perdure_server.coordinator import family
@@ -25,6 +25,7 @@ log: Final = logging.getLogger("perdure.coordinator")
 _SWEEP_SHARE: Final = 0.01
 _OVERDUE_US: Final = 2_000_000
 _SHORTEST_PAUSE_US: Final = 100_000
+_FEW: Final = 500  # rows, up to which one after the other is cheaper than all there are
 _TOGETHER: Final = 50  # sessions that are read in one go: the loop has its turn in between
 _BEFORE_DOORS: Final = 500  # sessions that are taken up before the coordinator answers anybody
 
@@ -121,7 +122,16 @@ class Recovery:
         return revived
 
     def _suspects(self, overdue_us: int) -> list[str]:
-        return [row.session_id for row in self._c.store.alive_sessions() if self._suspect(row, overdue_us)]
+        return [row.session_id for row in self._absent() if self._suspect(row, overdue_us)]
+
+    def _absent(self) -> Iterable[SessionRecord]:
+        """Living sessions that are not in memory. Mostly these are few, and reading all rows would cost the loop its
+        time: Python runs one thread at once."""
+        absent = [each for each in self._c.store.alive_ids() if each not in self._c.actors]
+        if len(absent) > _FEW:
+            return self._c.store.alive_sessions()
+        rows = map(self._c.store.load_session, absent)
+        return [row for row in rows if row is not None and row.ended_us is None]
 
     def _suspect(self, row: SessionRecord, overdue_us: int) -> bool:
         if row.session_id in self._c.actors:

@@ -42,6 +42,8 @@ class Reads(Protocol):
 
     def alive_sessions(self) -> list[SessionRecord]: ...
 
+    def alive_ids(self) -> list[str]: ...
+
     def due_timers(self, now_us: int, limit: int = 1000) -> list[tuple[str, int]]:
         """(session_id, wake_at_us) of suspended sessions that must be woken."""
         ...
@@ -132,6 +134,10 @@ class Reads(Protocol):
 
     def has_had_signal(self, session_id: str, name: str) -> bool:
         """Taken or not."""
+        ...
+
+    def signals_waiting(self, session_id: str) -> tuple[int, int]:
+        """How many nobody has taken, and the bytes of their payloads."""
         ...
 
     def event(self, event_id: str) -> EventRow | None: ...

@@ -65,6 +65,9 @@ class SqliteReads(ConnectionReads, EventReads, LifecycleReads, SubscriptionReads
     def alive_sessions(self) -> list[SessionRecord]:
         return [_session(row) for row in self._rows(sql.ALIVE, {})]
 
+    def alive_ids(self) -> list[str]:
+        return [row[0] for row in self._rows(sql.ALIVE_IDS, {})]
+
     def due_timers(self, now_us: int, limit: int = 1000) -> list[tuple[str, int]]:
         return [(row[0], row[1]) for row in self._rows(sql.DUE, {"now_us": now_us, "limit": limit})]
 

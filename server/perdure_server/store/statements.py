@@ -208,6 +208,12 @@ ALIVE: Final = (
     "BY sessions.created_us, sessions.session_id"
 )
 
+# the ids of every session that has not ended, oldest first
+ALIVE_IDS: Final = (
+    "SELECT sessions.session_id FROM sessions WHERE sessions.ended_us IS NULL ORDER BY sessions.created_us, "
+    "sessions.session_id"
+)
+
 # suspended sessions whose timer has run out, the longest overdue first
 DUE: Final = (
     "SELECT sessions.session_id, sessions.wake_at_us FROM sessions WHERE sessions.wake_at_us IS NOT NULL AND "

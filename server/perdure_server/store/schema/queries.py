@@ -99,6 +99,12 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         "every session that has not ended, oldest first",
         _session.where(sessions.c.ended_us.is_(None)).order_by(sessions.c.created_us, sessions.c.session_id),
     ),
+    "ALIVE_IDS": (
+        "the ids of every session that has not ended, oldest first",
+        select(sessions.c.session_id)
+        .where(sessions.c.ended_us.is_(None))
+        .order_by(sessions.c.created_us, sessions.c.session_id),
+    ),
     "DUE": (
         "suspended sessions whose timer has run out, the longest overdue first",
         select(sessions.c.session_id, sessions.c.wake_at_us)
