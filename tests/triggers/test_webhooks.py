@@ -232,3 +232,15 @@ async def test_too_many_requests_at_once_are_told_to_come_back(
         writer.write(b"b")
         assert (await reader.readline()).startswith(b"HTTP/1.1 202")
     assert (await web.client.post("/webhooks/p/in/box")).status_code == 202
+
+
+async def test_a_slug_outlives_deployments_but_not_its_trigger(
+    web: Web, tmp_path: Path, hooks: dict[str, pb.Trigger]
+) -> None:
+    url = hooks["plain"].url
+    assert (await web.client.post(url)).status_code == 202
+    again = await web.deploy(tmp_path / "p", MANIFEST + "  OTHER: x\n")
+    assert again["plain"].url == url
+    assert (await web.client.post(url)).status_code == 202
+    await web.deploy(tmp_path / "p", "triggers: {other: {webhook: {}, call: main.py:main}}")
+    assert code(await web.client.post(url)) == (404, "P0223")

@@ -35,7 +35,7 @@ class Webhooks:
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
-        self._slugs: dict[str, tuple[str, str]] = {}  # they never change what they mean
+        self._slugs: dict[str, tuple[str, str, str]] = {}  # project, trigger and deployment
 
     async def find(self, path: str) -> Found:
         """Raises P0223: no such webhook, or none that is active; who asks is not told which."""
@@ -56,21 +56,26 @@ class Webhooks:
         return _longest(live, path) if live is not None else None
 
     async def _by_slug(self, slug: str, suffix: str) -> Found | None:
-        known = self._slugs.get(slug)
-        if known is None and _SLUG.fullmatch(slug):
+        """What a slug means is read once for each deployment: a project may be deleted, and made again with others."""
+        if not _SLUG.fullmatch(slug):
+            return None
+        project, name, deployment_id = self._slugs.get(slug, ("", "", ""))
+        live = await self._c.dispatcher.live.of(project) if project else None
+        if live is None or live.deployment.deployment_id != deployment_id:
+            self._slugs.pop(slug, None)
             row = await asyncio.to_thread(self._c.store.trigger_of_slug, slug)
-            if row is not None and row.type == "webhook":
-                if len(self._slugs) >= _KEPT:
-                    self._slugs.clear()
-                known = self._slugs[slug] = (row.project, row.name)
-        if known is None:
+            live = await self._c.dispatcher.live.of(row.project) if row is not None else None
+            if row is None or live is None:
+                return None
+            if len(self._slugs) >= _KEPT:
+                self._slugs.clear()
+            name = row.name
+            self._slugs[slug] = (row.project, name, live.deployment.deployment_id)
+        armed = live.by_name.get(name)
+        if armed is None or armed.trigger.webhook is None:
             return None
-        project, name = known
-        live = await self._c.dispatcher.live.of(project)
-        armed = live.by_name.get(name) if live is not None else None
-        if live is None or armed is None or armed.trigger.webhook is None:
-            return None
-        return Found(project, live.deployment.deployment_id, armed.trigger, armed.trigger.webhook, suffix)
+        project, deployment_id = live.deployment.project, live.deployment.deployment_id
+        return Found(project, deployment_id, armed.trigger, armed.trigger.webhook, suffix)
 
 
 def _longest(live: Live, path: str) -> Found | None:
