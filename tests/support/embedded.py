@@ -12,6 +12,7 @@ import signal
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from perdure_server.coordinator.settings import Fault, Settings
 from perdure_server.core import divergence
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Rules
+from perdure_server.store import Done, EventRow, Mutation, Transaction
 
 AT_ONCE = 6
 """Sessions that run at the same time in one engine."""
@@ -39,6 +41,7 @@ class Job:
     entry: str
     event: dict[str, Any]
     signals: list[tuple[str, str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     fault: Fault = "kill-runner"
     after: int = 0
     resume: bool = False
@@ -155,6 +158,8 @@ class Runs:
             async for update in self._engine.control.watch_session(request):
                 if update.WhichOneof("update") == "session" and update.session.state == "waiting":
                     await self._send_signals(job, "waiting")
+                    if update.session.waiting_for.kind == jpb.WAIT_KIND_EVENT:
+                        await self._send_events(job)
         except PerdureError as refused:
             return {"refused": refused.code, "message": str(refused)}
         return facts(await fetch.whole(self._engine.control, job.session))
@@ -181,6 +186,19 @@ class Runs:
                 )
                 await self._engine.control.signal_session(signal)
 
+    async def _send_events(self, job: Job) -> None:
+        """Store what is due; what the engine before this one has stored is known by its mark."""
+        coordinator, project = self._engine.coordinator, self._build.project
+        for number, brought in enumerate(job.events):
+            mark = f"{job.session} {number}"
+            data = json.dumps({"run": job.session, **brought}).encode()
+            row = EventRow(
+                f"evt_{mark}", project, "hook", "webhook", "post", coordinator.clock.now_us(), data, {}, mark
+            )
+            stored = await coordinator.store.commit(Mutation(partial(_insert_event, row)))
+            if isinstance(stored, Done) and stored.value:
+                coordinator.subscriptions.arrived(project, "hook", stored.value)
+
     async def _stored_signals(self, session: str) -> set[str]:
         """Names of the signals that a session has got or will get. The programs are sent each name once."""
         waiting = {signal.name for signal in self._engine.coordinator.store.signals(session)}
@@ -188,6 +206,10 @@ class Runs:
         return waiting | {
             entry.resolution.name async for entry in history
         }  # read last: a signal goes from there to here
+
+
+def _insert_event(row: EventRow, transaction: Transaction) -> int:
+    return transaction.insert_event(row)
 
 
 def facts(whole: fetch.Whole) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class Bench:
             "entry": case.entry,
             "event": event,
             "signals": case.signals,
+            "events": case.events,
             "fault": what,
             "after": after,
             "resume": False,

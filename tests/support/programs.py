@@ -27,7 +27,8 @@ class Case:
     once: requests that may never come twice. `too_late`: requests with a time-out that may pass while nobody runs.
     check: an expression over `result` and `prints`, for programs whose values differ from run to run.
     plain: whether a plain run can do the same. `waits`: it sleeps or waits for signals. `heavy`: slow to run.
-    signals: (when, name, payload); when is "start" or "waiting".
+    signals: (when, name, payload); when is "start" or "waiting". `events`: what events of the source "hook" bring
+    besides `run`, the session's id; sent when the session waits for one, each once.
     """
 
     entry: str
@@ -53,6 +54,7 @@ class Case:
     heavy: bool = False
     vars: dict[str, str] = field(default_factory=dict)
     signals: list[tuple[str, str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str:

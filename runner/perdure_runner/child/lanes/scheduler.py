@@ -263,8 +263,8 @@ class Scheduler:
         fired = self.clock.position
         if fired is not None and (first is None or fired < (first.position or 0)):
             timer = self._first_deadline(waitings)
-            if timer is None:
-                return False
+            if timer is None:  # there is none yet: something comes first that needed no place
+                return self._deliver_only(waitings)
             self._journal.played(fired)
             self._fire(timer)
             return True
