@@ -36,6 +36,8 @@ class Settings:
     watch_updates: int = 10_000  # that one watcher may be behind
     event_bytes: int = 4 * MIB
     signal_bytes: int = MIB
+    session_signals: int = 10_000  # that nobody has taken yet: they are in memory while their session is
+    session_signal_bytes: int = 64 * MIB
     value_bytes: int = 64 * 1024  # of a value of the key-value store
     project_values: int = 10_000  # that a project may store
     status_bytes: int = 16 * 1024  # of what a session says of itself

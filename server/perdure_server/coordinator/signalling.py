@@ -8,6 +8,7 @@ from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator.following import known_session
 from perdure_server.coordinator.messages import session_message
+from perdure_server.coordinator.settings import Settings
 from perdure_server.core import events as ev
 from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
 MAX_REASON: Final = 1_000  # characters of why a session is stopped
+_COUNTED: Final = 16  # those that wait are counted whenever so many have come
 
 
 async def signal_session(c: Coordinator, request: pb.SignalSessionRequest) -> pb.SignalSessionResponse:
@@ -63,11 +65,22 @@ async def _store_signal(c: Coordinator, request: pb.SignalSessionRequest) -> Sig
         record = transaction.load_session(request.session_id)
         if record is None or record.ended_us is not None:
             raise _over(request.session_id, record.state if record else "unknown")
-        return transaction.add_signal(request.session_id, request.name, payload, at_us)
+        n = transaction.add_signal(request.session_id, request.name, payload, at_us)
+        check_room(transaction, request.session_id, n, c.settings)
+        return n
 
     result = await c.store.commit(Mutation(add))
     assert isinstance(result, Done)
     return SignalRow(result.value, request.name, payload, at_us)
+
+
+def check_room(transaction: Transaction, session_id: str, n: int, settings: Settings) -> None:
+    """P0613 when more signals wait for a session than may. `n`: the number of the one that was added."""
+    if n % _COUNTED:
+        return
+    count, size = transaction.signals_waiting(session_id)
+    if count > settings.session_signals or size > settings.session_signal_bytes:
+        raise PerdureError("P0613", f"{count} signals of {size} bytes wait for session {session_id}: it takes none")
 
 
 async def stop_session(c: Coordinator, request: pb.StopSessionRequest) -> pb.StopSessionResponse:

@@ -18,6 +18,7 @@ from perdure_server.core import ids, jsontext
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import Phase
 from perdure_server.store import Deployment, SessionRecord
+from perdure_server.store.home import IMPORTED
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
@@ -170,7 +171,8 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
         origin_id=source.origin_id or source.session_id,
     )
     await check_interpreter(c, record.build_id)
-    held = subscriptions.as_of(history, record.session_id, record.project)
+    imported = record.origin_id.startswith(IMPORTED)  # it may not ask for events, nor has it asked here
+    held = [] if imported else subscriptions.as_of(history, record.session_id, record.project)
     await c.begin(record, copy_from=(source.session_id, request.from_seq), subscriptions=held)
     for told in c.store.signals(record.session_id):  # of the ends of children
         await family.hand_over(c, record.session_id, told)

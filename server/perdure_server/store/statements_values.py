@@ -100,3 +100,9 @@ COPY_ENDS: Final = (
 SIGNALS_NAMED: Final = (
     "SELECT count(*) AS count_1 FROM signals WHERE signals.session_id = :session_id AND signals.name = :name"
 )
+
+# how many signals nobody has taken, and their bytes
+SIGNALS_WAITING: Final = (
+    "SELECT count(*) AS count_1, coalesce(sum(length(signals.payload)), 0) AS coalesce_1 FROM signals WHERE "
+    "signals.session_id = :session_id AND signals.consumed_seq IS NULL"
+)

@@ -86,6 +86,10 @@ class ValueReads:
     def has_had_signal(self, session_id: str, name: str) -> bool:
         return _number(self._rows(sql.SIGNALS_NAMED, {"session_id": session_id, "name": name})) > 0
 
+    def signals_waiting(self, session_id: str) -> tuple[int, int]:
+        count, size = self._rows(sql.SIGNALS_WAITING, {"session_id": session_id})[0]
+        return count, size
+
 
 class ValueWrites(ValueReads):
     """The part of `base.Transaction` that concerns these tables."""

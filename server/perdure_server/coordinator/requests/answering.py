@@ -22,6 +22,7 @@ from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import PRESENT, Ending
 from perdure_server.store import SPILL_BYTES, Done, Mutation, Transaction, inline, spill
+from perdure_server.store.home import IMPORTED
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.actor import Actor
@@ -32,6 +33,8 @@ log: Final = logging.getLogger("perdure.coordinator")
 MOST_BYTES: Final = 1 << 20  # of a request
 ANSWER_BYTES: Final = 4 << 20
 MOST_ASKED: Final = 64  # questions of one session at once, past its journal
+_OF_ITS_OWN: Final = frozenset({"status.set", "signal.next"})
+"""All that code from a file may ask: the project whose name it bears is not its own."""
 
 
 class Recorded:
@@ -73,6 +76,7 @@ class Recorded:
             self._body = _body(asked.outcome.data)
             if self._operation is None:
                 raise _unknown(self._waited.wait.names[:1])
+            _check_origin(self._actor, self._waited.wait.names[0])
         except PerdureError as error:
             self._refusal = error
 
@@ -148,6 +152,7 @@ async def _direct(actor: Actor, message: rpb.Ask) -> bytes:
     operation = OPERATIONS.get(message.operation)
     if operation is None:
         raise _unknown([message.operation])
+    _check_origin(actor, message.operation)
     if operation.prepare is not None:
         body = await operation.prepare(c, asker, body)
     result = await c.store.commit(Mutation(lambda transaction: _done(operation, transaction, asker, body)))
@@ -156,6 +161,16 @@ async def _direct(actor: Actor, message: rpb.Ask) -> bytes:
     if done.then is not None:
         done.then(c)
     return bytes(payload)
+
+
+def _check_origin(actor: Actor, operation: str) -> None:
+    """P0232 when the session was imported, or begins as one that was, and asks for anything of its project."""
+    if actor.record.origin_id.startswith(IMPORTED) and operation not in _OF_ITS_OWN:
+        raise PerdureError(
+            "P0232",
+            f"an imported session may not ask for {operation}",
+            help="what a file says of its project proves nothing",
+        )
 
 
 def _done(operation: Entry, transaction: Transaction, asker: Asker, body: Body) -> tuple[Answer, bytes]:

@@ -14,7 +14,7 @@ from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.coordinator import family, starting
 from perdure_server.coordinator.requests.operations import Answer, Asker, Body, Entry, need, text
-from perdure_server.coordinator.signalling import refuse_reserved
+from perdure_server.coordinator.signalling import check_room, refuse_reserved
 from perdure_server.core import ids
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import SessionRecord, SignalRow, Transaction
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MEMO: Final = (64, 1_000)  # entries, and characters of a name or a text
 _WATCHED: Final = 10_000  # sessions in one request
+_TOLD_BYTES: Final = 64 << 20  # of what they are found to have returned, in one request
 _READY: Final = "ready"  # what `prepare` found out; whatever the session has put there is replaced
 
 
@@ -68,7 +69,8 @@ def _start(tx: Transaction, asker: Asker, body: Body) -> Answer:
     record, most = body[_READY], asker.settings.session_children
     if tx.children(asker.session_id) >= most:
         raise PerdureError("P0613", f"session {asker.session_id} has started {most} sessions, as many as it may")
-    tx.insert_session(record)
+    if not tx.insert_session(record):  # hostile code was at this place before: it is not begun anew
+        return Answer(record.session_id)
     return Answer(record.session_id, lambda c: c.adopt(record))
 
 
@@ -121,14 +123,18 @@ async def _prepare_watch(c: Coordinator, asker: Asker, body: Body) -> Body:
 
 
 def _ended(c: Coordinator, asker: Asker, session_ids: list[str]) -> list[family.Report]:
-    reports = []
+    reports: list[family.Report] = []
+    size = 0
     for session_id in session_ids:
         record = c.store.load_session(session_id)
         if record is None or (record.parent_id != asker.session_id and record.project != asker.project):
             raise PerdureError("P0204", f"unknown session {session_id[:80]!r}")
-        if record.ended_us is not None:
+        if record.ended_us is not None and not c.store.has_had_signal(asker.session_id, session_id):
             reports.append(family.report_of_row(c, asker.session_id, record, _data(c, record)))
-        elif record.parent_id != asker.session_id:
+            size += len(reports[-1].payload)
+            if size > _TOLD_BYTES:
+                raise PerdureError("P0402", f"results of more than {_TOLD_BYTES} bytes", help="wait for fewer at once")
+        elif record.ended_us is None and record.parent_id != asker.session_id:
             raise PerdureError("P0232", f"{session_id} lives, and is no child of {asker.session_id}: nobody tells it")
     return reports
 
@@ -172,6 +178,7 @@ def _signal(tx: Transaction, asker: Asker, body: Body) -> Answer:
     if record.ended_us is not None:
         raise PerdureError("P0205", f"{session_id} has ended: {record.state}")
     n = tx.add_signal(session_id, name, payload, asker.now_us)
+    check_room(tx, session_id, n, asker.settings)
     signal = SignalRow(n, name, payload, asker.now_us)
     return Answer(None, lambda c: c.spawn(family.hand_over(c, session_id, signal)))
 

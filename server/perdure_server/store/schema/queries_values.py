@@ -159,4 +159,10 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         .select_from(signals)
         .where(signals.c.session_id == bindparam("session_id"), signals.c.name == _NAME),
     ),
+    "SIGNALS_WAITING": (
+        "how many signals nobody has taken, and their bytes",
+        select(func.count(), func.coalesce(func.sum(func.length(signals.c.payload)), _ZERO)).where(
+            signals.c.session_id == bindparam("session_id"), signals.c.consumed_seq.is_(None)
+        ),
+    ),
 }
