@@ -124,7 +124,11 @@ class SessionKeys:
         except FileNotFoundError:
             key = b""
         if len(key) != _KEY_BYTES:
-            raise PerdureError("P0234", "the session was imported without its key: its recorded values cannot be read")
+            raise PerdureError(
+                "P0234",
+                "the session was imported without its key: its recorded values cannot be read",
+                help="export it again, in its own home, with `perdure sessions export ID --with-key`",
+            )
         self._imported[token] = key
         return key
 
