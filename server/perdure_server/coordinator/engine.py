@@ -374,6 +374,9 @@ def _insertion(
         inserted = transaction.insert_session(record)
         if inserted and copy_from is not None:
             transaction.copy_entries(copy_from[0], record.session_id, copy_from[1])
+            copied = transaction.load_session(record.session_id)
+            if copied is None or copied.entries != copy_from[1]:
+                raise PerdureError("P0204", f"session {copy_from[0]!r} is gone: its time of retention is over")
             for row in subscriptions:
                 transaction.put_subscription(row)
         return inserted

@@ -154,6 +154,7 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
     source = c.store.load_session(request.session_id)
     if source is None:
         raise PerdureError("P0204", f"unknown session {request.session_id!r}")
+    c.keys.session_key(source.origin_id)  # P0234: nobody could read what it shares
     history = await asyncio.to_thread(_history, c, source, request.from_seq)
     record = SessionRecord(
         session_id=new_id(c, ids.SESSION),
