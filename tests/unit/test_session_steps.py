@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from perdure_server.core import effects as fx
 from perdure_server.core import events as ev
 from perdure_server.core.session import TABLE, step
-from perdure_server.core.state import ENDED, Phase, Resolving, Rules, Runner, SessionState, Stop, WaitPoint
+from perdure_server.core.state import ENDED, Ending, Phase, Resolving, Rules, Runner, SessionState, Stop, WaitPoint
 
 RULES = Rules(suspend_after_s=1.0, max_crashes=3)
 TIMER = WaitPoint("main", 1, fires_at_us=5_000_000)
@@ -70,6 +70,45 @@ def test_a_wait_that_ends_while_its_runner_leaves_is_placed_when_it_is_gone() ->
     session, did = run(session, ev.SignalArrived("go"), ev.SignalArrived("go"), ev.Resolved())
     assert did == ["Resolve"]
     assert session.resolving is Resolving.DURABLE
+    session, did = run(session, ev.Suspended(1))
+    assert (session.phase, did) == (Phase.STARTING, ["Place"])
+
+
+REQUEST = WaitPoint("main", 1, fires_at_us=0, request=True)
+EVENT = WaitPoint("main", 1, fires_at_us=9_000_000, subscriptions=("main.1",))
+
+
+def test_a_request_is_answered_at_once_and_suspends_nothing() -> None:
+    session, did = run(attached(), ev.WaitBegan(1, (TIMER, REQUEST), 0))
+    assert (session.phase, session.resolving, did) == (Phase.RUNNING, Resolving.APPENDING, ["Answer"])
+    assert step(session, ev.SuspendDue(), RULES) == (session, ())
+    session, did = run(session, ev.WaitBegan(1, (TIMER,), 0), ev.Resolved())
+    assert did == ["SendResolved"]
+
+
+def test_a_request_whose_runner_dies_is_answered_all_the_same() -> None:
+    _session, did = run(attached(), ev.WaitBegan(1, (REQUEST,), 0), ev.RunnerLost(1, "oops"), ev.Resolved())
+    assert did == ["Answer", "Place"]
+
+
+def test_a_request_of_a_session_that_is_to_stop_is_not_done() -> None:
+    session = attached(stop=Stop.ASKED)
+    assert run(session, ev.WaitBegan(1, (REQUEST,), 0))[1] == ["Resolve"]
+
+
+def test_an_event_ends_the_wait_that_it_was_found_for() -> None:
+    session, _ = run(attached(), ev.WaitBegan(1, (EVENT,), 0))
+    assert step(session, ev.EventFound("main", 2), RULES) == (session, ())
+    _, effects = step(session, ev.EventFound("main", 1), RULES)
+    assert effects == (fx.Resolve(EVENT, Ending.EVENT, session.next_seq),)
+    _, effects = step(session, ev.TimerDue(9_000_000), RULES)
+    assert effects == (fx.Resolve(EVENT, Ending.TIMED_OUT, session.next_seq),)
+
+
+def test_a_wait_that_got_an_outcome_is_over_even_while_its_runner_leaves() -> None:
+    session, _ = run(attached(), ev.WaitBegan(1, (EVENT,), 0), ev.SuspendDue())
+    session, did = run(session, ev.RecordsReceived(1, 1, 1, 1, frozenset({("main", 1)})), ev.EventFound("main", 1))
+    assert (session.waits, did) == ((), ["Append"])
     session, did = run(session, ev.Suspended(1))
     assert (session.phase, did) == (Phase.STARTING, ["Place"])
 
@@ -180,7 +219,7 @@ class Life(RuleBasedStateMachine):
                 assert epoch > self.highest_epoch, "an epoch only rises"
                 assert before.runner is Runner.WANTED, "never two runners"
                 self.highest_epoch = epoch
-            case fx.Resolve(_, _, seq):
+            case fx.Resolve(_, _, seq) | fx.Answer(_, seq):
                 assert not self.appending, "a wait ends once"
                 assert seq == before.next_seq
                 self.appending = True
@@ -209,10 +248,11 @@ class Life(RuleBasedStateMachine):
     def runner_attaches(self) -> None:
         self.do(ev.Attached(self.session.epoch))
 
-    @rule(entries=st.integers(0, 2), stale=st.booleans(), gap=st.booleans())
-    def records(self, entries: int, stale: bool, gap: bool) -> None:
+    @rule(entries=st.integers(0, 2), stale=st.booleans(), gap=st.booleans(), over=st.integers(0, 2))
+    def records(self, entries: int, stale: bool, gap: bool, over: int) -> None:
         number = self.session.next_no + (1 if gap else 0)
-        self.do(ev.RecordsReceived(self.session.epoch - stale, number, max(1, entries), entries))
+        calls = frozenset({("", over)} if over and self.session.waits else ())
+        self.do(ev.RecordsReceived(self.session.epoch - stale, number, max(1, entries), entries, calls))
 
     @precondition(lambda self: self.session.runner is Runner.ATTACHED and self.session.phase is Phase.RUNNING)
     @rule(signal=st.booleans(), far=st.booleans(), several=st.booleans(), busy=st.booleans())
@@ -221,6 +261,17 @@ class Life(RuleBasedStateMachine):
         wait = WaitPoint("", 1, deadline, ("go",) if signal else None)
         also = (WaitPoint("", 2, 0, ("x",)),) if several else ()
         self.do(ev.WaitBegan(self.session.epoch, (wait, *also), self.now_us, busy))
+
+    @precondition(lambda self: self.session.runner is Runner.ATTACHED and self.session.phase is Phase.RUNNING)
+    @rule(event=st.booleans(), busy=st.booleans())
+    def waits_for_us(self, event: bool, busy: bool) -> None:
+        wait = WaitPoint("", 1, 0, subscriptions=("main.1",)) if event else WaitPoint("", 1, 0, request=True)
+        self.do(ev.WaitBegan(self.session.epoch, (wait,), self.now_us, busy))
+        assert event or self.session.phase is not Phase.WAITING or self.session.stop is not Stop.NONE
+
+    @rule(ordinal=st.integers(1, 3))
+    def event_is_found(self, ordinal: int) -> None:
+        self.do(ev.EventFound("", ordinal))
 
     @precondition(lambda self: self.appending)
     @rule()
@@ -277,7 +328,7 @@ class Life(RuleBasedStateMachine):
             case Phase.STARTING:
                 assert s.runner in {Runner.WANTED, Runner.PLACED}
             case Phase.RUNNING:
-                assert s.runner is Runner.ATTACHED
+                assert s.runner in {Runner.ATTACHED, Runner.LEAVING}
             case Phase.WAITING:
                 assert s.waits
                 assert s.runner in {Runner.NONE, Runner.ATTACHED, Runner.LEAVING}

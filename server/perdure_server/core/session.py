@@ -101,7 +101,7 @@ def _records(session: SessionState, event: ev.RecordsReceived, rules: Rules) -> 
     after = replace(session, next_no=session.next_no + event.records, next_seq=first_seq + event.entries)
     if event.over:
         left = tuple(wait for wait in session.waits if (wait.lane, wait.ordinal) not in event.over)
-        after = replace(after, waits=left, phase=session.phase if left else Phase.RUNNING)
+        after = replace(after, waits=left, phase=Phase.RUNNING)  # until it says anew what it waits for
     return after, (fx.Append(first_seq),)
 
 
@@ -221,9 +221,11 @@ def _leave_timeout(session: SessionState, event: ev.LeaveTimeout, rules: Rules) 
 
 
 def _left(session: SessionState, rules: Rules) -> Result:
-    """A waiting session has no runner any more."""
+    """A waiting session has no runner any more, or one that went on while it was asked to leave."""
     session = replace(session, runner=Runner.NONE)
     match session.resolving:
+        case Resolving.NO if session.phase is not Phase.WAITING:
+            return _place(session, rules)
         case Resolving.NO:
             return session, (fx.Persist(), fx.Rest())
         case Resolving.APPENDING:
@@ -355,7 +357,7 @@ TABLE: Final[dict[type[ev.Event], tuple[Transition, ...]]] = {
     ev.Woken:           (_no_wait,      _no_wait,       _woken,         _woken,         _ended),
     ev.SuspendDue:      (_ignore,       _ignore,        _ignore,        _suspend_due,   _ignore),
     ev.Suspended:       (_ignore,       _suspended,     _suspended,     _suspended,     _ignore),
-    ev.LeaveTimeout:    (_ignore,       _ignore,        _ignore,        _leave_timeout, _ignore),
+    ev.LeaveTimeout:    (_ignore,       _ignore,        _leave_timeout, _leave_timeout, _ignore),
     ev.RunnerLost:      (_ignore,       _lost,          _lost,          _lost,          _ignore),
     ev.HostGone:        (_ignore,       _host_gone,     _host_gone,     _host_gone,     _ignore),
     ev.Misbehaved:      (_stray,        _misbehaved,    _misbehaved,    _misbehaved,    _stray),
