@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-from conftest import Platform
+from compat_support import Platform
 from terminal import PATIENCE_S, until
 
 
