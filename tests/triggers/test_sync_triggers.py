@@ -103,6 +103,16 @@ async def test_nobody_answers_in_time(web: Web, hooks: None) -> None:
     assert web.world.state(web.sessions(event_id)[0]) == "created"  # it goes on
 
 
+async def test_a_caller_that_leaves_is_waited_for_no_longer(web: Web, hooks: None) -> None:
+    waiting = web.world.coordinator.outcomes._waiting
+    async with web.bare() as (_, writer):
+        writer.write(b"POST /webhooks/p/ask HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        await web.world.until(lambda: waiting)
+    await web.world.until(lambda: not waiting)
+    (event,) = web.world.store.events("p")
+    assert web.world.state(web.sessions(event.event_id)[0]) == "created"  # it goes on
+
+
 async def test_nobody_is_there_to_answer(web: Web, hooks: None) -> None:
     answer = await web.client.post("/webhooks/p/picky")
     assert answer.status_code == 502

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import ClientDisconnect
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
 PREFIX: Final = "/webhooks/"
+OPEN_OF_ONE: Final = 1_000  # requests for one project's webhooks, of all that `gate` lets in
 _LARGE: Final = 32 * 1024  # bodies that are taken apart in a thread: a MiB of "%" takes half a second
 
 
@@ -31,21 +34,24 @@ class WebhookEndpoint:
     def __init__(self, coordinator: Coordinator) -> None:
         self._c = coordinator
         self._webhooks = Webhooks(coordinator)
+        self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            response = await self._response(scope, receive)
-        except ClientDisconnect:
-            return
-        except bodies.LateError:
-            late = PerdureError("P0702", f"the body did not come within {bodies.BODY_S:g} s")
-            response = errors.response_of(late, 408, errors.CLOSE)
-        except PerdureError as error:
-            response = errors.response_of(error, headers=errors.CLOSE)
-        await response(scope, receive, send)
+        with contextlib.ExitStack() as while_open:
+            try:
+                response = await self._response(scope, receive, while_open)
+            except ClientDisconnect:
+                return
+            except bodies.LateError:
+                late = PerdureError("P0702", f"the body did not come within {bodies.BODY_S:g} s")
+                response = errors.response_of(late, 408, errors.CLOSE)
+            except PerdureError as error:
+                response = errors.response_of(error, headers=errors.CLOSE)
+            await response(scope, receive, send)
 
-    async def _response(self, scope: Scope, receive: Receive) -> Response:
+    async def _response(self, scope: Scope, receive: Receive, while_open: contextlib.ExitStack) -> Response:
         found = await self._webhooks.find(scope["path"].removeprefix(PREFIX))
+        while_open.enter_context(self._counted(found.project))
         origins = found.webhook.cors
         if (preflight := cors.preflight(scope, origins, found.webhook.methods)) is not None:
             return preflight
@@ -58,8 +64,22 @@ class WebhookEndpoint:
         response.headers.update(cors.headers(scope, origins))
         return response
 
+    @contextlib.contextmanager
+    def _counted(self, project: str) -> Iterator[None]:
+        """One more request of a project's. Raises P0221: callers of one, who may wait long, leave room for others'."""
+        if self._open[project] >= OPEN_OF_ONE:
+            raise PerdureError("P0221", f"{OPEN_OF_ONE} requests for webhooks of this project are open already")
+        self._open[project] += 1
+        try:
+            yield
+        finally:
+            self._open[project] -= 1
+            if not self._open[project]:
+                del self._open[project]
+
     async def _received(self, found: Found, scope: Scope, receive: Receive) -> Response:
-        body = await bodies.read(scope, receive, found.webhook.max_bytes)
+        limit = min(found.webhook.max_bytes, self._c.settings.event_bytes)
+        body = await bodies.read(scope, receive, limit)
         request = request_of(scope, body, found.suffix)
         kind = ""
         if (signature := found.webhook.signature) is not None:
@@ -82,7 +102,8 @@ class WebhookEndpoint:
         )
         if found.trigger.sync:
             named = event_headers(accepted.event_id)
-            return await sync.answer(self._c, accepted, found.webhook.timeout_s, named)
+            answer = sync.answer(self._c, accepted, found.webhook.timeout_s, named)
+            return await sync.unless_gone(answer, receive)
         return told(accepted)
 
     async def _verify(self, found: Found, signature: Signature, request: Request) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.web import errors
@@ -59,6 +61,26 @@ async def answer(c: Coordinator, accepted: Accepted, timeout_s: float, named: Ma
     if not piece.more:
         return Response(piece.body, piece.status, headers)
     return StreamingResponse(_pieces(piece, outcomes, timeout_s), piece.status, headers)
+
+
+async def unless_gone(answer: Coroutine[Any, Any, Response], receive: Receive) -> Response:
+    """The answer; it is waited for no longer than the caller does. Raises `ClientDisconnect`."""
+    answering = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise ClientDisconnect
+        return answering.result()
+    finally:
+        answering.cancel()
+        gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    """Returns when the caller has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _pieces(first: Piece, outcomes: AsyncIterator[Any], timeout_s: float) -> AsyncIterator[bytes]:
