@@ -179,3 +179,9 @@ def test_what_was_missed_is_bounded_and_the_latest() -> None:
     assert parse("@every 1s").between(START_US, end, 3) == [end - n * SECOND_US for n in (2, 1, 0)]
     assert parse("@daily").between(START_US, START_US + 10, 3) == []
     assert ZoneInfo("UTC") == schedule.zone
+
+
+def test_a_text_that_names_its_zone_over_and_over_is_too_long() -> None:
+    with pytest.raises(PerdureError) as caught:
+        parse("TZ=UTC " * 20_000 + "* * * * *")
+    assert caught.value.code == "P0106"

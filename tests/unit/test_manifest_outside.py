@@ -288,3 +288,20 @@ def test_a_value_of_the_command_line_is_taken_as_it_is(value: str) -> None:
     ):
         changed = with_values(file, text, {"A": value, "B": value}).decode()
         assert parse_manifest(changed, "p", file).resolve_vars({}) == {"A": value, "B": value}
+
+
+@pytest.mark.parametrize("kind", ["triggers", "connections"])
+def test_too_many_of_a_kind_are_one_problem(kind: str) -> None:
+    """However much more is wrong with them: to say what each may have meant takes time that grows with their square."""
+    each = {"triggers": "{connection: none%d}", "connections": "http"}[kind]
+    text = f"{kind}:\n" + "".join(f"  t{n}: {each % n if '%' in each else each}\n" for n in range(502))
+    with pytest.raises(Problems) as caught:
+        parse_manifest(text, "p")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.line) == ("P0103", 502)
+
+
+def test_times_fit_their_columns() -> None:
+    with pytest.raises(Problems) as caught:
+        parse_manifest("triggers:\n  t: {webhook: , call: main.py:f, debounce: 36501d}\n", "p")
+    assert [(problem.code, problem.line) for problem in caught.value.problems] == [("P0103", 2)]

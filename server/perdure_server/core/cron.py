@@ -112,11 +112,11 @@ class Schedule:
 
 def parse(text: str, timezone: str = "UTC") -> Schedule:
     """The schedule that `text` says. Raises `PerdureError` P0106 when it says none, or one that never happens."""
+    if len(text) > MAX_CHARS:
+        raise _bad(f"a schedule has at most {MAX_CHARS} characters")
     zone_name, _, rest = text.strip().partition(" ")
     if zone_name.startswith(("CRON_TZ=", "TZ=")):
         return parse(rest, zone_name.partition("=")[2])
-    if len(text) > MAX_CHARS:
-        raise _bad(f"a schedule has at most {MAX_CHARS} characters")
     zone = _zone(timezone)
     name, *arguments = text.split() or [""]
     if name == "@every":

@@ -27,6 +27,8 @@ _BYTES: Final = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB
 }
 _MOST: Final = 1e15
 """Seconds, or bytes: more of them than anybody has, and they fit every message."""
+_LONGEST_S: Final = 36_500 * 86_400
+"""Times are kept as microseconds, in 64 bits: a hundred years from now fit there."""
 _KINDS: Final = {
     "tag:yaml.org,2002:null": "nothing",
     "tag:yaml.org,2002:bool": "true or false",
@@ -222,7 +224,11 @@ class Reader:
 
     def duration(self, node: Node, what: str) -> float | None:
         """Seconds."""
-        return self._measure(node, what, _DURATION, _SECONDS, "a duration such as 500ms, 30s, 5m, 2h or 7d")
+        value = self._measure(node, what, _DURATION, _SECONDS, "a duration such as 500ms, 30s, 5m, 2h or 7d")
+        if value is not None and value > _LONGEST_S:
+            self.add("P0103", node, f"{what} must be at most 36500d")
+            return None
+        return value
 
     def size(self, node: Node, what: str) -> int | None:
         """Bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from perdure_server.core.errors import did_you_mean
 from perdure_server.manifest.connections import Connection
@@ -10,11 +11,19 @@ from perdure_server.manifest.nodes import Reader, Reference
 from perdure_server.manifest.triggers import Trigger
 from perdure_server.manifest.variables import Variable
 
+MOST: Final = 500
+"""Triggers, or connections, of a project."""
+
 
 def check_references(
     reader: Reader, connections: Sequence[Connection], triggers: Sequence[Trigger], variables: Sequence[Variable]
 ) -> None:
-    """Problems of the reader: what is referred to and missing (P0107), names and paths that are taken (P0103)."""
+    """Problems of the reader: what is referred to and missing (P0107), names and paths that are taken (P0103).
+
+    Where there are too many of a kind, that is the only problem: a project's events are looked at by each trigger.
+    """
+    if _too_many(reader, connections, "connections") or _too_many(reader, triggers, "triggers"):
+        return
     _names(reader, connections, triggers)
     _paths(reader, triggers)
     names = [variable.name for variable in variables]
@@ -27,6 +36,15 @@ def check_references(
             case _ if reference.name.partition("__")[0] not in {connection.name for connection in connections}:
                 # Keys of a connection may be set apart; what it has is known to the coordinator only.
                 _known(reader, reference, names, "`vars`")
+
+
+def _too_many(reader: Reader, found: Sequence[Connection | Trigger], what: str) -> bool:
+    if len(found) <= MOST:
+        return False
+    extra = found[MOST]
+    message = f"there are {len(found)} {what}, more than {MOST}"
+    reader.add_at("P0103", extra.line, extra.column, message, "make several projects of it")
+    return True
 
 
 def _known(reader: Reader, reference: Reference, names: Sequence[str], where: str) -> None:

@@ -15,14 +15,22 @@ BODY_S: Final = 15.0  # for all of a body
 CHUNK_S: Final = 30.0  # for the next piece of an upload
 _DRAIN_BYTES: Final = 4 * 1024 * 1024
 _DRAIN_S: Final = 1.0
+BUFFERED_BYTES: Final = 256 * 1024 * 1024  # of all bodies that are being read
 
 
 class LateError(Exception):
     """The body did not come in time."""
 
 
+class _Buffered:
+    """How much of unfinished bodies is in memory: two thousand slow senders may each have sent most of one."""
+
+    size = 0
+
+
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises P0231 when it is larger than `limit` (before reading it, if it says so), `LateError`."""
+    """The whole body. Raises P0231 when it is larger than `limit` (before reading it, if it says so), `LateError`, and
+    P0221 when too much of others is being read."""
     if (said := _length(scope)) is not None and said > limit:
         if not _expects(scope):
             await _drain(receive, said)
@@ -32,10 +40,15 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
         async with asyncio.timeout(BODY_S):
             async for chunk in _chunks(receive):
                 body += chunk
+                _Buffered.size += len(chunk)
                 if len(body) > limit:
                     raise _too_large(limit)
+                if _Buffered.size > BUFFERED_BYTES:
+                    raise PerdureError("P0221", f"more than {BUFFERED_BYTES} bytes of requests are being read")
     except TimeoutError:
         raise LateError from None
+    finally:
+        _Buffered.size -= len(body)
     return bytes(body)
 
 

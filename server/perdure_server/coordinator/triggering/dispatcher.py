@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
 _SWEEP_US: Final = 60_000_000
+_FEW: Final = 4  # filters that are asked on the loop: each may take 10 ms, but hardly any does
 Also = Callable[[Transaction], None]
 
 
@@ -123,8 +124,9 @@ class Dispatcher:
         )
 
     async def _plans(self, live: Live, event: Event, only: str) -> list[_Plan]:
-        met = live.by_source.get(event.row.source, ())
-        chosen = [armed for armed in met if only in {"", armed.trigger.name} and armed.starts(event)]
+        met = [armed for armed in live.by_source.get(event.row.source, ()) if only in {"", armed.trigger.name}]
+        filters = sum(bool(armed.trigger.filter) for armed in met)
+        chosen = await asyncio.to_thread(_starting, met, event) if filters > _FEW else _starting(met, event)
         return [await self._plan(armed, event) for armed in chosen]
 
     async def _plan(self, armed: Armed, event: Event) -> _Plan:
@@ -175,3 +177,8 @@ class Dispatcher:
             await self.waiting.settle_forgotten()
         finally:
             self._sweep_later()
+
+
+def _starting(met: Sequence[Armed], event: Event) -> list[Armed]:
+    """Those for which the event starts a session."""
+    return [armed for armed in met if armed.starts(event)]
