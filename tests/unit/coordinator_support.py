@@ -29,7 +29,7 @@ BUILD = "b" * 64
 SECOND_US = 1_000_000
 Step = tuple[Any, ...]
 """("activity", name), ("big", name), ("sleep", seconds), ("signal", name...), ("log", text), ("hang",),
-("request", operation, body), ("event", seconds or None, subscription...)"""
+("request", operation, body), ("event", seconds or None, subscription...), ("lose", subscription...)"""
 
 
 class VirtualClock:
@@ -164,6 +164,17 @@ class FakeRunner:
     def do_event(self, seconds: float | None, *subscriptions: str) -> bool:
         fires = 0 if seconds is None else self.host.world.clock.now_us() + int(seconds * SECOND_US)
         return self.do_wait(jpb.Wait(kind=jpb.WAIT_KIND_EVENT, names=subscriptions, fires_at_us=fires))
+
+    def do_lose(self, *subscriptions: str) -> bool:
+        """Wait for an event in a task that is cancelled before it gets it."""
+        rows = self.rows.setdefault(self.place + 1, [])
+        if rows and rows[-1].kind == jpb.ENTRY_KIND_SYSTEM:
+            return True
+        if not rows or rows[-1].kind != jpb.ENTRY_KIND_RESOLVED:
+            return self.do_wait(jpb.Wait(kind=jpb.WAIT_KIND_EVENT, names=subscriptions))
+        gone = jpb.Payload(encoding=jpb.ENCODING_PICKLE, data=b"!", size=1)
+        self.record(jpb.ENTRY_KIND_SYSTEM, sync=True, outcome=gone, is_error=True)
+        return True
 
     def do_wait(self, wait: jpb.Wait, **more: Any) -> bool:
         rows = self.rows.setdefault(self.place + 1, [])

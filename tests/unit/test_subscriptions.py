@@ -152,6 +152,35 @@ async def test_of_several_subscriptions_the_first_event_comes_first(make: Make) 
     assert got(world) == [(".2", 1), (".1", 2), (".3", 3), (".1", 3), (".2", 4), None]
 
 
+async def test_an_event_that_is_there_counts_even_if_there_is_no_time(make: Make) -> None:
+    world = await make([HOOK, ("sleep", 5.0), ("event", 0.0, ".1"), ("event", 0.0, ".1")])
+    FakeHost(world)
+    await world.start("s", project="shop")
+    await begun(world, "s", 1)
+    await send(world, 1)
+    await world.completed("s", turning=1.0)
+    assert got(world) == [(".1", 1), None]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("size", [1, 100_000])
+async def test_what_a_cancelled_task_did_not_get_is_for_the_next(make: Make, restart: bool, size: int) -> None:
+    program: list[Step] = [HOOK, ("lose", ".1"), ("sleep", 30.0), *[("event", 5.0, ".1")] * 3]
+    world = await make(program)
+    FakeHost(world)
+    await world.start("s", project="shop")
+    await world.until(lambda: world.kinds("s") == "WXW")
+    for n in (1, 2):
+        data = json.dumps({"n": n, "x": "x" * size}).encode()
+        await world.coordinator.dispatcher.accept(Incoming("shop", "hook", "manual", "test", data))
+    await world.until(lambda: world.kinds("s").startswith("WXWXY") or "W" in world.kinds("s")[4:])
+    if restart:
+        await world.restart()
+        FakeHost(world)
+    await world.completed("s", turning=1.0)
+    assert got(world) == [(".1", 1), (".1", 1), (".1", 2), None]
+
+
 async def test_what_is_no_subscription_is_refused(make: Make) -> None:
     world = await make([HOOK, ("request", "event.unsubscribe", {"subscription": ".1"}), ("event", None, ".1", ".9")])
     host = FakeHost(world)

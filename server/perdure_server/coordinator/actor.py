@@ -122,6 +122,11 @@ class Actor:
         self.signals.remove(signal)
         return Given(signal.name, signal.payload, signal=signal.n)
 
+    def timer_due(self) -> None:
+        """Time has passed. What has come before a deadline counts: an event that is being looked for is found first."""
+        if not self.coordinator.subscriptions.looks(self.session_id):
+            self.handle(ev.TimerDue(self.coordinator.clock.now_us()))
+
     def look_for_event(self) -> None:
         """An event that came before a wait for it, or another that was not taken, ends it soon."""
         if any(wait.subscriptions for wait in self.state.waits):

@@ -327,11 +327,15 @@ class Coordinator:
         self.watchers.fail(actor.session_id, PerdureError(code or "P0209", message))
 
     def _timer_due(self, session_id: str) -> None:
-        event = ev.TimerDue(self.clock.now_us())
         if (actor := self.actors.get(session_id)) is not None:
-            actor.handle(event)
+            actor.timer_due()
         else:
-            self.spawn(self.loading.deliver(session_id, event))
+            self.spawn(self._wake(session_id))
+
+    async def _wake(self, session_id: str) -> None:
+        if (actor := await self.loading.actor(session_id)) is not None:
+            actor.timer_due()
+            actor.settle()
 
     # Telling.
 

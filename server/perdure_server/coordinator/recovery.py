@@ -151,6 +151,6 @@ class Recovery:
         stop = actor.record.stop_requested
         if stop is not None and actor.state.stop is Stop.NONE:
             actor.handle(ev.StopRequested(str(stop.get("reason", "")), grace_s=self._c.settings.grace_s))
-        actor.handle(ev.TimerDue(self._c.clock.now_us()))
+        actor.timer_due()
         actor.settle()
         return not actor.dropped

@@ -151,6 +151,7 @@ class Subscriptions:
         finally:
             self._looking.discard(session_id)
             if (actor := self._c.actors.get(session_id)) is not None:
+                actor.timer_due()
                 actor.settle()
 
     async def _look_once(self, session_id: str) -> bool:
