@@ -53,16 +53,19 @@ class Asking:
     @speaks_for_others
     def next_signal(self, names: tuple[str, ...], timeout: float | None) -> perdure.Signal | None:
         """The next signal of one of these names; None when `timeout` seconds have passed without one."""
-        if self.direct():
-            return self._direct.next_signal(names, timeout)
+        self._refuse_inside("next_signal()")
         return self._signal(self._calls.wait(*self._begin_signal(names, timeout)))
 
     @speaks_for_others
     async def next_signal_async(self, names: tuple[str, ...], timeout: float | None) -> perdure.Signal | None:
         """The same; other tasks go on meanwhile."""
-        if self.direct():
-            return await self._direct.next_signal_async(names, timeout)
+        self._refuse_inside("anext_signal()")
         return self._signal(await turn.turns_of_task(self._calls).wait(*self._begin_signal(names, timeout)))
+
+    def _refuse_inside(self, call: str) -> None:
+        """A signal is taken once, and an activity may have several attempts."""
+        if self.direct():
+            raise perdure.Error(f"{call} waits, and so cannot be called inside an activity")
 
     def _begin_signal(self, names: tuple[str, ...], timeout: float | None) -> Begun:
         wait = {"wk": int(WaitKind.SIGNAL), "names": list(names), "fires": _due(timeout)}
