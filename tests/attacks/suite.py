@@ -52,6 +52,7 @@ class Attack:
         return f"{self.program or self.name}.py:{self.other}"
 
 
+COORDINATOR = "the coordinator looks at who asks, whatever holds the session"
 HOST = "its host does not mind what is no frame, or a wrong one: it ends the session, whatever holds it"
 INHERENT = {"forged_end": "a session can always lie about its own results: they are its own"}
 """What no sandbox holds, and why that is right."""
@@ -128,5 +129,8 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("silence", "frames", plain=HOST, endless=True),
     Attack("flood", "frames", oracles.host_is_small, plain=HOST, alone=True),
     Attack("forged_end", "frames", oracles.forged_result),
+    *_several("requests", "other_store other_conversations", plain=COORDINATOR),
+    Attack("signal_bomb", "requests", oracles.host_is_small, plain=COORDINATOR, alone=True),
+    Attack("forged_asks", "requests", oracles.refused, plain=HOST),
 )
 BY_NAME = {attack.name: attack for attack in ATTACKS}

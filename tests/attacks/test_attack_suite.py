@@ -15,7 +15,7 @@ SAMPLE = (
     *("fork_bomb", "memory_bomb", "disk_bomb", "inode_bomb", "double_fork", "ignored_signals", "other_code"),
     *("files_of_the_home", "ways_around", "memory_by_file", "signals", "abstract_socket", "descriptors_by_file"),
     *("root_again", "own_namespaces", "kernel_settings", "local_services", "poisoned_build", "replayed_number"),
-    "other_session",
+    *("other_session", "other_store", "other_conversations", "forged_asks"),
 )
 
 

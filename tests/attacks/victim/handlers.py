@@ -24,6 +24,7 @@ def go_on(event):
 def hold(event):
     """Secrets in files, sockets and memory, until it is killed."""
     kept = [event["token"], os.environ["TOKEN"]]
+    perdure.store["kept"] = event["token"]
     for path in (f"/tmp/{event['name']}", f"/dev/shm/{event['name']}"):
         with contextlib.suppress(OSError), open(path, "w") as file:
             file.write(event["token"])
