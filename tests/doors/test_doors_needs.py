@@ -13,8 +13,11 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import runner_pb2 as rpb
+from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.projects import OF, Names
 from perdure_server.rpc.channel import open_channel
+from perdure_server.rpc.client import RemoteControl
+from perdure_server.rpc.control import SERVICE, method_of
 from perdure_server.security.needs import NEEDS, Kind
 from perdure_server.security.scopes import Scope
 
@@ -31,6 +34,11 @@ CONTROL = {path for path in NEEDS if ".Control/" in path}
 
 def test_every_rpc_has_its_need() -> None:
     assert set(NEEDS) == set(METHODS) - NOT_SERVED
+
+
+def test_every_rpc_of_control_is_a_method_on_both_sides() -> None:
+    names = {method_of(rpc.name) for rpc in SERVICE.methods}
+    assert {name for name in names if not (hasattr(Control, name) and hasattr(RemoteControl, name))} == set()
 
 
 def test_only_these_may_be_called_by_strangers() -> None:

@@ -16,8 +16,7 @@ from perdure_server.rpc.errors import status_of
 
 def control_handlers(control: Control) -> grpc.GenericRpcHandler[Any, Any]:
     """What serves `control` when it is added to a server."""
-    methods = [method for method in SERVICE.methods if hasattr(control, method_of(method.name))]
-    handlers = {method.name: _handler(method, control) for method in methods}
+    handlers = {method.name: _handler(method, control) for method in SERVICE.methods}
     return grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
 
 
