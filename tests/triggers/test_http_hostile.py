@@ -14,7 +14,7 @@ from perdure_server.coordinator import keyvalue
 from perdure_server.coordinator.keyvalue import Shelf
 from perdure_server.security.needs import NEEDS
 from perdure_server.store import Mutation
-from perdure_server.web import bodies, hooks
+from perdure_server.web import bodies, hooks, sync
 from perdure_server.web.routes import ROUTES, Route
 from web_support import Web
 
@@ -149,3 +149,9 @@ async def test_a_token_of_another_project_gets_nothing(web: Web, world: World, r
     assert "SECRET-OF-P" not in response.text
     assert len(list(world.store.list_sessions("p", [], 100, ""))) == before
     assert world.store.stored_value("p", "k") is not None
+
+
+@pytest.mark.parametrize("name", ["Service-Worker-Allowed", "clear-site-data", "Strict-Transport-Security"])
+def test_a_projects_answer_says_nothing_of_the_whole_origin(name: str) -> None:
+    piece = sync.piece_of({"status_code": 200, "headers": {name: "*", "x-own": "1"}, "body": "<p>"})
+    assert dict(piece.headers) == {"x-own": "1", "content-type": "text/plain; charset=utf-8"}

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ from coordinator_support import FakeHost, World, refused
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
+from perdure_server.coordinator import subscriptions
 from perdure_server.coordinator.requests import OPERATIONS, children
 from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core.errors import PerdureError
-from perdure_server.store import Mutation
+from perdure_server.store import EventRow, Mutation, SubscriptionRow
 
 NAMED = {"key": "n", "operand": 1}
 
@@ -131,3 +133,16 @@ async def test_an_imported_session_is_of_no_project(world: World) -> None:
         await world.until(lambda number=number: len(answers) == number + 1)  # type: ignore[misc]
     assert {answer.error.code for answer in answers} == {"P0232"}
     assert world.store.stored_values("shop") == []
+
+
+def test_a_filter_that_no_event_matches_does_not_gather_them_all() -> None:
+    rows = [EventRow(f"e{seq}", "p", "hook", "webhook", "post", 0, b"{}", {}, None, seq) for seq in range(1, 501)]
+
+    def after(_project: str, _source: str, seq: int, limit: int) -> list[EventRow]:
+        return rows[seq : seq + limit]
+
+    events = subscriptions._Events(SimpleNamespace(store=SimpleNamespace(events_after=after)), "p", "hook")  # type: ignore[arg-type]
+    row = SubscriptionRow("s", "main.1", "p", "hook", "data.n == 1", 0)
+    looked = events.look(row, 2**63 - 1)
+    assert (looked.event, looked.upto, looked.steps) == (None, 500, 500)
+    assert len(events._pages) == subscriptions._PAGES

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from perdure_proto.v1 import journal_pb2 as pb
 
@@ -25,9 +26,13 @@ from perdure_server.store import SPILL_BYTES, EventRow, Mutation, SubscriptionRo
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
-_PAGE: Final = 100  # events that are looked at together
+_PAGE: Final = 25  # events that are looked at together: each may have megabytes
+_PAGES: Final = 4  # that are kept for the next filter
+_THREADS: Final = 2
+"""That look for events. Filters are what sessions say and may take long; others that want a thread do not wait."""
 _WORTH_KEEPING: Final = 20  # after so many events that are not meant, how far a look came is stored
 
+T = TypeVar("T")
 Attempt = Callable[[], Awaitable[Any]]
 Source = tuple[str, str]
 """A project, and the name of a trigger or a connection of it."""
@@ -60,6 +65,11 @@ class Subscriptions:
         self._arrived: dict[Source, tuple[int, int]] = {}  # first and last place of events that nobody was told of
         self._telling = False
         self._bells: dict[str, set[asyncio.Event]] = {}  # of sessions whose code asks past the journal
+        self._threads = ThreadPoolExecutor(_THREADS, "perdure-events")
+
+    async def _aside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call it in a thread of ours."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     # ---- an event has come
 
@@ -79,7 +89,7 @@ class Subscriptions:
             while self._arrived:
                 source = next(iter(self._arrived))
                 first, last = self._arrived.pop(source)
-                for session_id in await asyncio.to_thread(self._meant, source, first, last):
+                for session_id in await self._aside(self._meant, source, first, last):
                     await self._wake(session_id)
         finally:
             self._telling = False
@@ -110,7 +120,7 @@ class Subscriptions:
 
     async def forgotten(self) -> list[str]:
         """Suspended sessions that wait for an event which is there: there are none, unless the coordinator ended."""
-        waiting, seen = await asyncio.to_thread(self._forgotten)
+        waiting, seen = await self._aside(self._forgotten)
         self._keep(seen, worth=1)
         return waiting
 
@@ -163,7 +173,7 @@ class Subscriptions:
         asked = [(wait, actor.waits.left_for(wait)) for wait in waits if wait.subscriptions]
         if not asked:
             return False
-        found, seen = await asyncio.to_thread(self._find, session_id, asked)
+        found, seen = await self._aside(self._find, session_id, asked)
         self._keep(seen)
         if self._c.actors.get(session_id) is not actor:
             return False
@@ -255,7 +265,7 @@ class Subscriptions:
         """The next event, for code whose calls are not recorded; None if there is none. P0223 for no subscription."""
         asked = [(WaitPoint("", 0, 0, subscriptions=subscriptions), None)]
         while True:
-            found, seen = await asyncio.to_thread(self._find, session_id, asked)
+            found, seen = await self._aside(self._find, session_id, asked)
             self._keep(seen)
             if found is None:
                 return None
@@ -301,9 +311,12 @@ class _Events:
         return None, after, steps
 
     def _page(self, after: int) -> list[EventRow]:
-        if after not in self._pages:
-            self._pages[after] = self._c.store.events_after(*self._source, after, _PAGE)
-        return self._pages[after]
+        page = self._pages.get(after)
+        if page is None:
+            page = self._c.store.events_after(*self._source, after, _PAGE)
+            if len(self._pages) < _PAGES:
+                self._pages[after] = page
+        return page
 
 
 def _meant(condition: Filter, event: EventRow) -> bool:

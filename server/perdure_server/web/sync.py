@@ -29,6 +29,8 @@ _HOP: Final = frozenset(
     {"connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 """Headers that are the server's business."""
+_OF_ORIGIN: Final = frozenset({"clear-site-data", "service-worker-allowed", "strict-transport-security"})
+"""Headers that say something of the whole origin, which is that of other projects, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _headers(told: Any) -> dict[str, str]:
     if not isinstance(told, Mapping):
         return {}
     named = {str(name).lower(): str(value) for name, value in told.items()}
-    return {name: value for name, value in named.items() if name not in _HOP and _sound(name, value)}
+    return {name: value for name, value in named.items() if name not in _HOP | _OF_ORIGIN and _sound(name, value)}
 
 
 def _sound(name: str, value: str) -> bool:
