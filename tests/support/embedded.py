@@ -188,7 +188,10 @@ class Runs:
 
     async def _send_events(self, job: Job) -> None:
         """Store what is due; what the engine before this one has stored is known by its mark."""
-        coordinator, project = self._engine.coordinator, self._build.project
+        coordinator = self._engine.coordinator
+        record = coordinator.store.load_session(job.session)
+        assert record is not None
+        project = record.project
         for number, brought in enumerate(job.events):
             mark = f"{job.session} {number}"
             data = json.dumps({"run": job.session, **brought}).encode()
