@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from perdure_proto.v1 import runner_pb2 as rpb
+
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import SessionRecord
 
@@ -98,7 +100,8 @@ def row_of(record: SessionRecord) -> dict[str, Any]:
 def _row(told: Mapping[str, Any]) -> dict[str, Any]:
     _checked(told, dict.fromkeys(_TEXTS, str) | dict.fromkeys(_NUMBERS, int) | {"durable": bool})
     row: dict[str, Any] = {name: told[name] for name in (*_TEXTS, *_NUMBERS, "durable")}
-    if not all(0 <= row[name] < LAST_US for name in _NUMBERS):
+    most = dict.fromkeys(_NUMBERS, LAST_US) | {"hash_seed": 1 << 32, "event_form": max(rpb.EventForm.values()) + 1}
+    if not all(0 <= row[name] < most[name] for name in _NUMBERS):
         raise ValueError("a number is out of range")
     for name in _DATA:
         row[name] = None if told.get(name) is None else base64.b64decode(told[name], validate=True)
