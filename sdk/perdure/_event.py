@@ -99,7 +99,9 @@ class Event:
 
 def _data(data: Any, source_type: str) -> AttrDict:
     """The event's data; the body of a webhook, which JSON has in base64, as bytes."""
-    made = AttrDict(data) if isinstance(data, dict) else AttrDict(value=data)
+    if not isinstance(data, dict):
+        return AttrDict() if data is None else AttrDict(value=data)
+    made = AttrDict(data)
     body = made.get("body")
     if source_type == "webhook" and isinstance(body, dict) and isinstance(body.get("bytes"), str):
         try:
