@@ -146,3 +146,21 @@ def test_a_filter_that_no_event_matches_does_not_gather_them_all() -> None:
     looked = events.look(row, 2**63 - 1)
     assert (looked.event, looked.upto, looked.steps) == (None, 500, 500)
     assert len(events._pages) == subscriptions._PAGES
+
+
+async def test_children_leave_room_in_the_queue_for_others(tmp_path: Path) -> None:
+    """What is a row already waits there, and is begun when the queue is shorter."""
+    world = World(tmp_path, [("activity", "work")], Settings(host_timeout_s=1e9, queue_limit=10, sweep_s=1.0))
+    await world.begin()
+    try:
+        await world.start("up")
+        children_ids = [await ask(world, "up", "session.start", f"main.{n}", entry="main.py:run") for n in range(30)]
+        assert len(world.coordinator.placement) == 5
+        await world.start("other")
+        FakeHost(world)
+        await world.completed("other")
+        for child_id in children_ids:
+            await world.completed(child_id, turning=1.0)
+    finally:
+        await world.coordinator.close()
+        world.store.close()

@@ -282,7 +282,7 @@ async def test_without_retry_a_failure_is_a_failure_and_a_stop_is_never_retried(
 
 
 async def test_a_full_queue_holds_events_back_and_loses_none(tmp_path: Path) -> None:
-    world = Triggered(tmp_path, HANG, Settings(queue_limit=3))
+    world = Triggered(tmp_path, HANG, Settings(queue_limit=6))  # of which events may take half
     await world.begin()
     world.host.capacity = 1
     await world.deploy(hook())

@@ -273,7 +273,7 @@ class Coordinator:
 
     def adopt(self, record: SessionRecord) -> None:
         """Want a runner for a session whose row is durable already. For want of room it is left to the sweep."""
-        if record.session_id in self.actors or self.placement.full:
+        if record.session_id in self.actors or self.placement.crowded:
             return
         if not self.builds.knows(record.build_id):
             self.spawn(self.loading.deliver(record.session_id, ev.RunnerWanted()))

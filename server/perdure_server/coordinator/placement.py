@@ -47,6 +47,11 @@ class Placement:
     def full(self) -> bool:
         return len(self) >= self._c.settings.queue_limit
 
+    @property
+    def crowded(self) -> bool:
+        """Do half of those wait who may? The rest is for who would be refused: rows that are durable can wait."""
+        return len(self) >= max(1, self._c.settings.queue_limit // 2)
+
     def admit(self, record: SessionRecord, queue: int) -> None:
         """Raises P0610 when too many wait: of all sessions, or of the deployment's, of which `queue` may (0: any)."""
         if self.full:

@@ -114,7 +114,7 @@ class Recovery:
         revived = 0
         for start in range(0, len(suspects), _TOGETHER):
             together = [each for each in suspects[start : start + _TOGETHER] if each not in self._c.actors]
-            if not together or self._c.placement.full:
+            if not together or self._c.placement.crowded:
                 continue
             await self._c.loading.ahead(together)
             for session_id in together:

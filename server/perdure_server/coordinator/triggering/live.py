@@ -78,7 +78,7 @@ class Armed:
     def has_room(self, c: Coordinator) -> bool:
         """May another of its sessions wait for a host?"""
         queue = c.builds.at_hand(self.deployment.build_id).queue
-        return not c.placement.full and c.placement.quotas.has_room(self.deployment.deployment_id, queue)
+        return not c.placement.crowded and c.placement.quotas.has_room(self.deployment.deployment_id, queue)
 
     def starts(self, event: Event) -> bool:
         """Does this event start a session? `condition.why` may say why not."""
