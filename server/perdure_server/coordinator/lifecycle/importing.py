@@ -40,7 +40,8 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _PROJECT: Final = re.compile(rf"([A-Za-z0-9][A-Za-z0-9._-]{{0,62}}({UNDEPLOYED})?)?")
 _PYTHON: Final = re.compile(r"(\d{1,2}\.\d{1,3})?")
 _MEMO: Final = 64  # entries
-_MEMO_CHARS: Final = 1024  # of each
+_TEXT_CHARS: Final = 1024  # of each, and of an entry point
+_HEAD_BYTES: Final = 64 * 1024 * 1024
 _MEMBERS: Final = frozenset({parcel.HEAD, parcel.JOURNAL, parcel.OUTPUT, parcel.BUILD, parcel.BLOBS, parcel.KEY})
 _ENDED: Final = frozenset(phase.value for phase in Phase if phase.ended)
 _FILES: Final = 100_000
@@ -159,6 +160,8 @@ def _member(folder: Path, name: str) -> bytes:
     path = folder / name
     if path.is_symlink() or not path.is_file():
         raise parcel.bad(f"{name} is missing")
+    if name == parcel.HEAD and path.stat().st_size > _HEAD_BYTES:
+        raise parcel.bad(f"{name} is too large")
     return path.read_bytes()
 
 
@@ -199,7 +202,7 @@ def _record(c: Coordinator, head: parcel.Head, payloads: list[jpb.Payload]) -> S
         if row[name] is not None:
             _parsed(kind, row[name])
     if row["state"] not in _ENDED:
-        was = jpb.Error(type="Imported", message=f"it was {row['state'][:20]} when it was exported")
+        was = jpb.Error(type="Imported", message=f"it was {row['state'][:20]!r} when it was exported")
         row |= {"state": Phase.STOPPED.value, "error": was.SerializeToString()}
     # It counts as ended now: so it is kept as long as the home's own.
     fixed = {"ended_us": c.clock.now_us(), "build_id": head.build_id, "deployment_id": "", "event": row["event"] or b""}
@@ -216,10 +219,13 @@ def _check_row(c: Coordinator, row: dict[str, Any]) -> None:
         for name, most in (("event", c.settings.event_bytes), ("status", c.settings.status_bytes)):
             if row[name] is not None:
                 jsontext.parse(row[name][: most + 1])
+        memo = row["memo"] or {}
+        "".join((row["entry_point"], *memo.keys(), *memo.values())).encode()  # half of a character has no UTF-8
     except (PerdureError, ValueError) as error:
         raise parcel.bad(str(error)) from None
-    memo = row["memo"] or {}
-    if len(memo) > _MEMO or any(len(name) + len(text) > _MEMO_CHARS for name, text in memo.items()):
+    if len(row["entry_point"]) > _TEXT_CHARS:
+        raise parcel.bad("its entry point is too long")
+    if len(memo) > _MEMO or any(len(name) + len(text) > _TEXT_CHARS for name, text in memo.items()):
         raise parcel.bad("its memo is too large")
     if row["forked_from"] and not SESSION_ID.fullmatch(row["forked_from"]):
         raise parcel.bad("what it was forked from makes no sense")
