@@ -110,9 +110,9 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "Check the client's id, secret, redirect URL and scopes, then connect again.",
     ),
     "P0613": Explanation(
-        "too many children, subscriptions or requests",
-        "A session has started more children, holds more subscriptions or sends more requests at once than its "
-        "limits allow.",
+        "too many children, subscriptions, signals or requests",
+        "A session has started more children, holds more subscriptions, leaves more signals untaken or sends more "
+        "requests at once than its limits allow.",
         "Give up those that are not needed any more, share the work among sessions, or raise the limit.",
     ),
 }
