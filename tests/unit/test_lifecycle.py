@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -368,6 +370,30 @@ def test_a_blob_that_is_stored_again_is_young(tmp_path: Path) -> None:
     os.utime(tmp_path / digest[:2] / digest, (1, 1))
     assert blobs.discard(digest, 2 * SECOND_US) == 5
     assert not blobs.keep(digest)
+
+
+def test_what_is_stored_is_there_whoever_collects_at_the_same_time(tmp_path: Path) -> None:
+    blobs = BlobStore(tmp_path)
+    data = b"an old value"
+    digest = blobs.put(data)
+    path = tmp_path / digest[:2] / digest
+    over = threading.Event()
+
+    def collect() -> None:
+        while not over.is_set():
+            blobs.discard(digest, 2 * SECOND_US)
+
+    collector = threading.Thread(target=collect)
+    collector.start()
+    try:
+        for _ in range(100):
+            with suppress(FileNotFoundError):
+                os.utime(path, (1, 1))
+            assert blobs.put(data) == digest
+            assert blobs.exists(digest)
+    finally:
+        over.set()
+        collector.join()
 
 
 async def test_it_is_done_from_time_to_time(tmp_path: Path) -> None:
