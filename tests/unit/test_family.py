@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from perdure_server.coordinator.requests import OPERATIONS
 from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core.state import WaitPoint
-from perdure_server.store import Done, Mutation, SessionUpdate
+from perdure_server.store import Deployment, Done, Mutation, SessionUpdate, Transaction
 
 CHILD: list[Step] = [("activity", "work")]
 WAITS: list[Step] = [("signal", "go")]
@@ -218,6 +219,32 @@ async def test_another_project_is_out_of_reach(world: World) -> None:
     await world.start("to", WAITS, project="elsewhere")
     with refused("P0232"):
         await ask(world, "from", "session.signal", session_id="to", name="go")
+
+
+@pytest.mark.parametrize("callers", [[], ["somebody"], ["shop"], ["*"]])
+async def test_another_project_says_whose_sessions_may_start_its_own(world: World, callers: list[str]) -> None:
+    def deploy(transaction: Transaction) -> None:
+        transaction.put_project("other", 1)
+        transaction.activate(Deployment("dep", "other", BUILD, 1, {}, {"callers": callers}))
+
+    await world.store.commit(Mutation(deploy))
+    await world.start("up", project="shop")
+    if callers in ([], ["somebody"]):
+        with refused("P0232"):
+            await ask(world, "up", "session.start", "main.1", entry="main.py:run", project="other")
+        return
+    child_id = await ask(world, "up", "session.start", "main.1", entry="main.py:run", project="other")
+    assert world.store.load_session(child_id).project == "other"  # type: ignore[union-attr]
+
+
+async def test_a_bomb_of_children_ends_where_too_many_live(world: World) -> None:
+    world.settings = replace(world.settings, living_sessions=4)
+    await world.start("up")
+    last = "up"
+    for n in range(3):
+        last = await ask(world, last, "session.start", f"main.{n}", entry="main.py:run")
+    with refused("P0613"):
+        await ask(world, last, "session.start", "main.1", entry="main.py:run")
 
 
 def test_who_asks_for_any_signal_does_not_get_the_end_of_a_child() -> None:

@@ -19,7 +19,7 @@ from perdure_server.manifest.network import NETWORK, Network
 from perdure_server.manifest.nodes import MAX_BYTES, Reader
 from perdure_server.manifest.policies import ACTIVITIES, ActivityPolicy
 from perdure_server.manifest.references import check_references
-from perdure_server.manifest.shapes import Key, matching, read_keys
+from perdure_server.manifest.shapes import TEXTS, Key, matching, read_keys
 from perdure_server.manifest.trigger_keys import ENTRY, TRIGGERS
 from perdure_server.manifest.triggers import Trigger
 from perdure_server.manifest.values import values_of
@@ -43,6 +43,7 @@ class Manifest:
     network: Network = field(default_factory=Network)
     runs_on: Mapping[str, str] = field(default_factory=dict)  # labels that a host must have
     requirements: Requirements = field(default_factory=Requirements)
+    callers: tuple[str, ...] = ()  # projects whose sessions may start sessions of this one; "*": all
     triggers: tuple[Trigger, ...] = ()
     connections: tuple[Connection, ...] = ()
     form: Literal["perdure", "autokitteh"] = "perdure"  # whose manifest it is: events look as theirs do there
@@ -94,6 +95,7 @@ KEYS: Final = {
     "limits": Key(LIMITS, "what one session may use, and how many a deployment may have; 0: no limit"),
     "network": Key(NETWORK, "what sessions may reach: none, all, or a list of hosts"),
     "runs_on": Key(RUNS_ON, "labels that a host must have"),
+    "callers": Key(TEXTS, 'other projects whose sessions may start sessions of this one; "*": all; default: none'),
     "requirements": Key(REQUIREMENTS, "packages; default: what requirements.txt or pyproject.toml say"),
 }
 

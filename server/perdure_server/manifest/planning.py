@@ -10,7 +10,7 @@ from perdure_server.manifest.manifest import Manifest
 
 SECRET: Final = "(secret)"  # noqa: S105 - what is shown in place of one
 _NO_CHANGE: Final = frozenset({"line", "column"})
-_PLAIN: Final = ("python", "entry", "network", "runs_on", "requirements", "limits", "form")
+_PLAIN: Final = ("python", "entry", "network", "runs_on", "callers", "requirements", "limits", "form")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Key:
 
 
 TEXT: Final = Shape(Reader.text, {"type": "string"})
-TEXTS: Final = Shape(Reader.texts, {"type": "array", "items": {"type": "string"}})
+TEXTS: Final = Shape(Reader.texts, {"type": ["array", "null"], "items": {"type": "string"}})
 DURATION: Final = Shape(
     Reader.duration,
     {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^\\s*{DURATION_FORM}\\s*$"}]},

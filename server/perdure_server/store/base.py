@@ -128,6 +128,10 @@ class Reads(Protocol):
         """How many sessions this one has started, ended ones too."""
         ...
 
+    def living(self, deployment_id: str, most: int) -> int:
+        """How many sessions of the deployment live; `most` for that many and more."""
+        ...
+
     def bereaved(self, parent_id: str = "") -> list[Bereaved]:
         """Living children of this session, or of all that have ended, whom the policy ends with their parent."""
         ...

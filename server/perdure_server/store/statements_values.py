@@ -74,6 +74,12 @@ CHILDREN: Final = (
     "''"
 )
 
+# how many sessions of a deployment live, as far as somebody counts
+LIVING: Final = (
+    "SELECT count(*) AS count_1 FROM (SELECT sessions.session_id AS session_id FROM sessions WHERE "
+    "sessions.deployment_id = :of_deployment AND sessions.ended_us IS NULL LIMIT :most OFFSET 0) AS anon_1"
+)
+
 # living children that are to end because their parent has, and were not told
 BEREAVED: Final = (
     "SELECT child.session_id, child.on_parent_end FROM sessions AS child JOIN sessions AS parent ON "

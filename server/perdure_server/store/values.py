@@ -79,6 +79,9 @@ class ValueReads:
     def children(self, parent_id: str) -> int:
         return _number(self._rows(sql.CHILDREN, {"parent_id": parent_id}))
 
+    def living(self, deployment_id: str, most: int) -> int:
+        return _number(self._rows(sql.LIVING, {"of_deployment": deployment_id, "most": most}))
+
     def bereaved(self, parent_id: str = "") -> list[Bereaved]:
         rows = self._rows(sql.BEREAVED_OF, {"parent_id": parent_id}) if parent_id else self._rows(sql.BEREAVED, {})
         return [Bereaved(row[0], row[1]) for row in rows]

@@ -42,6 +42,12 @@ async def _prepare_start(c: Coordinator, asker: Asker, body: Body) -> Body:
     deployment_id, build_id = asker.deployment_id, asker.build_id
     if project != asker.project:
         deployment = await starting.active_deployment(c, project)
+        if {asker.project, "*"}.isdisjoint(deployment.settings.get("callers", ())):
+            raise PerdureError(
+                "P0232",
+                f"project {project!r} does not let sessions of {asker.project!r} start its own",
+                help=f"callers: [{asker.project}] in its manifest does",
+            )
         deployment_id, build_id = deployment.deployment_id, deployment.build_id
     await starting.check_interpreter(c, build_id)
     await c.variables.check(project, deployment_id)
@@ -67,6 +73,9 @@ async def _prepare_start(c: Coordinator, asker: Asker, body: Body) -> Body:
 
 def _start(tx: Transaction, asker: Asker, body: Body) -> Answer:
     record, most = body[_READY], asker.settings.session_children
+    crowd = asker.settings.living_sessions
+    if tx.living(record.deployment_id, crowd) >= crowd:
+        raise PerdureError("P0613", f"project {record.project!r} has {crowd} living sessions: no more are started")
     if tx.children(asker.session_id) >= most:
         raise PerdureError("P0613", f"session {asker.session_id} has started {most} sessions, as many as it may")
     if not tx.insert_session(record):  # hostile code was at this place before: it is not begun anew

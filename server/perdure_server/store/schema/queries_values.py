@@ -122,6 +122,16 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         .select_from(sessions)
         .where(sessions.c.parent_id == _PARENT, sessions.c.parent_id != _EMPTY),
     ),
+    "LIVING": (
+        "how many sessions of a deployment live, as far as somebody counts",
+        select(func.count()).select_from(
+            select(sessions.c.session_id)
+            .where(sessions.c.deployment_id == bindparam("of_deployment"), sessions.c.ended_us.is_(None))
+            .limit(bindparam("most"))
+            .offset(_ZERO)
+            .subquery()
+        ),
+    ),
     "BEREAVED": (
         "living children that are to end because their parent has, and were not told",
         select(_child.c.session_id, _child.c.on_parent_end)
