@@ -90,6 +90,12 @@ def _keys_of(schema: Any) -> list[str]:
     return []
 
 
+def test_triggers_that_are_texts_are_told_with_the_others() -> None:
+    with pytest.raises(Problems) as caught:
+        parse_manifest("triggers: {a: x, b: '', c: , d: [1]}", "p")
+    assert len(caught.value.problems) >= 3
+
+
 @given(data=st.data())
 def test_what_the_reader_takes_no_editor_marks(data: st.DataObject) -> None:
     names = st.sampled_from(_keys_of(SCHEMA))

@@ -261,8 +261,9 @@ Places = Mapping[str, tuple[Node, Node]]
 
 
 def places_of(node: Node) -> Places:
-    """The nodes of a mapping's keys and values, by key."""
-    return {str(key.value): (key, value) for key, value in node.value or () if isinstance(key, ScalarNode)}
+    """The nodes of a mapping's keys and values, by key; of anything else none."""
+    pairs = node.value if isinstance(node, MappingNode) else ()
+    return {str(key.value): (key, value) for key, value in pairs if isinstance(key, ScalarNode)}
 
 
 def is_null(node: Node) -> bool:
