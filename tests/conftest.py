@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.harness import Bench, bench
+
+# The same examples in every run, however slow the machine is: who waits for the suite is told of what was changed.
+# PERDURE_EXAMPLES=new looks for what nobody has seen yet.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("new", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("PERDURE_EXAMPLES", "same"))
 
 
 @pytest.fixture(scope="session", name="bench")
