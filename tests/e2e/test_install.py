@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 UV = Path(sys.executable).parent / "uv"
-PACKAGES = 30
+PACKAGES = 32
 BEST_OF = 5
 INSTALL_S = 600
 COMMAND_S = 120
@@ -76,7 +76,7 @@ def installed_fixture(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_S)]
 
 
-def test_it_is_at_most_30_packages(installed: Environment) -> None:
+def test_it_is_few_packages(installed: Environment) -> None:
     listed = json.loads(installed.run(UV, "pip", "list", "--python", installed.python, "--format", "json"))
     names = sorted(package["name"] for package in listed)
     print(len(names), names)

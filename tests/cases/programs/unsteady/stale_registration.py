@@ -14,7 +14,8 @@ def pid():
 def main(event):
     get(event["url"] + "/first")
     name = "even" if pid() % 2 else "odd"
-    return get(f"{event['url']}/{pid()}/{name}")  # differs
+    get(f"{event['url']}/{pid()}/{name}")  # differs
+    return get(event["url"] + "/last")  # before which the other one is durable: it can be lost with a crash
 
 
 CASE = {"says": "stale_registration.py:17"}
