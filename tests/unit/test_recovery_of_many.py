@@ -26,11 +26,19 @@ async def world_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asyn
     world.store.close()
 
 
-async def test_all_are_taken_up_and_none_is_found_stuck(world: World) -> None:
+async def test_all_are_taken_up_and_none_is_found_stuck(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for session_id in IDS:
         await world.start(session_id)
+    in_memory: list[int] = []
+    watch_over = recovery.Recovery.watch_over
+
+    def count(self: recovery.Recovery) -> None:
+        in_memory.append(len(world.coordinator.actors))
+        watch_over(self)
+
+    monkeypatch.setattr(recovery.Recovery, "watch_over", count)
     await world.restart()
-    assert len(world.coordinator.actors) < len(IDS)  # when it answers
+    assert in_memory == [3]  # before it answers; the others come while it does
     await world.until(lambda: len(world.coordinator.actors) == len(IDS))
     FakeHost(world)
     for session_id in IDS:
