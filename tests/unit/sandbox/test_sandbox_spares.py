@@ -78,7 +78,7 @@ async def test_its_namespaces_are_its_own_and_its_network_as_it_says(tmp_path: P
             alone = await here.see(body)
         async with _made_ahead(here):
             connected = await here.see(body, network=runner.NETWORK_MODE_ALL)
-    assert not set(alone) & set(connected)
+    # Not with each other: the first ones are gone by then, and the kernel gives their numbers again.
     machines = [os.readlink(f"/proc/self/ns/{name}") for name in names]
     assert not set(alone) & set(machines)
     assert set(connected) & set(machines) == {machines[0]}
