@@ -11,10 +11,11 @@ import pytest
 from coordinator_support import FakeHost, Step, World
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
+from perdure_server.coordinator import writer
 from perdure_server.coordinator.requests import OPERATIONS
 from perdure_server.coordinator.requests.operations import Answer, Asker, Body, Entry
 from perdure_server.coordinator.settings import Settings
-from perdure_server.store import Transaction
+from perdure_server.store import BlobStore, Transaction
 
 Make = Callable[..., Awaitable[World]]
 ADD: Step = ("request", "store.add", {"key": "n", "operand": 1})
@@ -108,6 +109,25 @@ async def test_a_request_that_nobody_answered_is_answered_to_the_next_runner(
     await world.completed("s", turning=0.1)
     assert world.kinds("s") == "WX"
     assert stored(world, "k") == "x" * size
+
+
+async def test_a_write_that_fails_for_a_reason_nobody_foresaw_holds_nothing_back(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spill, failed = writer.spill, []
+
+    def fails_once(entry: jpb.Entry, blobs: BlobStore) -> None:
+        if not failed:
+            failed.append(entry.seq)
+            raise OSError("the disk is in a bad mood")
+        spill(entry, blobs)
+
+    monkeypatch.setattr(writer, "spill", fails_once)
+    world = await make([("request", "store.set", {"key": "k", "value": "x" * 100_000})], value_bytes=1 << 20)
+    FakeHost(world)
+    await world.start("s", project="shop")
+    await world.completed("s", turning=0.1)
+    assert (failed, world.kinds("s"), stored(world, "k")) == ([1], "WX", "x" * 100_000)
 
 
 async def test_an_answer_that_a_dead_runner_did_not_hear_is_not_made_again(make: Make) -> None:

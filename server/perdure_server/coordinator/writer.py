@@ -19,7 +19,6 @@ from perdure_proto.v1.runner_pb2 import Records
 from perdure_server.coordinator.sealing import seal
 from perdure_server.core import events as ev
 from perdure_server.core import limits
-from perdure_server.core.errors import PerdureError
 from perdure_server.store import (
     SPILL_BYTES,
     Append,
@@ -252,7 +251,7 @@ class Writer:
             make, on_result = self._held[0]
             try:
                 item = await make()
-            except PerdureError as error:
+            except Exception as error:  # noqa: BLE001 - it goes back to who submitted this, as the store's own do
                 on_result(Failed(error))
             else:
                 self._c.store.submit(item, on_result)
