@@ -72,7 +72,11 @@ def left(url: str, folder: Path) -> list[str]:
 
 def gone(url: str, folder: Path) -> None:
     """Wait until there is none: who has told the engine to remove one need not wait for it to its end."""
-    until(lambda: not left(url, folder), "the containers are removed")
+    try:
+        until(lambda: not left(url, folder), "the containers are removed")
+    except AssertionError:
+        logs = [file.read_text(errors="replace") for file in folder.glob("*.log")]
+        raise AssertionError((left(url, folder), logs)) from None
 
 
 def images(terminal: Terminal) -> set[str]:

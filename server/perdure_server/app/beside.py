@@ -22,7 +22,7 @@ log: Final = logging.getLogger("perdure.server")
 
 BACKOFF_S: Final = (0.1, 10.0)  # first and longest pause before it is started again
 STEADY_S: Final = 30.0  # a host that lived this long starts the count anew
-END_S: Final = 5.0  # for a clean end, before it is killed
+END_S: Final = 45.0  # for a clean end, before it is killed: more than a host takes to have its containers removed
 
 
 class Beside:

@@ -20,7 +20,7 @@ from perdure_runner.host.docker.shape import Shape
 from perdure_runner.host.pythons import Interpreter, InterpreterNotFoundError
 
 _USUAL = sys.version_info[:2]  # of Python, for projects that name none, if there is a base with it
-_CLOSE_S = 15.0  # for the engine to remove all containers
+_CLOSE_S = 30.0  # for the engine to remove all containers; a server gives its host more than that to end
 
 
 class Docker:
@@ -84,7 +84,9 @@ class Docker:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
         await self._pool.close()
-        await self._undertaker.finish(_CLOSE_S)
+        if left := await self._undertaker.finish(_CLOSE_S):
+            why = f"perdure: {left} containers are left to the next host: the engine did not remove them in time"
+            print(why, file=sys.stderr, flush=True)
         self._engine.close()
         self._maker.close()
 

@@ -33,14 +33,15 @@ class Undertaker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def finish(self, patience_s: float) -> None:
-        """Wait until all is done; what takes longer is left to the sweep of the next host."""
+    async def finish(self, patience_s: float) -> int:
+        """Wait until all is done; what takes longer is left to the sweep of the next host. Says how much that is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 while self._tasks:
                     await asyncio.wait(self._tasks)
         for task in self._tasks:
             task.cancel()
+        return len(self._tasks)
 
     async def _remove(self, container: str, folder: Path) -> None:
         while not await self._removed(container):  # noqa: ASYNC110 (nobody tells when an engine is back)
