@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ TINY = """
     def main(event):
         return [tiny.VERSION, os.getuid()]
 """
+SLOW_S = 7.0
 STEPS = """
     import random
     import select
@@ -171,6 +174,11 @@ def test_an_engine_that_is_killed(terminal: Terminal, own: Dockerd) -> None:
     assert server.until(session_id, "completed").result.data == b"30"
     again = server.begin("handlers.py:main", 1)
     assert server.until(again, "completed").result.data == b"1"
+    os.kill(own.pid, signal.SIGSTOP)
+    server.process.terminate()
+    with pytest.raises(subprocess.TimeoutExpired):  # it waits for an engine that is slow: nobody else would remove them
+        server.process.wait(SLOW_S)
+    os.kill(own.pid, signal.SIGCONT)
     server.stop()
     assert containers(own.url) == []
 
