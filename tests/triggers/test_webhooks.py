@@ -20,6 +20,7 @@ from web_support import Web
 MANIFEST = """
 triggers:
   plain: {webhook: {}, call: main.py:main}
+  knows: {webhook: {path: knows, keep_headers: Authorization}, call: main.py:main}
   named: {webhook: in/box, call: main.py:main}
   deeper: {webhook: in/box/deep, call: main.py:main}
   only_put: {webhook: {path: put, methods: [put, post], cors: ["https://page.example"]}, call: main.py:main}
@@ -42,6 +43,16 @@ async def hooks_fixture(web: Web, tmp_path: Path) -> dict[str, pb.Trigger]:
 
 def code(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"]
+
+
+async def test_credentials_of_senders_are_stored_only_where_the_manifest_says_so(
+    web: Web, hooks: dict[str, pb.Trigger]
+) -> None:
+    headers = {"authorization": "Bearer t0p", "cookie": "sid=t0p"}
+    for name, kept in (("plain", "***"), ("knows", "Bearer t0p")):
+        answer = await web.client.post(hooks[name].url, headers=headers)
+        told = web.event(answer.json()["event_id"])["headers"]
+        assert (told["Authorization"], told["Cookie"]) == (kept, "***")
 
 
 async def test_a_request_is_a_durable_event_and_starts_a_session(

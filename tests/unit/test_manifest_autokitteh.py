@@ -13,6 +13,7 @@ from perdure_server.manifest.triggers import Schedule, Trigger, Webhook
 from perdure_server.manifest.variables import Variable
 
 FILE = "autokitteh.yaml"
+ALL_HEADERS = Webhook(keep_headers=("*",))
 FULL = """\
 version: v1
 
@@ -96,7 +97,7 @@ def test_a_full_manifest_of_v1() -> None:
         Connection("sheets", "googlesheets", (Variable("SHEET", "${not a reference}", line=13, column=11),), 10, 7),
     )
     asked, told, morning, source, hook, tick = manifest.triggers
-    assert asked == Trigger("asked", "webhook", "main.py:on_request", sync=True, webhook=Webhook(), line=27, column=7)
+    assert asked == Trigger("asked", "webhook", "main.py:on_request", sync=True, webhook=ALL_HEADERS, line=27, column=7)
     assert told == Trigger(
         "told",
         "connection",
@@ -110,7 +111,7 @@ def test_a_full_manifest_of_v1() -> None:
     )
     assert morning.schedule == Schedule("0 8 * * 1-5", "America/New_York")
     assert (source.type, source.call) == ("connection", "")
-    assert (hook.type, hook.webhook) == ("webhook", Webhook())
+    assert (hook.type, hook.webhook) == ("webhook", ALL_HEADERS)
     assert (tick.type, tick.schedule) == ("schedule", Schedule("@every 1m"))
 
 

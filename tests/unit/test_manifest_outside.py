@@ -40,6 +40,7 @@ triggers:
       dedup_header: X-Request-Id
       max_body: 64KiB
       cors: "*"
+      keep_headers: [Authorization]
       timeout: 5s
     call: main.py:on_order
     filter: data.body.json.total > 10
@@ -80,6 +81,7 @@ def test_all_forms_of_triggers() -> None:
             "X-Request-Id",
             65536,
             ("*",),
+            ("authorization",),
             5.0,
         ),
         concurrency=Concurrency(1, "data.body.json.customer"),
@@ -89,7 +91,7 @@ def test_all_forms_of_triggers() -> None:
         line=10,
         column=3,
     )
-    assert plain == Trigger("plain", "webhook", "main.py:on_order", webhook=Webhook(), line=26, column=3)
+    assert plain == Trigger("plain", "webhook", "main.py:on_order", webhook=Webhook(), line=27, column=3)
     assert nightly.schedule == Schedule("0 3 * * *", "Europe/Berlin", "all", "skip", 30.0)
     assert not nightly.durable
     assert (often.schedule, often.concurrency, often.debounce) == (Schedule("@every 5m"), Concurrency(2), Debounce(1.0))

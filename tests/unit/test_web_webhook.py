@@ -25,6 +25,24 @@ def data(*arguments: Any, **more: Any) -> dict[str, Any]:
     return parsed
 
 
+PROVING = [(b"authorization", b"Bearer t0p"), (b"cookie", b"sid=t0p"), (b"cookie", b"b=t0p"), (b"x-shop", b"mine")]
+
+
+def test_what_proves_who_sends_is_not_told() -> None:
+    told = event_data(request(headers=PROVING))
+    assert b"t0p" not in told
+    assert jsontext.parse(told)["headers"] == {"Authorization": "***", "Cookie": "***, ***", "X-Shop": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [(("cookie",), ("***", "sid=t0p, b=t0p")), (("*",), ("Bearer t0p", "sid=t0p, b=t0p")), (("x-shop",), ("***",) * 2)],
+)
+def test_headers_that_are_named_are_kept(keep: tuple[str, ...], kept: tuple[str, str]) -> None:
+    headers = jsontext.parse(event_data(request(headers=PROVING), keep))["headers"]
+    assert (headers["Authorization"], headers["Cookie"].replace("***, ***", "***")) == kept
+
+
 def test_json() -> None:
     body = data(b'{"n": 12345678901234567890, "s": "\\ud83d\\ude00"}', "application/json")["body"]
     assert body["json"] == {"n": 12345678901234567890, "s": "😀"}

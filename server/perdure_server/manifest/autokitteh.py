@@ -25,6 +25,8 @@ from perdure_server.manifest.variables import Variable
 AUTOKITTEH_FILE: Final = "autokitteh.yaml"
 
 _DURABLE: Final[Mapping[str, bool]] = {"v1": True, "v2": False}
+_WEBHOOK: Final = Webhook(keep_headers=("*",))
+"""Handlers of theirs see all headers: a header is all by which many of them know who calls."""
 _SYMBOL: Final = matching(r"[A-Za-z_][A-Za-z0-9_-]*", "use letters, digits, '_' and '-'")
 
 
@@ -56,7 +58,7 @@ def _optional(of: Shape) -> Shape:
 
 def _webhook(reader: Reader, node: Node, what: str) -> Webhook:
     reader.mapping(node, what, ())
-    return Webhook()
+    return _WEBHOOK
 
 
 def _connection_of(reader: Reader, node: Node, what: str) -> str | None:
@@ -186,7 +188,7 @@ def _trigger(reader: Reader, node: Node, durable: bool) -> Trigger | None:
     if kind != "connection" and "event_type" in values:
         values["filter"] = _also_of_type(values.pop("event_type"), values.get("filter", ""))
     if kind == "webhook":
-        values["webhook"] = Webhook()
+        values["webhook"] = _WEBHOOK
     line, column = _place(node)
     return Trigger(**{"durable": durable} | values | {"type": kind}, schedule=schedule, line=line, column=column)
 

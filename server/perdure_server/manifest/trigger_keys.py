@@ -44,6 +44,7 @@ from perdure_server.manifest.triggers import (
 TYPES: Final[tuple[TriggerType, ...]] = get_args(TriggerType)
 _NAME_HELP: Final = "use letters, digits, '_' and '-', at most 63"
 _PLAIN_STYLES: Final = {None: 0, "'": 1, '"': 1}
+_HEADER: Final = r"\*|[A-Za-z0-9-]{1,80}"
 _ORIGIN: Final = r"\*|https?://[^/\s]+"
 
 ENTRY: Final = matching(r"[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*", "write FILE.py:FUNCTION")
@@ -100,11 +101,11 @@ def _secret(reader: Reader, node: Node, what: str) -> str | None:
     return name
 
 
-def _upper(shape: Shape) -> Shape:
-    """A list of texts, or one; upper-case."""
+def _cased(shape: Shape, case: Callable[[str], str]) -> Shape:
+    """A list of texts, or one; each as `case` makes it."""
 
     def read(reader: Reader, node: Node, what: str) -> tuple[str, ...]:
-        return tuple(text.upper() for text in listed(shape).read(reader, node, what))
+        return tuple(case(text) for text in listed(shape).read(reader, node, what))
 
     return Shape(read, listed(shape).schema)
 
@@ -155,9 +156,13 @@ WEBHOOK: Final = record(
             matching(r"[A-Za-z0-9][A-Za-z0-9._~-]*(/[A-Za-z0-9._~-]+)*", "letters, digits, '.', '_', '~', '-' and '/'"),
             "of its URL, /webhooks/PROJECT/PATH; default: only the URL with the secret slug",
         ),
-        "methods": Key(_upper(matching("[A-Za-z]{1,20}", "GET, POST, ...")), "HTTP methods; default: any"),
+        "methods": Key(_cased(matching("[A-Za-z]{1,20}", "GET, POST, ..."), str.upper), "HTTP methods; default: any"),
         "signature": Key(SIGNATURE, "how requests prove who sent them; others are refused"),
         "dedup_header": Key(TEXT, "requests with the same value of this header are one event"),
+        "keep_headers": Key(
+            _cased(matching(_HEADER, "Authorization, Cookie, ..., or *"), str.lower),
+            "headers with credentials that the event has all the same, where others have ***; *: all",
+        ),
         "max_body": Key(SIZE, "longest body; default: 1MiB", "max_bytes"),
         "cors": Key(listed(matching(_ORIGIN, "https://HOST, or *")), "origins whose pages may call it"),
         "timeout": Key(DURATION, "sync: how long a caller waits for an outcome; default: 30s", "timeout_s"),

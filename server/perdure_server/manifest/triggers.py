@@ -38,7 +38,10 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """`path` empty: only the secret slug. `methods` are upper-case; empty: any. `cors` are origins, or "*"."""
+    """`path` empty: only the secret slug. `methods` are upper-case; empty: any. `cors` are origins, or "*".
+
+    `keep_headers`: names, in lower case, of headers that prove who sends and are in the event all the same; "*": all.
+    """
 
     path: str = ""
     methods: tuple[str, ...] = ()
@@ -46,6 +49,7 @@ class Webhook:
     dedup_header: str = ""  # requests with the same value are the same event
     max_bytes: int = BODY_BYTES
     cors: tuple[str, ...] = ()
+    keep_headers: tuple[str, ...] = ()
     timeout_s: float = ANSWER_S  # that a synchronous one waits for an outcome
 
 

@@ -87,8 +87,8 @@ class WebhookEndpoint:
             await self._verify(found, signature, request)
             if (reply := senders.reply(kind, request)) is not None:
                 return JSONResponse(reply)
-        large = len(body) > _LARGE
-        data = await asyncio.to_thread(event_data, request) if large else event_data(request)
+        large, keep = len(body) > _LARGE, found.webhook.keep_headers
+        data = await asyncio.to_thread(event_data, request, keep) if large else event_data(request, keep)
         accepted = await self._c.dispatcher.accept(
             Incoming(
                 project=found.project,

@@ -22,6 +22,9 @@ from perdure_server.web import multipart
 Pairs = Sequence[tuple[bytes, bytes]]
 
 MAX_FIELDS: Final = 1_000
+HIDDEN: Final = "***"
+"""In place of what a header says that proves who its sender is: events are stored, shown and exported."""
+PROOFS: Final = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"x-api-key", b"x-auth-token"})
 _FORM: Final = b"application/x-www-form-urlencoded"
 _MULTIPART: Final = b"multipart/form-data"
 
@@ -59,13 +62,16 @@ def event_type(request: Request) -> str:
     return request.method.lower()
 
 
-def event_data(request: Request) -> bytes:
-    """The event's data, JSON in ASCII. Whatever the bytes are: never raises."""
+def event_data(request: Request, keep: Sequence[str] = ()) -> bytes:
+    """The event's data, JSON in ASCII. Whatever the bytes are: never raises.
+
+    `keep`: names in lower case of `PROOFS` that are told all the same; "*": all.
+    """
     data: dict[str, Any] = {
         "method": request.method,
         "raw_url": request.target,
         "url": _url(request),
-        "headers": _headers(request.headers),
+        "headers": _headers(request.headers, keep),
         "body": _body(request),
     }
     text = _dumped(data)
@@ -99,10 +105,12 @@ def _url(request: Request) -> dict[str, Any]:
     }
 
 
-def _headers(pairs: Pairs) -> dict[str, str]:
+def _headers(pairs: Pairs, keep: Sequence[str]) -> dict[str, str]:
     """By canonical names (`X-Github-Event`): those that AutoKitteh's events have."""
-    named = ((_canonical(name), value.decode("latin-1")) for name, value in pairs)
-    return _joined(named, ", ")
+    hidden = frozenset() if "*" in keep else PROOFS - {name.encode("latin-1", "replace") for name in keep}
+    return _joined(
+        ((_canonical(name), HIDDEN if name in hidden else value.decode("latin-1")) for name, value in pairs), ", "
+    )
 
 
 def _canonical(name: bytes) -> str:
