@@ -16,7 +16,8 @@ def subscribe(source: str, filter: str = "") -> str:  # noqa: A002 - the word of
 
     filter: a CEL expression over `data`, `event_type` and `headers`; empty: every event. Returns the subscription's id.
     An event is delivered once for each subscription, in order. A subscription ends with the session, or `unsubscribe`.
-    Raises NotInSession in a plain script, RequestRefused for a filter that is none (P0105) or too many (P0613).
+    Raises NotInSession in a plain script, RequestRefused for a source that there is not (P0223), a filter that is none
+    (P0105) or too many subscriptions (P0613).
     """
     if not isinstance(source, str) or not isinstance(filter, str):
         raise TypeError(f"subscribe: a source and a filter are texts, not {source!r} and {filter!r}")

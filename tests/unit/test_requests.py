@@ -13,6 +13,7 @@ from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.coordinator import writer
 from perdure_server.coordinator.requests import OPERATIONS
+from perdure_server.coordinator.requests.failing import Failures
 from perdure_server.coordinator.requests.operations import Answer, Asker, Body, Entry
 from perdure_server.coordinator.settings import Settings
 from perdure_server.store import BlobStore, Transaction
@@ -88,9 +89,52 @@ async def test_what_is_refused_changes_nothing_and_ends_nothing(make: Make, monk
     await world.completed("s")
     *refused, last = resolutions(world)
     assert [how.kind for how in refused] == [REFUSED] * 4
-    assert [json.loads(how.payload.data)["code"] for how in refused] == ["P0232", "P0232", "P0103", "P0201"]
+    assert [json.loads(how.payload.data)["code"] for how in refused] == ["P0703", "P0232", "P0103", "P0201"]
     assert last.payload.data == b"1"
     assert stored(world) == 1
+
+
+async def test_a_fault_of_ours_is_told_as_ours_and_logged_now_and_then(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_tx: Transaction, _asker: Asker, body: Body) -> Answer:
+        raise ZeroDivisionError(body["n"])
+
+    async def unprepared(_c: object, _asker: Asker, body: Body) -> Body:
+        raise KeyError(body["n"])
+
+    monkeypatch.setitem(OPERATIONS, "broken", Entry(broken))
+    monkeypatch.setitem(OPERATIONS, "unprepared", Entry(broken, unprepared))
+    asked: list[Step] = [("request", name, {"n": n}) for n in range(5) for name in ("broken", "unprepared")]
+    world = await make([*asked, ("sleep", 90.0), *asked, ("hang",)])
+    host = FakeHost(world)
+    await world.start("s", project="shop")
+    await world.until(lambda: world.suspended("s"), turning=1.0)
+    await world.until(lambda: world.kinds("s") == "WX" * 21, turning=10.0)
+    refused = [json.loads(how.payload.data)["code"] for how in resolutions(world) if how.kind == REFUSED]
+    assert refused == ["P0703"] * 20
+    tracebacks = [record for record in caplog.records if record.exc_info and "P0703" in record.getMessage()]
+    first, again = tracebacks[:2], tracebacks[2:]
+    assert [record.exc_info[0] for record in first if record.exc_info] == [ZeroDivisionError, KeyError]
+    assert len(again) == 2
+    assert all("4 times" in record.getMessage() for record in again)
+
+    answers: list[rpb.Answer] = []
+    told = host.tell
+    host.tell = lambda runner, kind, body: answers.append(body) if kind == "answer" else told(runner, kind, body)  # type: ignore[method-assign]
+    host.send(ask=rpb.Ask(id=1, operation="broken", body=b'{"n":1}', **host.runner("s").name))
+    await world.until(lambda: answers)
+    assert answers[0].error.code == "P0703"
+
+
+def test_the_log_is_not_flooded_by_many_kinds_of_faults(caplog: pytest.LogCaptureFixture) -> None:
+    failures = Failures()
+    for number in range(1_000):
+        failures.refusal(f"operation {number}", "s", ValueError(), 0)
+    assert len(caplog.records) < 100
+    caplog.clear()
+    failures.refusal("operation 999", "s", ValueError(), 60_000_000)
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("size", [1, 100_000])

@@ -18,7 +18,7 @@ from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.coordinator.settings import Settings
 from perdure_server.coordinator.triggering import Incoming
-from perdure_server.store import Deployment, Mutation, Transaction
+from perdure_server.store import ConnectionRow, Deployment, Mutation, Transaction
 
 Make = Callable[..., Awaitable[World]]
 HOOK: Step = ("request", "event.subscribe", {"source": "hook"})
@@ -49,7 +49,8 @@ async def deploy(world: World) -> None:
     def write(tx: Transaction) -> None:
         for project in ("shop", "else"):
             tx.put_project(project, 1)
-            tx.activate(Deployment(f"dep_{project}", project, BUILD, 1, {}, {}))
+            sources = [{"name": name} for name in ("hook", "other")]
+            tx.activate(Deployment(f"dep_{project}", project, BUILD, 1, {}, {"connections": sources}))
 
     await world.store.commit(Mutation(write))
 
@@ -200,6 +201,24 @@ async def test_bad_filters_and_too_many_subscriptions_are_refused(make: Make) ->
     await world.completed("s")
     codes = [json.loads(answer).get("code") for answer in host.runner("s").outcome]
     assert codes == ["P0105", "P0103", None]
+
+
+async def test_sources_that_do_not_exist_are_refused(make: Make) -> None:
+    """Nothing would ever come of them. What an older deployment has, or somebody has added, is one."""
+    wrong: Step = ("request", "event.subscribe", {"source": "hok"})
+    added: Step = ("request", "event.subscribe", {"source": "team"})
+    world = await make([wrong, HOOK, added, ("hang",)])
+    await world.start("s", project="shop")
+    newer = Deployment("dep_2", "shop", BUILD, 2, {}, {"triggers": [{"name": "hock", "connection": ""}]})
+    await world.store.commit(Mutation(lambda tx: tx.activate(newer)))
+    world.coordinator.builds.deployed(newer)
+    row = ConnectionRow("shop", "team", "slack", "slug", 1)
+    await world.store.commit(Mutation(lambda tx: tx.put_connection(row)))
+    host = FakeHost(world)
+    await world.until(lambda: world.kinds("s") == "WXWXWX")
+    refused, *others = (json.loads(answer) for answer in host.runner("s").outcome)
+    assert (refused["code"], refused["help"]) == ("P0223", "did you mean 'hook'?")
+    assert [other["source"] for other in others] == ["hook", "team"]
 
 
 async def test_large_events_are_kept_once_as_blobs(make: Make) -> None:

@@ -32,6 +32,7 @@ from perdure_server.coordinator.pool import Pool
 from perdure_server.coordinator.recovery import Recovery
 from perdure_server.coordinator.replays import Replays
 from perdure_server.coordinator.requests import answering
+from perdure_server.coordinator.requests.failing import Failures
 from perdure_server.coordinator.sealing import hide
 from perdure_server.coordinator.settings import Fault, Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
@@ -90,6 +91,7 @@ class Coordinator:
         self.variables = Variables(store, self.vault, self.builds, self.clock)
         self.connections = Connections(store, self.variables, self.clock)
         self.outcomes = Outcomes(self)
+        self.failures = Failures()
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
         self.pool = Pool(self)

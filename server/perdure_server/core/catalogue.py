@@ -402,6 +402,13 @@ _INSIDE: Final[dict[str, Explanation]] = {
         "A host sent something that breaks the protocol, so its connection was closed.",
         "Run the same version of perdure on all machines. Otherwise report it as a bug of perdure.",
     ),
+    "P0703": Explanation(
+        "the server failed at what a session asked for",
+        "A session asked for something (a value of the store, a child, an event), and the server failed at it in a way "
+        "that perdure has not foreseen. Nothing was done; the session goes on with this error. The traceback is in "
+        "the server's log, once a minute for each such fault.",
+        "Let the code try again later, and report it as a bug of perdure, with the traceback.",
+    ),
 }
 
 CATALOGUE: Final[dict[str, Explanation]] = dict(sorted((_INSIDE | catalogue_outside.CATALOGUE).items()))
@@ -456,5 +463,6 @@ BORDER: Final[dict[str, Border]] = {
     "P0604": Border("ABORTED", Exit.FAILED),
     "P0605": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     **dict.fromkeys(("P0701", "P0702"), Border("INVALID_ARGUMENT", Exit.FAILED)),
+    "P0703": Border("INTERNAL", Exit.FAILED),
     **catalogue_outside.BORDER,
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -27,8 +26,6 @@ from perdure_server.store.home import IMPORTED
 if TYPE_CHECKING:
     from perdure_server.coordinator.actor import Actor
     from perdure_server.coordinator.hosts import Connection
-
-log: Final = logging.getLogger("perdure.coordinator")
 
 MOST_BYTES: Final = 1 << 20  # of a request
 ANSWER_BYTES: Final = 4 << 20
@@ -65,8 +62,8 @@ class Recorded:
         if self._refusal is None and self._operation and self._operation.prepare:
             try:
                 self._body = await self._operation.prepare(self._c, self._asker, self._body)
-            except Exception as error:  # noqa: BLE001 - hostile code has made the body
-                self._refusal = _refusal(error)
+            except Exception as error:  # noqa: BLE001 - a fault of ours is told, and ends no session
+                self._refusal = self._refused(error)
 
     def read(self) -> None:
         """Understand what is asked."""
@@ -90,8 +87,8 @@ class Recorded:
                     self._answer, payload = _done(self._operation, transaction, self._asker, self._body)
             except sqlite3.Error:
                 raise
-            except Exception as error:  # noqa: BLE001 - hostile code has made the body
-                refusal = _refusal(error)
+            except Exception as error:  # noqa: BLE001 - a fault of ours is told, and ends no session
+                refusal = self._refused(error)
         ending = Ending.ANSWERED
         if refusal is not None:
             self._answer, ending, payload = None, Ending.REFUSED, _told(refusal)
@@ -101,6 +98,9 @@ class Recorded:
         row = jpb.Entry.FromString(self.entry.SerializeToString())
         spill(row, self._c.blobs)
         return [row.SerializeToString()]
+
+    def _refused(self, error: Exception) -> PerdureError:
+        return _refusal(self._actor, self._waited.wait.names[0], error)
 
     def durable(self) -> None:
         """It is, whatever became of the session meanwhile."""
@@ -140,19 +140,19 @@ def ask(actor: Actor, connection: Connection, message: rpb.Ask) -> None:
 async def _reply_to(actor: Actor, connection: Connection, message: rpb.Ask) -> None:
     try:
         reply = _reply(message, await _direct(actor, message))
-    except Exception as error:  # noqa: BLE001 - hostile code has made the body
-        reply = _reply(message, _refusal(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours is told, and ends no session
+        reply = _reply(message, _refusal(actor, message.operation, error))
     if not connection.closed:
         connection.send(ToHost(answer=reply))
 
 
 async def _direct(actor: Actor, message: rpb.Ask) -> bytes:
     c, asker = actor.coordinator, _asker(actor, "")
-    body: Body = _body(message.body)
     operation = OPERATIONS.get(message.operation)
     if operation is None:
         raise _unknown([message.operation])
     _check_origin(actor, message.operation)
+    body: Body = _body(message.body)
     if operation.prepare is not None:
         body = await operation.prepare(c, asker, body)
     result = await c.store.commit(Mutation(lambda transaction: _done(operation, transaction, asker, body)))
@@ -216,12 +216,10 @@ def _unknown(names: Sequence[str]) -> PerdureError:
     return PerdureError("P0232", f"there is no operation {named!r}", help="runner and server differ in their versions")
 
 
-def _refusal(error: Exception) -> PerdureError:
-    """Why nothing was done. What no operation has foreseen is a fault of ours, but ends no session."""
-    if isinstance(error, PerdureError):
-        return error
-    log.error("a request failed", exc_info=error)
-    return PerdureError("P0232", f"the request failed: {type(error).__name__}")
+def _refusal(actor: Actor, operation: str, error: Exception) -> PerdureError:
+    """Why nothing was done. A fault of ours is one of an operation that there is: others are refused before."""
+    c = actor.coordinator
+    return c.failures.refusal(operation, actor.session_id, error, c.clock.now_us())
 
 
 def _told(refusal: PerdureError) -> bytes:

@@ -28,6 +28,13 @@ _GOT: Final = "got"
 _PLACE: Final = re.compile(rb'\{"seq":([0-9]+),')
 
 
+async def _find_source(c: Coordinator, asker: Asker, body: Body) -> Body:
+    """P0223 when there is no such source: nothing would ever come."""
+    deployment = await c.builds.deployment(asker.deployment_id)
+    await c.dispatcher.live.check_source(asker.project, text(body, "source", _LONGEST), deployment)
+    return body
+
+
 def _subscribe(tx: Transaction, asker: Asker, body: Body) -> Answer:
     """Events that are stored from now on are meant."""
     source, condition = text(body, "source", _LONGEST), text(body, "filter", _FILTER, "")
@@ -120,7 +127,7 @@ def as_of(rows: Iterable[jpb.Entry], session_id: str, project: str) -> list[Subs
 
 
 OPERATIONS: Final = {
-    "event.subscribe": Entry(_subscribe),
+    "event.subscribe": Entry(_subscribe, _find_source),
     "event.unsubscribe": Entry(_unsubscribe),
     "event.next": Entry(_got, _wait_for_event),
     "signal.next": Entry(_got, _wait_for_signal),

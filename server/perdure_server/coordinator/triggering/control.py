@@ -11,9 +11,9 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_server.coordinator.starting import project_of
 from perdure_server.coordinator.triggering import describing
 from perdure_server.coordinator.triggering.incoming import Accepted, Incoming
-from perdure_server.coordinator.triggering.live import Armed, Event, Live
+from perdure_server.coordinator.triggering.live import Armed, Event, Live, sources, unknown_source
 from perdure_server.core import jsontext
-from perdure_server.core.errors import PerdureError, did_you_mean
+from perdure_server.core.errors import PerdureError
 from perdure_server.store import DispatchRow, EventRow, Transaction
 from perdure_server.store.events import COMPLETED, DEAD, DROPPED, FAILED, PENDING, STARTED
 
@@ -35,8 +35,8 @@ class TriggerControl:
     async def send_event(self, request: pb.SendEventRequest) -> pb.Event:
         """Raises P0103, P0201 data is no JSON, P0206, P0223 no such source, P0231 too large."""
         project = project_of(self._c, request.project)
-        live = await self._live(project)
-        await self._check_source(live, project, request.source)
+        await self._live(project)
+        await self._c.dispatcher.live.check_source(project, request.source)
         for name, text in (("event_type", request.event_type), ("dedup", request.dedup)):
             if len(text) > _TEXT_CHARS:
                 raise PerdureError("P0103", f"{name} has more than {_TEXT_CHARS} characters")
@@ -75,7 +75,7 @@ class TriggerControl:
         event = await self._known(request.event_id)
         live = await self._live(event.project)
         if request.trigger and request.trigger not in live.by_name:
-            raise _unknown(request.trigger, live)
+            raise unknown_source(request.trigger, sources(live.deployment))
         incoming = Incoming(
             project=event.project,
             source=event.source,
@@ -104,7 +104,7 @@ class TriggerControl:
         project = project_of(self._c, request.project)
         live = await self._live(project)
         if request.trigger and request.trigger not in live.by_name:
-            raise _unknown(request.trigger, live)
+            raise unknown_source(request.trigger, sources(live.deployment))
         row = EventRow("", project, "", "manual", request.event_type, 0, self._json(request.data))
         event = Event(row)
         verdicts = [
@@ -123,12 +123,6 @@ class TriggerControl:
                 "P0206", f"project {project!r} has no active deployment", help="`perdure deploy DIR` makes one live"
             )
         return live
-
-    async def _check_source(self, live: Live, project: str, source: str) -> None:
-        if source in live.by_name or source in live.by_source or source in live.connections:
-            return
-        if await asyncio.to_thread(self._c.store.connection, project, source) is None:
-            raise _unknown(source, live)
 
     def _json(self, data: bytes) -> bytes:
         if len(data) > self._c.settings.event_bytes:
@@ -149,12 +143,6 @@ class TriggerControl:
         event = await self.get_event(pb.GetEventRequest(event_id=accepted.event_id))
         event.taken = accepted.subscribed
         return event
-
-
-def _unknown(name: str, live: Live) -> PerdureError:
-    known = sorted({*live.by_name, *live.by_source, *live.connections})
-    hint = did_you_mean(name, known) or (f"known: {', '.join(known)}" if known else "the project has none")
-    return PerdureError("P0223", f"there is no trigger or connection {name[:80]!r}", help=hint)
 
 
 def _verdict(armed: Armed, event: Event) -> pb.TestTriggerResponse.Verdict:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from perdure_proto.v1 import runner_pb2 as rpb
 
 from perdure_server.core import jsontext
-from perdure_server.core.errors import PerdureError
+from perdure_server.core.errors import PerdureError, did_you_mean
 from perdure_server.core.filters import Filter, Key, compile_filter, compile_key
 from perdure_server.manifest.triggers import Overlap, Rate, Trigger
 from perdure_server.store import Deployment, EventRow, SessionRecord
@@ -138,7 +139,6 @@ class Live:
     deployment: Deployment
     by_name: Mapping[str, Armed]
     by_source: Mapping[str, tuple[Armed, ...]]
-    connections: frozenset[str]  # names of those that its manifest declares
 
 
 class LiveTriggers:
@@ -164,6 +164,28 @@ class LiveTriggers:
         """As it was found last."""
         return self._live.get(project)
 
+    async def check_source(self, project: str, source: str, deployment: Deployment | None = None) -> None:
+        """P0223 when events of the project have no such source, nor those of this older deployment."""
+        active = await self._c.builds.active(project)
+        known = {name for each in (active, deployment) if each is not None for name in sources(each)}
+        if source in known or await asyncio.to_thread(self._c.store.connection, project, source) is not None:
+            return
+        raise unknown_source(source, known)
+
+
+def sources(deployment: Deployment) -> set[str]:
+    """Names that events of its project may bear: its triggers and connections."""
+    settings = deployment.settings
+    named = {each["name"] for each in (*settings.get("triggers", ()), *settings.get("connections", ()))}
+    return named | {each["connection"] for each in settings.get("triggers", ()) if each.get("connection")}
+
+
+def unknown_source(name: str, known: Iterable[str]) -> PerdureError:
+    """P0223, with what there is."""
+    names = sorted(known)
+    hint = did_you_mean(name, names) or (f"known: {', '.join(names)}" if names else "the project has none")
+    return PerdureError("P0223", f"there is no trigger or connection {name[:80]!r}", help=hint)
+
 
 def _live(deployment: Deployment) -> Live:
     settings = deployment.settings
@@ -180,8 +202,7 @@ def _live(deployment: Deployment) -> Live:
             continue
         by_name[armed.trigger.name] = armed
         by_source[armed.source] = (*by_source.get(armed.source, ()), armed)
-    connections = frozenset(each["name"] for each in settings.get("connections", ()))
-    return Live(deployment, by_name, by_source, connections)
+    return Live(deployment, by_name, by_source)
 
 
 def _armed(deployment: Deployment, trigger: Trigger, form: int) -> Armed:
