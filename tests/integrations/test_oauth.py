@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import datetime as dt
 import hashlib
+import ipaddress
 import json
 import os
+import socket
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from perdure_proto.v1 import control_pb2 as pb
+from perdure_runner.host.egress.rules import Rules
 from perdure_server.app.engine import Engine
 from perdure_server.cli import builds
 from perdure_server.core import integrations
@@ -281,3 +286,99 @@ async def test_a_session_runs_though_nothing_renews_its_token(stub: Stub, server
         session = await run(engine, tmp_path / "p", stub)
     assert session.state == "failed"
     assert "revoked" in session.error.message
+
+
+def public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return Rules(()).reaches(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:{port}/token",
+        "http://localhost:{port}/token",
+        "https://127.0.0.1:{port}/token",
+        "https://[::1]:{port}/token",
+        "https://[::ffff:127.0.0.1]:{port}/token",
+        "https://169.254.169.254/latest/meta-data",
+        "https://10.0.0.1/token",
+    ],
+)
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"], ids=["direct", "proxy"])
+def test_a_project_cannot_have_the_coordinator_ask_its_neighbours(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, address: str, proxy: str
+) -> None:
+    """By no address, however it is written, and by no name that leads to one."""
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.setenv(name, proxy if name == "https_proxy" else "")
+    flow = oauth.Flow("me", "shh", address.format(port=urlsplit(stub.url).port), public)
+    with pytest.raises(PerdureError, match="no public address") as refused:
+        flow.refresh("R0")
+    assert refused.value.code == "P0306"
+    assert stub.asked == []
+
+
+def test_a_name_is_looked_up_once_and_the_address_that_was_judged_is_connected_to(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that leads elsewhere when it is asked for again (DNS rebinding) gains nothing."""
+    port = urlsplit(stub.url).port
+    looked: list[str] = []
+    real = socket.getaddrinfo
+
+    def rebinding(host: str, *more: Any, **named: Any) -> Any:
+        looked.append(host)
+        return real("127.0.0.1" if looked.count("localhost") == 1 else "127.0.0.2", *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    judged: list[str] = []
+
+    def first_only(address: Any) -> bool:
+        judged.append(str(address))
+        return True
+
+    assert oauth.Flow("me", "shh", f"http://localhost:{port}/token", first_only).refresh("R0").access == "T1"
+    assert (judged, looked.count("localhost")) == (["127.0.0.1"], 1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{", b"HTTP/1.1 200 OK\r\n" * 500],
+    ids=["hangs up", "nonsense", "cut", "too many lines"],
+)
+def test_a_token_server_that_makes_no_sense_is_told_as_that(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            met, _ = listener.accept()
+            with met:
+                met.recv(65536)
+                met.sendall(said)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        flow = oauth.Flow("me", "shh", f"http://127.0.0.1:{listener.getsockname()[1]}/token")
+        with pytest.raises(PerdureError) as refused:
+            flow.refresh("R0")
+        answering.join()
+    assert refused.value.code == "P0306"
+
+
+def test_a_token_server_that_says_something_now_and_then_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time; all of them together do not."""
+    monkeypatch.setattr(oauth, "TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            met, _ = listener.accept()
+            with met, contextlib.suppress(OSError):
+                while True:  # until the other end has hung up
+                    met.sendall(b"H")
+                    time.sleep(0.02)
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        with pytest.raises(PerdureError) as refused:
+            oauth.Flow("me", "shh", f"http://127.0.0.1:{listener.getsockname()[1]}/token").refresh("R0")
+        dripping.join()
+    assert refused.value.code == "P0306"

@@ -9,10 +9,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from perdure_runner.host.docker.config import DockerConfig
+from perdure_runner.host.egress.rules import Rules, ranges
 
 from perdure_server.app import isolating, logs, ray_hosts
 from perdure_server.app.beside import Beside, HostBeside
@@ -75,14 +77,18 @@ async def serve(
     ray_address: str = "",
     settings: Settings | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; then end gracefully. Gives the exit code; raises as `serving`."""
+    """Serve until SIGTERM or SIGINT; then end gracefully. Gives the exit code; raises as `serving`.
+
+    What projects have the coordinator connect to is held to the same addresses as their sessions.
+    """
     logs.to_stderr()
     loop = asyncio.get_running_loop()
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     how: dict[str, Any] = {"runner": runner, "isolation": isolation, "docker": docker, "private": private}
-    async with serving(home, at, **how, ray_address=ray_address, settings=settings) as opened:
+    chosen = replace(settings or Settings(), reaches=Rules((), ranges(private)).reaches)
+    async with serving(home, at, **how, ray_address=ray_address, settings=chosen) as opened:
         more = "".join(f" {name}={at}" for name, at in (("hosts", opened.hosts), ("http", opened.http)) if at)
         print(f"ready grpc={opened.grpc}{more}", file=sys.stderr, flush=True)
         await ending.wait()

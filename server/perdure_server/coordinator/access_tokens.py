@@ -7,9 +7,11 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from perdure_server.coordinator.turns import Turns
 from perdure_server.core import integrations
 from perdure_server.core.errors import PerdureError
 from perdure_server.security import oauth
+from perdure_server.security.reaching import Reaches
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.connections import Connections
@@ -22,6 +24,7 @@ SOON: Final = dt.timedelta(minutes=5)
 """A token that expires sooner is renewed before a runner starts."""
 FRESH: Final = dt.timedelta(seconds=60)
 """One that lives longer is good enough for who asks."""
+_THREADS: Final = 4  # that ask token servers, which may be slow on purpose
 _START_S: Final = 5.0  # that a runner waits for a new token, before it starts with the old one
 _RENEWING: Final = integrations.SEPARATOR + integrations.REFRESH
 
@@ -37,9 +40,11 @@ class AccessTokens:
     """One look at a connection's token at a time, which nobody cancels: some services take a refresh token only once,
     and then the answer must not get lost."""
 
-    def __init__(self, connections: Connections, variables: Variables) -> None:
+    def __init__(self, connections: Connections, variables: Variables, reaches: Reaches) -> None:
         self._connections = connections
         self._variables = variables
+        self._reaches = reaches
+        self._turns = Turns(_THREADS, "perdure-oauth")
         self._looking: dict[tuple[str, str], asyncio.Task[Token]] = {}
 
     async def close(self) -> None:
@@ -99,8 +104,9 @@ class AccessTokens:
                 f"the access token of connection {row.name!r} has expired, and nothing renews it",
                 help=f"perdure connections add {row.integration} {row.name} --oauth",
             )
-        flow = oauth.Flow(values.get(integrations.CLIENT_ID, ""), values.get(integrations.CLIENT_SECRET, ""), address)
-        made = await asyncio.to_thread(flow.refresh, refresh)
+        client, secret = values.get(integrations.CLIENT_ID, ""), values.get(integrations.CLIENT_SECRET, "")
+        flow = oauth.Flow(client, secret, address, self._reaches)
+        made = await self._turns.run(row.project, flow.refresh, refresh)
         kept = made.values(_moment(now_us))
         await self._variables.set_all(
             row.project,

@@ -18,6 +18,7 @@ from perdure_server.coordinator.variables import Variables
 from perdure_server.core import integrations
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.integrations import SEPARATOR, Integration
+from perdure_server.security.reaching import Reaches, anywhere
 from perdure_server.store import ConnectionRow, Store, Transaction
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ class Endpoint:
 class Connections:
     """Reads and writes connections. Methods raise `PerdureError`."""
 
-    def __init__(self, store: Store, variables: Variables, clock: Clock) -> None:
+    def __init__(self, store: Store, variables: Variables, clock: Clock, reaches: Reaches = anywhere) -> None:
         self._store = store
         self._variables = variables
         self._clock = clock
-        self.tokens = AccessTokens(self, variables)
+        self.tokens = AccessTokens(self, variables, reaches)
 
     async def put(
         self, project: str, name: str, integration: Integration, values: Mapping[str, bytes], plain: Iterable[str]

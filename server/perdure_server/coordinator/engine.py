@@ -89,7 +89,7 @@ class Coordinator:
         self.builds = Builds(store, self.settings.ceiling, self.settings.default_network, self.clock.now_us)
         self.locks = Locks(blobs, blobs.root.parent / "locks", build_sdists=self.settings.build_sdists)
         self.variables = Variables(store, self.vault, self.builds, self.clock)
-        self.connections = Connections(store, self.variables, self.clock)
+        self.connections = Connections(store, self.variables, self.clock, self.settings.reaches)
         self.outcomes = Outcomes(self)
         self.failures = Failures()
         self.placement = Placement(self, self.hosts)

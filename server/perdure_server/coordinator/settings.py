@@ -11,6 +11,7 @@ from perdure_proto.v1.journal_pb2 import Entry
 from perdure_server.core.state import Rules
 from perdure_server.manifest.limits import Limits
 from perdure_server.manifest.network import Mode
+from perdure_server.security.reaching import Reaches, anywhere
 
 Fault = Literal["kill-runner", "kill-host", "kill-coordinator"]
 Faults = Callable[[str, int, Entry], Fault | None]
@@ -56,5 +57,6 @@ class Settings:
     build_sdists: bool = True  # for projects that allow it: their packages' own code runs when they are built
     isolate_scan: bool = True  # parse the files of a build in a process of its own
     default_network: Mode = "none"  # of projects whose manifest does not say
+    reaches: Reaches = anywhere  # addresses that the coordinator itself connects to where a project says so
     ceiling: Limits | None = None  # no project gets more, whatever its manifest says
     faults: Faults | None = None  # asked after every durable entry, before it is acknowledged; for tests and `check`

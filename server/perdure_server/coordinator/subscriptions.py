@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from perdure_proto.v1 import journal_pb2 as pb
 
 from perdure_server.coordinator.triggering.incoming import event_json
+from perdure_server.coordinator.turns import Turns
 from perdure_server.coordinator.waits import Given, unpack, wait_point
 from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 25  # events that are looked at together: each may have megabytes
 _PAGES: Final = 4  # that are kept for the next filter
-_THREADS: Final = 2
+_THREADS: Final = 4
 """That look for events. Filters are what sessions say and may take long; others that want a thread do not wait."""
+_ALL: Final = ""  # in place of a project: it is for all of them
 _WORTH_KEEPING: Final = 20  # after so many events that are not meant, how far a look came is stored
 
-T = TypeVar("T")
 Attempt = Callable[[], Awaitable[Any]]
 Source = tuple[str, str]
 """A project, and the name of a trigger or a connection of it."""
@@ -62,14 +62,10 @@ class Subscriptions:
         self._c = coordinator
         self._looking: set[str] = set()
         self._again: set[str] = set()
-        self._arrived: dict[Source, tuple[int, int]] = {}  # first and last place of events that nobody was told of
-        self._telling = False
+        # By project and source: first and last place of events that nobody was told of. Each project is told by itself.
+        self._arrived: dict[str, dict[str, tuple[int, int]]] = {}
         self._bells: dict[str, set[asyncio.Event]] = {}  # of sessions whose code asks past the journal
-        self._threads = ThreadPoolExecutor(_THREADS, "perdure-events")
-
-    async def _aside(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call it in a thread of ours."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        self._turns = Turns(_THREADS, "perdure-events")
 
     # ---- an event has come
 
@@ -77,22 +73,24 @@ class Subscriptions:
         """An event is durable: let those go on that wait for it. How many subscriptions its source has."""
         count = self._c.store.subscribers_counted(project, source)
         if count:
-            first, last = self._arrived.get((project, source), (seq, seq))
-            self._arrived[project, source] = min(first, seq), max(last, seq)
-            if not self._telling:
-                self._telling = True
-                self._c.spawn(self._tell())
+            if project not in self._arrived:
+                self._arrived[project] = {}
+                self._c.spawn(self._tell(project))
+            arrived = self._arrived[project]
+            first, last = arrived.get(source, (seq, seq))
+            arrived[source] = min(first, seq), max(last, seq)
         return count
 
-    async def _tell(self) -> None:
+    async def _tell(self, project: str) -> None:
+        arrived = self._arrived[project]
         try:
-            while self._arrived:
-                source = next(iter(self._arrived))
-                first, last = self._arrived.pop(source)
-                for session_id in await self._aside(self._meant, source, first, last):
+            while arrived:
+                source = next(iter(arrived))
+                first, last = arrived.pop(source)
+                for session_id in await self._turns.run(project, self._meant, (project, source), first, last):
                     await self._wake(session_id)
         finally:
-            self._telling = False
+            del self._arrived[project]
 
     def _meant(self, source: Source, first: int, last: int) -> list[str]:
         """Sessions that events from `first` to `last` are meant for: those in memory, and those that wait for them."""
@@ -120,7 +118,7 @@ class Subscriptions:
 
     async def forgotten(self) -> list[str]:
         """Suspended sessions that wait for an event which is there: there are none, unless the coordinator ended."""
-        waiting, seen = await self._aside(self._forgotten)
+        waiting, seen = await self._turns.run(_ALL, self._forgotten)
         self._keep(seen, worth=1)
         return waiting
 
@@ -173,7 +171,7 @@ class Subscriptions:
         asked = [(wait, actor.waits.left_for(wait)) for wait in waits if wait.subscriptions]
         if not asked:
             return False
-        found, seen = await self._aside(self._find, session_id, asked)
+        found, seen = await self._turns.run(actor.record.project, self._find, session_id, asked)
         self._keep(seen)
         if self._c.actors.get(session_id) is not actor:
             return False
@@ -264,8 +262,10 @@ class Subscriptions:
     async def take_next(self, session_id: str, subscriptions: tuple[str, ...]) -> Any:
         """The next event, for code whose calls are not recorded; None if there is none. P0223 for no subscription."""
         asked = [(WaitPoint("", 0, 0, subscriptions=subscriptions), None)]
+        actor = self._c.actors.get(session_id)
+        project = actor.record.project if actor is not None else _ALL
         while True:
-            found, seen = await self._aside(self._find, session_id, asked)
+            found, seen = await self._turns.run(project, self._find, session_id, asked)
             self._keep(seen)
             if found is None:
                 return None

@@ -9,6 +9,7 @@ it was meant to. A token server that is not on this machine must be asked by HTT
 from __future__ import annotations
 
 import datetime as dt
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 from perdure_server.core import integrations
 from perdure_server.core.errors import PerdureError
+from perdure_server.security.reaching import Reaches, anywhere, opener
 
 TIMEOUT_S: Final = 20.0
 _ANSWER_BYTES: Final = 256 * 1024
@@ -47,14 +49,18 @@ class Token:
 
 
 class Flow:
-    """One sign-in, or the refreshing of what an earlier one gave. Methods raise `PerdureError` P0306."""
+    """One sign-in, or the refreshing of what an earlier one gave. Methods raise `PerdureError` P0306.
 
-    def __init__(self, client_id: str, client_secret: str, token_url: str) -> None:
+    `reaches`: which addresses the token server may have.
+    """
+
+    def __init__(self, client_id: str, client_secret: str, token_url: str, reaches: Reaches = anywhere) -> None:
         _check(token_url)
         self._client = _client(client_id)
         self._client_id = client_id
         self._client_secret = client_secret
         self._token_url = token_url
+        self._reaches = reaches
         self._verifier = self._client.create_code_verifier(_VERIFIER_CHARS)
 
     def address(
@@ -100,7 +106,7 @@ class Flow:
     def _ask(self, body: str) -> Token:
         from oauthlib.oauth2 import OAuth2Error
 
-        text = _posted(self._token_url, body)
+        text = _posted(self._token_url, body, self._reaches)
         try:
             answer: Mapping[str, Any] = self._client.parse_request_body_response(_plain(text))
             return Token(answer["access_token"], answer.get("refresh_token") or "", _seconds(answer.get("expires_in")))
@@ -137,35 +143,38 @@ def _seconds(value: Any) -> float | None:
     return float(value) if value not in (None, "", 0, "0") else None
 
 
-def _posted(url: str, body: str) -> str:
+def _posted(url: str, body: str, reaches: Reaches) -> str:
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     request = urllib.request.Request(url, body.encode(), headers, method="POST")  # noqa: S310 - `_check` saw it
     try:
-        with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
-            data = answer.read(_ANSWER_BYTES + 1)
-    except urllib.error.HTTPError as error:
-        data = error.read(_ANSWER_BYTES)  # RFC 6749: an error is JSON with status 400
-        if not data.lstrip().startswith(b"{"):
-            raise PerdureError("P0306", f"{_host(url)} answered with status {error.code}") from None
-    except OSError as error:
-        raise PerdureError("P0306", f"{_host(url)} does not answer: {getattr(error, 'reason', error)}") from None
+        with opener(url, reaches, TIMEOUT_S) as way:
+            data = _answer(way, request)
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        says = str(getattr(error, "reason", error))[:_ERROR_CHARS]
+        raise PerdureError("P0306", f"{_host(url)} does not answer: {says}") from None
     if len(data) > _ANSWER_BYTES:
         raise PerdureError("P0306", f"the answer of {_host(url)} is too large")
     return data.decode("utf-8", "replace")
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER: Final = urllib.request.build_opener(_NoRedirects)
+def _answer(way: urllib.request.OpenerDirector, request: urllib.request.Request) -> bytes:
+    try:
+        with way.open(request, timeout=TIMEOUT_S) as answer:
+            return answer.read(_ANSWER_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        data = error.read(_ANSWER_BYTES)  # RFC 6749: an error is JSON with status 400
+        if not data.lstrip().startswith(b"{"):
+            raise PerdureError("P0306", f"{_host(request.full_url)} answered with status {error.code}") from None
+        return data
 
 
 def _check(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        return
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            return
+    except ValueError:
+        pass
     raise PerdureError("P0306", f"{url[:200]!r} is no address of an OAuth server", help="it begins with https://")
 
 

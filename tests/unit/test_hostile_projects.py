@@ -1,0 +1,90 @@
+"""What a project cannot do to others of its coordinator: hold its threads, fill its memory, its queues and its disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coordinator_support import BUILD, FakeHost, Step, World
+from perdure_server.coordinator.settings import Settings
+from perdure_server.coordinator.subscriptions import Subscriptions
+from perdure_server.coordinator.triggering import Accepted, Incoming
+from perdure_server.coordinator.turns import Turns
+from perdure_server.store import Deployment, Mutation, Transaction
+
+Make = Callable[..., Awaitable[World]]
+SOURCES = ("hook", "other")
+HOOK: Step = ("request", "event.subscribe", {"source": "hook"})
+
+
+@pytest.fixture(name="make")
+async def make_fixture(tmp_path: Path) -> AsyncIterator[Make]:
+    """Makes coordinators with two projects, `loud` and `quiet`."""
+    worlds: list[World] = []
+
+    async def make(program: list[Step], **changes: Any) -> World:
+        world = World(tmp_path, program, Settings(**{"host_timeout_s": 1e9} | changes))
+        worlds.append(world)
+        await world.begin()
+
+        def write(tx: Transaction) -> None:
+            for project in ("loud", "quiet"):
+                tx.put_project(project, 1)
+                settings = {"connections": [{"name": name} for name in SOURCES]}
+                tx.activate(Deployment(f"dep_{project}", project, BUILD, 1, {}, settings))
+
+        await world.store.commit(Mutation(write))
+        return world
+
+    yield make
+    for world in worlds:
+        await world.coordinator.close()
+        world.store.close()
+
+
+async def send(world: World, project: str, source: str = "hook", data: Any = None) -> Accepted:
+    incoming = Incoming(project, source, "manual", "test", json.dumps(data).encode())
+    return await world.coordinator.dispatcher.accept(incoming)
+
+
+async def test_a_project_has_one_thread_at_a_time() -> None:
+    turns, gate, order = Turns(2, "test"), threading.Event(), []
+    loud = [asyncio.create_task(turns.run("loud", gate.wait)) for _ in range(50)]
+    for number in range(3):
+        await turns.run("quiet", order.append, number)
+    assert (order, any(task.done() for task in loud)) == ([0, 1, 2], False)
+    gate.set()
+    await asyncio.gather(*loud)
+
+
+async def test_filters_of_one_project_do_not_keep_events_from_another(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    meant = Subscriptions._meant
+
+    def slow(self: Subscriptions, source: tuple[str, str], first: int, last: int) -> list[str]:
+        if source[0] == "loud":
+            gate.wait()
+        return meant(self, source, first, last)
+
+    monkeypatch.setattr(Subscriptions, "_meant", slow)
+    world = await make([HOOK, ("event", None, ".1")])
+    FakeHost(world)
+    try:
+        for project in ("loud", "quiet"):
+            await world.start(project, project=project)
+            await world.until(lambda project=project: world.kinds(project) == "WXW")
+        for source in SOURCES * 20:
+            await send(world, "loud", source)
+        await send(world, "quiet")
+        await world.completed("quiet")
+        assert world.kinds("loud") == "WXW"
+    finally:
+        gate.set()
+    await world.completed("loud")
