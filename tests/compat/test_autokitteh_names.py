@@ -58,22 +58,30 @@ CLIENTS = {
         "google_calendar_client",
         "google_drive_client",
         "google_forms_client",
+        "google_creds",
         "google_id",
+        "google_pydantic_ai_provider",
         "google_sheets_client",
         "gspread_client",
         "youtube_client",
     ],
+    "azurebot": ["AzureBotClient", "azurebot_client"],
     "hubspot": ["hubspot_client"],
+    "kubernetes": ["kubernetes_client"],
     "linear": ["linear_client"],
     "notion": ["notion_client"],
     "openai": ["openai_client"],
     "packages": ["install"],
+    "microsoft": ["teams_client"],
+    "pydantic": ["anthropic_pydantic_ai_provider", "openai_pydantic_ai_provider", "pydantic_gateway_provider"],
     "pipedrive": ["pipedrive_client"],
     "reddit": ["reddit_client"],
     "slack": ["normalize_channel_name", "slack_client"],
     "store": ["Op", "Store", "store"],
     "telegram": ["telegram_client"],
+    "salesforce": ["salesforce_client"],
     "twilio": ["twilio_client"],
+    "zoom": ["zoom_client"],
 }
 
 # A package of the real one's make, as far as binding is concerned: functions that do nothing.
@@ -99,7 +107,7 @@ REAL = {
         def get_value(key):
             return "dummy"
     """,
-    "zoom.py": "def zoom_client(connection):\n    return 'theirs'\n",
+    "newer.py": "def newer_client(connection):\n    return 'theirs'\n",
 }
 
 
@@ -178,11 +186,11 @@ def test_the_real_package_is_bound_to_the_session(tmp_path: Path) -> None:
         import autokitteh
         from autokitteh import next_event, store, subscribe
         from autokitteh.events import only_theirs
-        from autokitteh.zoom import zoom_client
+        from autokitteh.newer import newer_client
         import perdure._autokitteh.events as ours
         store["a"] = 1
         found = [autokitteh.__version__, subscribe is ours.subscribe, next_event is ours.next_event,
-                 sys.modules["autokitteh.events"].next_event is ours.next_event, only_theirs(), zoom_client("x"),
+                 sys.modules["autokitteh.events"].next_event is ours.next_event, only_theirs(), newer_client("x"),
                  autokitteh.get_value("a"), sys.modules["autokitteh.store"].get_value("a"), type(store).__module__,
                  autokitteh.events.__loader__.get_source("autokitteh.events").startswith("def subscribe")]
         """,

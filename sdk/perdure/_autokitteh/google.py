@@ -9,6 +9,7 @@ from perdure.integrations.google import (
     gmail_client,
     google_calendar_client,
     google_client,
+    google_credentials,
     google_sheets_client,
     gspread_client,
 )
@@ -17,15 +18,22 @@ __all__ = [
     "gemini_client",
     "gmail_client",
     "google_calendar_client",
+    "google_creds",
     "google_drive_client",
     "google_forms_client",
     "google_id",
+    "google_pydantic_ai_provider",
     "google_sheets_client",
     "gspread_client",
     "youtube_client",
 ]
 
 _ID = re.compile(r"(?:.*/d/(?:e/)?)?([\w-]{20,})")
+
+
+def google_creds(integration: str, connection: str, scopes: list[str]) -> Any:  # noqa: ARG001 - the peer's signature
+    """Credentials of Google's library, for `googleapiclient.discovery.build`."""
+    return google_credentials(connection, tuple(scopes))
 
 
 def google_drive_client(connection: str, **kwargs: Any) -> Any:
@@ -50,6 +58,13 @@ def gemini_client(connection: str, **kwargs: Any) -> Any:
     module = vendor("google.generativeai", "google-generativeai")
     module.configure(api_key=api_key)
     return module.GenerativeModel(**kwargs)
+
+
+@activity
+def google_pydantic_ai_provider(connection: str, **kwargs: Any) -> Any:
+    """A provider of Gemini's models for Pydantic AI, by the connection's `api_key`."""
+    api_key = Connection(connection).need("api_key")
+    return vendor("pydantic_ai.providers.google", "pydantic-ai").GoogleProvider(api_key=api_key, **kwargs)
 
 
 def google_id(url: str) -> str:

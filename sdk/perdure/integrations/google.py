@@ -45,6 +45,12 @@ def google_client(connection: str, service: str, version: str, scopes: tuple[str
 
 
 @activity
+def google_credentials(connection: str, scopes: tuple[str, ...] = ()) -> Any:
+    """Credentials of the library google-auth, by what `google_client` reads, for clients that are not made here."""
+    return _credentials(Connection(connection, "google"), scopes)
+
+
+@activity
 def gspread_client(connection: str, **options: Any) -> Any:
     """A `gspread.Client`, which reads what `google_sheets_client` does. `options` go to `gspread.authorize`."""
     credentials = _credentials(Connection(connection, "googlesheets"), _SHEETS)

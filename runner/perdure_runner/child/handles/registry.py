@@ -136,6 +136,16 @@ _FILE: Final = Kind(
     flush="flush",
 )
 
+_KUBERNETES: Final = (
+    *("apps_v1_api.AppsV1Api", "autoscaling_v1_api.AutoscalingV1Api", "batch_v1_api.BatchV1Api"),
+    *("core_v1_api.CoreV1Api", "custom_objects_api.CustomObjectsApi", "networking_v1_api.NetworkingV1Api"),
+    "rbac_authorization_v1_api.RbacAuthorizationV1Api",
+)
+_ASANA: Final = (
+    *("projects_api.ProjectsApi", "sections_api.SectionsApi", "stories_api.StoriesApi", "tags_api.TagsApi"),
+    *("tasks_api.TasksApi", "users_api.UsersApi", "workspaces_api.WorkspacesApi"),
+)
+
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         # files
@@ -200,6 +210,23 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "elasticsearch._sync.client.Elasticsearch": _CLIENT,
         "grpc._channel.Channel": _CLIENT,
         "kubernetes.client.api_client.ApiClient": _CLIENT,
+        "asana.api_client.ApiClient": _CLIENT,
+        "auth0.management.auth0.Auth0": _CLIENT,
+        "auth0.management.async_auth0.AsyncAuth0": _CLIENT,
+        "discord.client.Client": _CLIENT,
+        "google.generativeai.generative_models.GenerativeModel": _CLIENT,
+        "hubspot.client.Client": _CLIENT,
+        "msgraph.generated.base_graph_service_client.BaseGraphServiceClient": _CLIENT,
+        "notion_client.client.BaseClient": _CLIENT,
+        "pipedrive.client.Client": _CLIENT,
+        "praw.reddit.Reddit": _CLIENT,
+        "pyairtable.api.api.Api": _CLIENT,
+        "pydantic_ai.providers.Provider": Kind(Remake.AGAIN, all_cheap=True),
+        "simple_salesforce.api.Salesforce": _CLIENT,
+        "telegram._bot.Bot": _CLIENT,
+        # of the shim of AutoKitteh: requests' own are kept as what they hold, these hold a token
+        "autokitteh.linear.LinearSession": _CLIENT,
+        "autokitteh.oauth2_session.OAuth2Session": _CLIENT,
         # logging in is a state of the connection
         "paramiko.client.SSHClient": _LOGIN,
         "paramiko.sftp_client.SFTPClient": Kind(Remake.AGAIN, cheap=_names(_SETS), state=_names("chdir")),
@@ -242,6 +269,9 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "sqlalchemy.engine.cursor.CursorResult": _lost("its rows came with a connection that is gone"),
         "sqlalchemy.orm.session.Session": _DATABASE,
         "sqlalchemy.orm.session.sessionmaker": Kind(Remake.AGAIN, all_cheap=True),
+        # what services are divided into
+        **{f"kubernetes.client.api.{name}": _CLIENT for name in _KUBERNETES},
+        **{f"asana.api.{name}": _CLIENT for name in _ASANA},
         # what lives in memory only
         "builtins.generator": Kind(Remake.GENERATOR),
         "builtins.async_generator": Kind(Remake.GENERATOR),
