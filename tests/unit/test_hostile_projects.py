@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from coordinator_support import BUILD, FakeHost, Step, World
+from perdure_proto.v1 import control_pb2 as cpb
+from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_server.coordinator.settings import Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.triggering import Accepted, Incoming
@@ -88,3 +90,27 @@ async def test_filters_of_one_project_do_not_keep_events_from_another(
     finally:
         gate.set()
     await world.completed("loud")
+
+
+async def test_what_waits_for_a_session_is_not_in_memory(make: Make) -> None:
+    """A parent of ten thousand children, each of which returns a MiB, holds their names."""
+    long = json.dumps("x" * 100_000).encode()
+    world = await make([("signal", "go"), ("signal", "long"), ("signal", "after")])
+    FakeHost(world)
+    await world.start("s")
+    await world.until(lambda: world.kinds("s") == "W")
+    for name, payload in (("long", long), ("after", b"1")):
+        await world.control.signal_session(cpb.SignalSessionRequest(session_id="s", name=name, payload=payload))
+
+    def held() -> list[tuple[str, bytes | None]]:
+        return [(signal.name, signal.payload) for signal in world.coordinator.actors["s"].signals]
+
+    assert held() == [("long", None), ("after", b"1")]
+    await world.restart()
+    FakeHost(world)
+    await world.until(lambda: "s" in world.coordinator.actors and world.state("s") == "waiting")
+    assert held() == [("long", None), ("after", b"1")]
+    await world.control.signal_session(cpb.SignalSessionRequest(session_id="s", name="go", payload=b"0"))
+    await world.completed("s")
+    given = [row.resolution.payload.data for row in world.journal("s") if row.kind == jpb.ENTRY_KIND_RESOLVED]
+    assert given == [b"0", long, b"1"]

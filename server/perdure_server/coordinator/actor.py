@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from perdure_proto.v1 import journal_pb2 as pb
@@ -22,7 +23,7 @@ from perdure_server.core import events as ev
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.session import step
 from perdure_server.core.state import Phase, Resolving, Runner, SessionState, WaitPoint
-from perdure_server.store import SessionRecord, SignalRow
+from perdure_server.store import SIGNAL_HELD_BYTES, SessionRecord, SignalRow
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
@@ -50,7 +51,7 @@ class Actor:
         self.connection: Connection | None = None
         self.pid = 0
         self.waits = waits or OpenWaits()
-        self.signals = list(signals)
+        self.signals = list(signals)  # without what is long: a session may have thousands of children
         self.last_signal = max((signal.n for signal in signals), default=0)
         self.committed_seq = state.next_seq - 1
         self.unborn: SessionRecord | None = None  # its row is still to be inserted, with the first placement
@@ -120,7 +121,10 @@ class Actor:
             return Given(left.resolution.name, left.resolution.payload.data)
         signal = next(s for s in self.signals if wait.takes(s.name))
         self.signals.remove(signal)
-        return Given(signal.name, signal.payload, signal=signal.n)
+        payload = signal.payload
+        if payload is None:
+            payload = self.coordinator.store.signal_payload(self.session_id, signal.n)
+        return Given(signal.name, payload, signal=signal.n)
 
     def timer_due(self) -> None:
         """Time has passed. What has come before a deadline counts: an event that is being looked for is found first."""
@@ -141,7 +145,8 @@ class Actor:
         """A signal is durable and not consumed; loading may have seen it before."""
         if signal.n > self.last_signal:
             self.last_signal = signal.n
-            self.signals.append(signal)
+            held = signal.payload is None or len(signal.payload) <= SIGNAL_HELD_BYTES
+            self.signals.append(signal if held else replace(signal, payload=None))
             self.coordinator.subscriptions.ring(self.session_id)
             self.handle(ev.SignalArrived(signal.name))
 

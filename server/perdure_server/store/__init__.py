@@ -8,6 +8,7 @@ from perdure_server.store.home import HomeLock, SessionKeys
 from perdure_server.store.lifecycle import BuildTold, DeploymentTold, Position, ProjectTold, Unused
 from perdure_server.store.model import (
     KEEP,
+    SIGNAL_HELD_BYTES,
     Append,
     Build,
     Deployment,
@@ -33,6 +34,7 @@ from perdure_server.store.values import Bereaved, OutcomeRow, StoredRow
 
 __all__ = [
     "KEEP",
+    "SIGNAL_HELD_BYTES",
     "SPILL_BYTES",
     "Append",
     "Bereaved",

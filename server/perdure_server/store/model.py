@@ -117,11 +117,15 @@ class LogRow:
         return LogPosition(self.ordinal, self.index)
 
 
+SIGNAL_HELD_BYTES: Final = 1024
+"""Longer payloads of signals stay in the store until somebody takes them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignalRow:
     n: int  # from 1, in order of arrival
     name: str
-    payload: bytes  # JSON
+    payload: bytes | None  # JSON; None: it is long, and read when somebody takes it
     at_us: int
 
 

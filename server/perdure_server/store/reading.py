@@ -14,6 +14,7 @@ from perdure_server.store.connections import ConnectionReads
 from perdure_server.store.events import EventReads
 from perdure_server.store.lifecycle import LifecycleReads
 from perdure_server.store.model import (
+    SIGNAL_HELD_BYTES,
     Build,
     Deployment,
     InviteRow,
@@ -93,7 +94,12 @@ class SqliteReads(ConnectionReads, EventReads, LifecycleReads, SubscriptionReads
         return total
 
     def signals(self, session_id: str) -> list[SignalRow]:
-        return [SignalRow(*row) for row in self._rows(sql.SIGNALS, {"session_id": session_id})]
+        parameters = {"session_id": session_id, "longest": SIGNAL_HELD_BYTES}
+        return [SignalRow(*row) for row in self._rows(sql.SIGNALS, parameters)]
+
+    def signal_payload(self, session_id: str, n: int) -> bytes:
+        payload: bytes = self._rows(sql.SIGNAL_PAYLOAD, {"session_id": session_id, "n": n})[0][0]
+        return payload
 
     def projects(self) -> list[str]:
         return [row[0] for row in self._rows(sql.PROJECTS, {})]

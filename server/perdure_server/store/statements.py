@@ -266,11 +266,15 @@ CONSUME_SIGNAL: Final = (
     ":signal_n AND signals.consumed_seq IS NULL"
 )
 
-# signals that still wait to be taken, in order of arrival
+# signals that still wait to be taken, in order of arrival, without long payloads
 SIGNALS: Final = (
-    "SELECT signals.n, signals.name, signals.payload, signals.at_us FROM signals WHERE signals.session_id = "
-    ":session_id AND signals.consumed_seq IS NULL ORDER BY signals.n"
+    "SELECT signals.n, signals.name, CASE WHEN (length(signals.payload) <= :longest) THEN signals.payload "
+    "ELSE NULL END AS anon_1, signals.at_us FROM signals WHERE signals.session_id = :session_id AND "
+    "signals.consumed_seq IS NULL ORDER BY signals.n"
 )
+
+# what a signal says
+SIGNAL_PAYLOAD: Final = "SELECT signals.payload FROM signals WHERE signals.session_id = :session_id AND signals.n = :n"
 
 # a project, if it is new
 PUT_PROJECT: Final = "INSERT INTO projects (name, created_us) VALUES (:name, :created_us) ON CONFLICT DO NOTHING"

@@ -9,10 +9,12 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    case,
     delete,
     func,
     insert,
     literal_column,
+    null,
     or_,
     select,
     tuple_,
@@ -185,10 +187,19 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         .values(consumed_seq=bindparam("seq")),
     ),
     "SIGNALS": (
-        "signals that still wait to be taken, in order of arrival",
-        select(signals.c.n, signals.c.name, signals.c.payload, signals.c.at_us)
+        "signals that still wait to be taken, in order of arrival, without long payloads",
+        select(
+            signals.c.n,
+            signals.c.name,
+            case((func.length(signals.c.payload) <= bindparam("longest"), signals.c.payload), else_=null()),
+            signals.c.at_us,
+        )
         .where(signals.c.session_id == _OF, signals.c.consumed_seq.is_(None))
         .order_by(signals.c.n),
+    ),
+    "SIGNAL_PAYLOAD": (
+        "what a signal says",
+        select(signals.c.payload).where(signals.c.session_id == _OF, signals.c.n == bindparam("n")),
     ),
     # -- projects, builds, deployments
     "PUT_PROJECT": ("a project, if it is new", upsert(projects).on_conflict_do_nothing()),
