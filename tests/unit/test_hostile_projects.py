@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coordinator_support import BUILD, FakeHost, Step, World
+from coordinator_support import BUILD, FakeHost, Step, World, refused
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import journal_pb2 as jpb
+from perdure_server.coordinator.requests import OPERATIONS
+from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.settings import Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.triggering import Accepted, Incoming
@@ -64,6 +66,12 @@ async def test_a_project_has_one_thread_at_a_time() -> None:
     await asyncio.gather(*loud)
 
 
+def waits(world: World, session_id: str) -> bool:
+    """For an event that has not come yet."""
+    kinds, looks = world.kinds(session_id), world.coordinator.subscriptions.looks(session_id)
+    return kinds == "WXW" and world.state(session_id) == "waiting" and not looks
+
+
 async def test_filters_of_one_project_do_not_keep_events_from_another(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +89,7 @@ async def test_filters_of_one_project_do_not_keep_events_from_another(
     try:
         for project in ("loud", "quiet"):
             await world.start(project, project=project)
-            await world.until(lambda project=project: world.kinds(project) == "WXW")
+            await world.until(lambda project=project: waits(world, project))
         for source in SOURCES * 20:
             await send(world, "loud", source)
         await send(world, "quiet")
@@ -114,3 +122,74 @@ async def test_what_waits_for_a_session_is_not_in_memory(make: Make) -> None:
     await world.completed("s")
     given = [row.resolution.payload.data for row in world.journal("s") if row.kind == jpb.ENTRY_KIND_RESOLVED]
     assert given == [b"0", long, b"1"]
+
+
+def codes(world: World, session_id: str) -> list[str]:
+    """What the requests of a session were refused with."""
+    ends = (row.resolution for row in world.journal(session_id) if row.kind == jpb.ENTRY_KIND_RESOLVED)
+    return [json.loads(end.payload.data)["code"] for end in ends if end.kind == jpb.RESOLUTION_KIND_REFUSED]
+
+
+async def used(world: World, project: str) -> int:
+    """Bytes that the project stores."""
+    usage = world.coordinator.usage
+    usage.check(project)
+    await world.until(lambda: project in usage._bytes and project not in usage._counting)
+    return usage._bytes[project]
+
+
+async def test_a_project_stores_no_more_than_its_share(make: Make) -> None:
+    """Others go on, after a restart, too; and so does it, when old events are deleted."""
+    world = await make([("activity", "work")], project_bytes=2_000, event_retention_s=60.0)
+    FakeHost(world)
+    assert await used(world, "loud") == 0
+    await send(world, "loud", data="x" * 1_900)
+    await world.start("s", project="loud")
+    assert await used(world, "loud") == world.store.project_bytes("loud") == 1_902 + len(b"null")
+    with refused("P0614"):
+        await send(world, "loud", data="x" * 100)
+    with refused("P0614"):
+        await world.start("t", project="loud", event=json.dumps("x" * 100).encode())
+    await world.restart()
+    FakeHost(world)
+    assert await used(world, "loud") > 1_900
+    with refused("P0614"):
+        await send(world, "loud", data="x" * 100)
+    await send(world, "quiet", data="x" * 1_900)
+    world.clock.advance(61)
+    await world.coordinator.garbage.collect()
+    assert await used(world, "loud") == len(b"null")
+    await send(world, "loud", data="x" * 1_900)
+
+
+async def test_sessions_of_a_project_that_is_full_are_refused_what_would_be_stored(make: Make) -> None:
+    child: Step = ("request", "session.start", {"entry": "main.py:run", "data": "x"})
+    world = await make([("signal", "go"), child, ("request", "outcome", {"value": 1})], project_bytes=2_000)
+    FakeHost(world)
+    assert await used(world, "loud") == 0
+    await world.start("s", project="loud")
+    await world.until(lambda: world.kinds("s") == "W")
+    await send(world, "loud", data="x" * 1_900)
+    world.coordinator.usage.add("loud", 100)
+    await world.control.signal_session(cpb.SignalSessionRequest(session_id="s", name="go"))
+    await world.completed("s")
+    assert codes(world, "s") == ["P0614", "P0614"]
+
+
+async def test_answers_and_what_children_are_started_with_are_counted(make: Make) -> None:
+    world = await make([("signal", "go")])
+    assert await used(world, "loud") == 0
+    accepted = await send(world, "loud", data="x" * 100)
+    await world.start("s", project="loud")
+    before = await used(world, "loud")
+    record = world.store.load_session("s")
+    assert record is not None
+    asker = Asker("s", "loud", record.deployment_id, BUILD, accepted.event_id, durable=True, now_us=1, place="main.1")
+    asked = {"outcome": {"value": "y" * 300}, "session.start": {"entry": "main.py:run", "data": "z" * 500}}
+    for operation, body in asked.items():
+        entry = OPERATIONS[operation]
+        assert entry.prepare is not None
+        ready = await entry.prepare(world.coordinator, asker, body)
+        done: Any = await world.store.commit(Mutation(lambda tx: entry.run(tx, asker, ready)))  # noqa: B023
+        done.value.then(world.coordinator)
+    assert await used(world, "loud") == world.store.project_bytes("loud") == before + 302 + 502

@@ -39,6 +39,7 @@ from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.timers import Timers
 from perdure_server.coordinator.translate import EVENTS
 from perdure_server.coordinator.triggering import Dispatcher
+from perdure_server.coordinator.usage import Usage
 from perdure_server.coordinator.variables import Variables
 from perdure_server.coordinator.watch import Watchers
 from perdure_server.coordinator.writer import Writer
@@ -92,6 +93,7 @@ class Coordinator:
         self.connections = Connections(store, self.variables, self.clock, self.settings.reaches)
         self.outcomes = Outcomes(self)
         self.failures = Failures()
+        self.usage = Usage(self)
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
         self.pool = Pool(self)
@@ -250,10 +252,11 @@ class Coordinator:
 
         `copy_from`: the session and the last `seq` of the history that it begins with, in which it has made these
         `subscriptions`. Returns when it is durable.
-        Raises P0610 when too many wait for a host.
+        Raises P0610 when too many wait for a host, P0614 when the project stores too much.
         """
         build = await self.builds.of(record.build_id)
         self.placement.admit(record, build.queue)
+        self.usage.check(record.project, len(record.event))
         await self.variables.check(record.project, record.deployment_id)
         if record.session_id in self.actors:
             return False
@@ -271,10 +274,14 @@ class Coordinator:
             actor.writer.submit(insertion, lambda result: self._inserted(actor, result))
         if copy_from is not None:
             actor.handle(ev.RunnerWanted())
-        return await birth
+        new = await birth
+        if new:
+            self.usage.add(record.project, len(record.event))
+        return new
 
     def adopt(self, record: SessionRecord) -> None:
-        """Want a runner for a session whose row is durable already. For want of room it is left to the sweep."""
+        """Want a runner for a new session whose row is durable already. For want of room it is left to the sweep."""
+        self.usage.add(record.project, len(record.event))
         if record.session_id in self.actors or self.placement.crowded:
             return
         if not self.builds.knows(record.build_id):

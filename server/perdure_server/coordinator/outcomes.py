@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
 _LOOK_S: Final = 1.0  # how often to see whether anybody is left to answer, where nothing is told
-_PAGE: Final = 100
+_PAGE: Final = 4  # that are in memory for each who follows, who may be slow: each may have a MiB
 
 
 class Outcomes:

@@ -46,6 +46,7 @@ class Settings:
     event_outcomes: int = 10_000  # answers to one event
     session_children: int = 10_000  # that one session may start
     living_sessions: int = 20_000  # of a deployment, beyond which none of its sessions may start another
+    project_bytes: int = 10 * 1024 * MIB  # of events, what sessions are started with, and outcomes; 0: no limit
     build_bytes: int = 256 * MIB  # of a tarball
     export_bytes: int = 512 * MIB  # of an exported session
     session_retention_s: float = 0.0  # how long ended sessions are kept; 0: for ever

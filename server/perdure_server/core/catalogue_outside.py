@@ -115,6 +115,12 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "requests at once than its limits allow.",
         "Give up those that are not needed any more, share the work among sessions, or raise the limit.",
     ),
+    "P0614": Explanation(
+        "the project has used up its share",
+        "The project stores as many bytes of events, outcomes and data of sessions as it may, has as many events that "
+        "wait to start a session, or its schedules come too often. Nothing was stored. The message names the limit.",
+        "Delete what is old, let fewer events start sessions at a time, or have the operator raise the limit.",
+    ),
 }
 
 _USAGE: Final = Border("INVALID_ARGUMENT", Exit.USAGE)
@@ -129,5 +135,5 @@ BORDER: Final[dict[str, Border]] = {
     "P0227": Border("ABORTED", Exit.FAILED),
     "P0232": Border("PERMISSION_DENIED", Exit.FAILED),
     "P0306": Border("UNAVAILABLE", Exit.FAILED),
-    **dict.fromkeys(("P0226", "P0231", "P0613"), _LIMIT),
+    **dict.fromkeys(("P0226", "P0231", "P0613", "P0614"), _LIMIT),
 }

@@ -124,6 +124,10 @@ class Reads(Protocol):
 
     def project_of_event(self, event_id: str) -> str | None: ...
 
+    def project_bytes(self, project: str) -> int:
+        """Of its events, of outcomes, and of what its sessions were started with."""
+        ...
+
     def answers_open(self, event_id: str) -> bool:
         """May a session that lives, or is still to be started, answer the event?"""
         ...

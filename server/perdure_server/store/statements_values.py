@@ -59,6 +59,14 @@ OUTCOMES: Final = (
 # whose event it is
 PROJECT_OF_EVENT: Final = "SELECT events.project FROM events WHERE events.event_id = :event_id"
 
+# how much a project stores: events, what sessions were started with, outcomes
+PROJECT_BYTES: Final = (
+    "SELECT coalesce(sum(length(events.data)), 0) AS coalesce_1 FROM events WHERE events.project = :project "
+    "UNION ALL SELECT coalesce(sum(length(sessions.event)), 0) AS coalesce_2 FROM sessions WHERE "
+    "sessions.project = :project UNION ALL SELECT coalesce(sum(length(outcomes.value)), 0) AS coalesce_3 FROM "
+    "outcomes JOIN events ON outcomes.event_id = events.event_id WHERE events.project = :project"
+)
+
 # who may still answer an event: its living sessions, those to come, and those that listen to its source
 ANSWERS_OPEN: Final = (
     "SELECT count(*) AS count_1 FROM sessions WHERE sessions.event_id = :event_id AND sessions.event_id != '' "

@@ -73,6 +73,9 @@ class ValueReads:
         rows = self._rows(sql.PROJECT_OF_EVENT, {"event_id": event_id})
         return rows[0][0] if rows else None
 
+    def project_bytes(self, project: str) -> int:
+        return sum(row[0] for row in self._rows(sql.PROJECT_BYTES, {"project": project}))
+
     def answers_open(self, event_id: str) -> bool:
         return any(row[0] for row in self._rows(sql.ANSWERS_OPEN, {"event_id": event_id}))
 

@@ -92,6 +92,8 @@ class Garbage:
             if not dry_run:
                 needed = await asyncio.to_thread(self._c.store.origins_imported)
                 await asyncio.to_thread(self._c.keys.drop_imports, needed, unused_us)
+        if not dry_run and (found.sessions or found.events):
+            self._c.usage.deleted()
         return found
 
     async def remove(self, sessions: Sequence[str], over_before_us: int | None = None) -> int:

@@ -82,6 +82,7 @@ async def delete_project(c: Coordinator, name: str, *, force: bool) -> int:
             pass
         await c.variables.change(name, lambda transaction: _delete(transaction, name))
     c.dispatcher.urls.forget(name)
+    c.usage.deleted()
     return count
 
 

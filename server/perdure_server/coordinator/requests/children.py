@@ -68,6 +68,7 @@ async def _prepare_start(c: Coordinator, asker: Asker, body: Body) -> Body:
         event_form=form,
         memo=memo or None,
     )
+    c.usage.check(project, len(record.event))
     return {_READY: record}
 
 

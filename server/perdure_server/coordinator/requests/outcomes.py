@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perdure_server.coordinator.requests.operations import Answer, Asker, Body, Entry, text
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import Transaction
+
+if TYPE_CHECKING:
+    from perdure_server.coordinator.engine import Coordinator
 
 
 def _outcome(tx: Transaction, asker: Asker, body: Body) -> Answer:
@@ -25,7 +28,17 @@ def _outcome(tx: Transaction, asker: Asker, body: Body) -> Answer:
     number = tx.add_outcome(event_id, asker.session_id, value, asker.now_us)
     if number > most:
         raise PerdureError("P0613", f"event {event_id} has {most} outcomes, as many as it may")
-    return Answer(number, lambda c: c.outcomes.told(event_id))
+
+    def tell(c: Coordinator) -> None:
+        c.usage.add(asker.project, len(value))
+        c.outcomes.told(event_id)
+
+    return Answer(number, tell)
 
 
-OPERATIONS: Final[Mapping[str, Entry]] = {"outcome": Entry(_outcome)}
+async def _prepare(c: Coordinator, asker: Asker, body: Body) -> Body:
+    c.usage.check(asker.project)
+    return body
+
+
+OPERATIONS: Final[Mapping[str, Entry]] = {"outcome": Entry(_outcome, _prepare)}

@@ -85,7 +85,8 @@ class Dispatcher:
         """Store an event and start what it triggers; `only` this trigger. Returns when all of that is durable.
 
         `also` is written in the same transaction, and whether the event is new or not. Raises P0206 no active
-        deployment, P0231 too large, and what the store raises: then nothing has happened.
+        deployment, P0231 too large, P0614 the project has used up its share, and what the store raises: then nothing
+        has happened.
         """
         limit = self._c.settings.event_bytes
         if len(incoming.data) > limit:
@@ -93,6 +94,7 @@ class Dispatcher:
         live = await self.live.of(incoming.project)
         if live is None:
             raise PerdureError("P0206", f"project {incoming.project!r} has no active deployment")
+        self._c.usage.check(incoming.project, len(incoming.data))
         event = self._event(incoming)
         plans = await self._plans(live, Event(event), only)
 
@@ -148,6 +150,7 @@ class Dispatcher:
 
     def _accepted(self, event: EventRow, seq: int, plans: list[_Plan]) -> Accepted:
         """All of it is durable: get it going."""
+        self._c.usage.add(event.project, len(event.data))
         started = []
         for plan in plans:
             if plan.session is not None:

@@ -96,6 +96,17 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         .offset(_ZERO),
     ),
     "PROJECT_OF_EVENT": ("whose event it is", select(events.c.project).where(events.c.event_id == _EVENT)),
+    "PROJECT_BYTES": (
+        "how much a project stores: events, what sessions were started with, outcomes",
+        select(func.coalesce(func.sum(func.length(events.c.data)), _ZERO))
+        .where(events.c.project == _PROJECT)
+        .union_all(
+            select(func.coalesce(func.sum(func.length(sessions.c.event)), _ZERO)).where(sessions.c.project == _PROJECT),
+            select(func.coalesce(func.sum(func.length(outcomes.c.value)), _ZERO))
+            .select_from(outcomes.join(events, outcomes.c.event_id == events.c.event_id))
+            .where(events.c.project == _PROJECT),
+        ),
+    ),
     "ANSWERS_OPEN": (
         "who may still answer an event: its living sessions, those to come, and those that listen to its source",
         select(func.count())
