@@ -175,6 +175,7 @@ def test_an_engine_that_is_killed(terminal: Terminal, own: Dockerd) -> None:
     again = server.begin("handlers.py:main", 1)
     assert server.until(again, "completed").result.data == b"1"
     os.kill(own.pid, signal.SIGSTOP)
+    os.kill(server.host_pid, signal.SIGTERM)  # systemd tells every process of a service; the server tells it again
     server.process.terminate()
     with pytest.raises(subprocess.TimeoutExpired):  # it waits for an engine that is slow: nobody else would remove them
         server.process.wait(SLOW_S)

@@ -13,6 +13,7 @@ from perdure_proto.v1 import runner_pb2_grpc
 from perdure_proto.v1.journal_pb2 import LogLine
 from perdure_runner.host import main as host_main
 from perdure_runner.host import remote
+from perdure_runner.host.host import Host
 from perdure_runner.host.remote import Outgoing, run_remote
 
 
@@ -218,6 +219,36 @@ async def test_a_host_without_sessions_ends_when_it_is_drained(address: str, tmp
         assert (await asyncio.wait_for(stream.read(), 60)) is grpc.aio.EOF
         servicer.hangs_up.set()
         await asyncio.wait_for(running, 60)
+
+
+async def test_who_cancels_a_host_that_ends_waits_for_its_end(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    stop = Host.stop
+
+    async def slow(self: Host) -> None:
+        ending.set()
+        await go_on.wait()
+        await stop(self)
+        ended.set()
+
+    monkeypatch.setattr(Host, "stop", slow)
+    async with Serving(address, Servicer()) as servicer:
+        running = asyncio.create_task(run_remote(address, config(tmp_path / "state"), say=lambda _line: None))
+        stream = await servicer.streams.get()
+        await stream.write(runner.ToHost(drain=runner.Drain(reason="drained")))
+        await _read_until(stream, "heartbeat")
+        assert (await asyncio.wait_for(stream.read(), 60)) is grpc.aio.EOF
+        servicer.hangs_up.set()
+        await asyncio.wait_for(ending.wait(), 60)
+        running.cancel()
+        await asyncio.sleep(0)
+        assert not running.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(running, 60)
+    assert ended.is_set()
 
 
 async def test_main_can_be_cancelled(address: str, tmp_path: Path) -> None:

@@ -94,6 +94,23 @@ class Wrapped:
 
 
 @dataclass(frozen=True, slots=True)
+class _Passed:
+    """Descriptors for bwrap. `output`: what the runner writes past its frames; `info`, `rules`: as of `_sandbox`."""
+
+    connection: int
+    groups: Sequence[int]
+    way_out: int | None
+    output: int
+    info: int
+    rules: int
+
+    @property
+    def kept(self) -> list[int]:
+        """Those that are open in it by their own number."""
+        return [self.connection, *self.groups, *([] if self.way_out is None else [self.way_out]), self.info, self.rules]
+
+
+@dataclass(frozen=True, slots=True)
 class Bubble:
     """A place for any number of runners."""
 
@@ -106,44 +123,56 @@ class Bubble:
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Start a sandbox; see `Place.launch`."""
         loop = asyncio.get_running_loop()
-        held = self.held.hold(self.held.limits(start))
-        door = self.egress.door(start)
-        if door is not None:
-            ended = door.until(ended)
-        ours, theirs = socket.socketpair()
-        output, write_end = os.pipe2(os.O_CLOEXEC)
-        info, tell = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(info, False)
-        groups, way_out = held.joining(), door.give() if door is not None else None
-        rules = _readable(self.shown.filter)
-        passed = [theirs.detach(), *groups, *([] if way_out is None else [way_out]), tell, rules]
-        attach = ["attach", f"--fd={passed[0]}", f"--main={self.config.main}", f"--groups={','.join(map(str, groups))}"]
-        attach += [f"--confine={json.dumps(confine(start, files) | {'counted': held.counted})}"]
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
+            held = self.held.hold(self.held.limits(start))
+            undo.callback(held.clean_up)
+            door = self.egress.door(start)
+            if door is not None:
+                undo.callback(door.close)
+                ended = door.until(ended)
+            ours, other = socket.socketpair()
+            undo.callback(ours.close)
+            connection = _closed_by(theirs, other.detach())
+            groups = [_closed_by(theirs, group) for group in held.joining()]
+            output, written = _pipe(undo, theirs)
+            info, told = _pipe(undo, theirs)
+            os.set_blocking(info, False)
+            passed = _Passed(
+                connection=connection,
+                groups=groups,
+                way_out=None if door is None else _closed_by(theirs, door.give()),
+                output=written,
+                info=told,
+                rules=_closed_by(theirs, _readable(self.shown.filter)),
+            )
+            process = self._start(start, files, passed, counted=held.counted)
+            undo.callback(_kill, process)
+            watched = _closed_by(undo, os.pidfd_open(process.pid))
+            undo.pop_all()
+        wrapped = Wrapped(process, info)
+        _when_ended(loop, watched, lambda: held.let_go(wrapped, wrapped.reap(), ended))
+        said = Tail(loop, output, self.config.limits.output_bytes)
+        paths = (str(files.code), str(files.cache), str(files.environment or ""))
+        return Launched(wrapped, ours, said, *paths, door is not None, confined=True)
+
+    def _start(self, start: Start, files: Files, passed: _Passed, *, counted: bool) -> "subprocess.Popen[bytes]":
+        groups, way_out = ",".join(map(str, passed.groups)), passed.way_out
+        attach = ["attach", f"--fd={passed.connection}", f"--main={self.config.main}", f"--groups={groups}"]
+        attach += [f"--confine={json.dumps(confine(start, files) | {'counted': counted})}"]
         attach += [] if way_out is None else [f"--egress={way_out}"]
+        sandbox = self._sandbox(start, files, passed.info, passed.rules)
         try:
-            process = subprocess.Popen(
-                [*self._sandbox(start, files, tell, rules), *launch.command(self.config, self.python.path, *attach)],
+            return subprocess.Popen(
+                [*sandbox, *launch.command(self.config, self.python.path, *attach)],
                 stdin=subprocess.DEVNULL,
-                stdout=write_end,
-                stderr=write_end,
-                pass_fds=passed,
+                stdout=passed.output,
+                stderr=passed.output,
+                pass_fds=passed.kept,
                 env={},
                 start_new_session=True,
             )
         except OSError as error:
-            ours.close()
-            os.close(output)
-            os.close(info)
-            held.clean_up()
             raise BackendError(f"bwrap does not start: {error}") from None
-        finally:
-            for descriptor in (write_end, *passed):
-                os.close(descriptor)
-        wrapped = Wrapped(process, info)
-        _when_ended(loop, process.pid, lambda: held.let_go(wrapped, wrapped.reap(), ended))
-        said = Tail(loop, output, self.config.limits.output_bytes)
-        paths = (str(files.code), str(files.cache), str(files.environment or ""))
-        return Launched(wrapped, ours, said, *paths, door is not None, confined=True)
 
     def _sandbox(self, start: Start, files: Files, info: int, rules: int) -> list[str]:
         """The command line up to the program that runs in it. `info`, `rules`: where bwrap writes of itself, and where
@@ -167,8 +196,13 @@ class Bubble:
 def _readable(data: bytes) -> int:
     """A pipe that has these bytes in it, fewer than a pipe holds, and nothing after them."""
     source, sink = os.pipe2(os.O_CLOEXEC)
-    os.write(sink, data)
-    os.close(sink)
+    try:
+        os.write(sink, data)
+    except OSError:
+        os.close(source)
+        raise
+    finally:
+        os.close(sink)
     return source
 
 
@@ -191,9 +225,24 @@ def _shown(path: str) -> Sequence[str]:
     return ("--ro-bind-try", path, path)
 
 
-def _when_ended(loop: asyncio.AbstractEventLoop, pid: int, action: Callable[[], None]) -> None:
-    """Call `action` on the loop when this child has ended."""
-    descriptor = os.pidfd_open(pid)
+def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe, and who closes its ends."""
+    source, sink = os.pipe2(os.O_CLOEXEC)
+    return _closed_by(reader, source), _closed_by(writer, sink)
+
+
+def _closed_by(stack: contextlib.ExitStack, descriptor: int) -> int:
+    stack.callback(os.close, descriptor)
+    return descriptor
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+
+
+def _when_ended(loop: asyncio.AbstractEventLoop, descriptor: int, action: Callable[[], None]) -> None:
+    """Call `action` on the loop when the child of this pidfd has ended."""
 
     def ended() -> None:
         loop.remove_reader(descriptor)

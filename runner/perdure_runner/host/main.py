@@ -49,7 +49,7 @@ async def main(
     serving = asyncio.create_task(run_remote(address, config, leaving=leaving, dialler=dialler))
 
     def told() -> None:
-        if leaving.is_set():
+        if leaving.is_set() and not serving.cancelling():
             serving.cancel()
         leaving.set()
 

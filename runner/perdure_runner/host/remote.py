@@ -9,8 +9,8 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -23,6 +23,8 @@ from perdure_runner.host.host import Host
 from perdure_runner.host.lease import Lease
 from perdure_runner.host.link import BlobNotFoundError
 from perdure_runner.host.version import PROTOCOL_VERSION
+
+T = TypeVar("T")
 
 _QUEUE_BYTES = 32 * MIB  # waiting for the stream; beyond it the runners are not read
 _MERGE_BYTES = MIB  # records of one session that wait together become one message, up to this size
@@ -241,13 +243,29 @@ async def run_remote(
             link.finish()
             await asyncio.wait((dialling,), timeout=_GOODBYE_S)
     finally:
-        dialling.cancel()
-        ending.cancel()
-        failures = await asyncio.gather(dialling, ending, return_exceptions=True)
-        await host.stop()
+        failures = await _whole(_end(host, dialling, ending))
     for failure in failures:
         if isinstance(failure, Exception):
             raise failure
+
+
+async def _end(host: Host, *tasks: asyncio.Task[None]) -> list[BaseException | None]:
+    """End these, then the host; gives how the tasks ended."""
+    for task in tasks:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    await host.stop()
+    return ended
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """Do this to its end, also when cancelled meanwhile: half of it would leave containers."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
 
 
 async def _keep_dialling(link: RemoteCoordinator, host: Host, say: Callable[[str], None]) -> None:

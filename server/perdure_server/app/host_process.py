@@ -53,10 +53,10 @@ def main(
 
 
 async def _serve(coordinator: str, config: HostConfig) -> None:
-    serving = asyncio.ensure_future(run_remote(coordinator, config))
+    serving = asyncio.create_task(run_remote(coordinator, config))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, serving.cancel)
+        loop.add_signal_handler(number, lambda: serving.cancelling() or serving.cancel())  # systemd tells it as we do
     await asyncio.wait([serving])
     if serving.cancelled():
         sys.exit(128 + signal.SIGTERM)

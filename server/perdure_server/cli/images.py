@@ -110,4 +110,4 @@ def _images(engine: Engine) -> Images:
     from perdure_runner.host.config import HostConfig
     from perdure_runner.host.docker.images import Images
 
-    return Images(engine, HostConfig(state_dir=Path()))
+    return Images(engine, HostConfig(state_dir=Path()), marks={})

@@ -11,7 +11,7 @@ from perdure_runner.host.backend import BackendError
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.docker.cell import Cell
 from perdure_runner.host.docker.config import DockerConfig
-from perdure_runner.host.docker.ending import Undertaker, sweep
+from perdure_runner.host.docker.ending import Undertaker
 from perdure_runner.host.docker.engine import Engine, NotThereError
 from perdure_runner.host.docker.images import Images
 from perdure_runner.host.docker.making import Maker
@@ -34,7 +34,7 @@ class Docker:
         self._config = config
         self._engine = Engine(docker.url)
         self._undertaker = Undertaker(self._engine)
-        self._images = Images(self._engine, config)
+        self._images = Images(self._engine, config, self._undertaker.marks)
         self._maker = Maker(self._engine, self._undertaker, self._images, config, docker)
         self._pool = Pool(self._maker.make, docker.warm, docker.making)
         self._warming: asyncio.Task[None] | None = None
@@ -49,9 +49,8 @@ class Docker:
 
     async def open(self) -> None:
         await self._images.refresh()
-        swept = await self._engine.call(sweep)
-        if swept:
-            print(f"perdure: removed {swept} containers that dead hosts left", file=sys.stderr, flush=True)
+        if swept := await self._undertaker.sweep():
+            print(f"perdure: removing {swept} containers that dead hosts left", file=sys.stderr, flush=True)
         self._maker.prepare()
         self._warming = asyncio.create_task(self._warm())
 
@@ -83,9 +82,10 @@ class Docker:
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.gather(self._warming, return_exceptions=True)
+        self._images.close()
         await self._pool.close()
-        if left := await self._undertaker.finish(_CLOSE_S):
-            why = f"perdure: {left} containers are left to the next host: the engine did not remove them in time"
+        if not await self._undertaker.finish(_CLOSE_S):
+            why = "perdure: containers are left to the next host: the engine did not remove them in time"
             print(why, file=sys.stderr, flush=True)
         self._engine.close()
         self._maker.close()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perdure_runner.host.docker.ending import OWNER, owner
 from perdure_runner.host.docker.engine import Engine, EngineError, NoEngineError, NotThereError
 from perdure_runner.host.docker.layers import LABEL, add_layer
 from perdure_runner.host.pythons import OLDEST, Interpreter
@@ -112,14 +113,17 @@ def _finish(engine: Engine, image: str, say: Callable[[str], None]) -> Base:
     say("compiling the standard library")
     draft = f"{REPOSITORY}:draft"
     command = ["python3", "-c", _FINISH]
-    _, said = engine.ask(lambda client: add_layer(client, image, draft, command=command, labels={}))
+    marks = {OWNER: owner()}
+    _, said = engine.ask(lambda client: add_layer(client, image, draft, command=command, labels={}, marks=marks))
     described = said.strip().splitlines()[-1]
     python = _interpreter(json.loads(described))
     if python.version[:2] < OLDEST:
         raise EngineError(f"{image} has Python {python.version[0]}.{python.version[1]}; 3.11 or newer is needed")
     tag = "{}:{}.{}".format(REPOSITORY, *python.version)
     labels = {LABEL: "base", "perdure.python": described}
-    made, _ = engine.ask(lambda client: add_layer(client, draft, tag, command=[python.path, "-c", ""], labels=labels))
+    made, _ = engine.ask(
+        lambda client: add_layer(client, draft, tag, command=[python.path, "-c", ""], labels=labels, marks=marks)
+    )
     engine.ask(lambda client: client.images.remove(draft, noprune=True))
     return Base(made, tag, python)
 

@@ -66,6 +66,8 @@ class Cell:
         self._keep_bytes = keep_bytes
         self._runner: Contained | None = None
         self._removed = False
+        self._courtesy: asyncio.TimerHandle | None = None
+        self._renaming: asyncio.Task[None] | None = None
         self._zygote = Zygote(control, self)
 
     @property
@@ -95,32 +97,33 @@ class Cell:
         try:
             _link(files.code, self._box.folder / "code")
             _link(files.cache, self._box.folder / "cache")
-        except OSError:
+            launched = self._fork(start, ENVIRONMENT if files.environment else "", ended)
+        except (OSError, BackendError):
             self.end()
-            raise
-        self._box.undertaker.take(self._rename(start))
-        return self._fork(start, ENVIRONMENT if files.environment else "", ended)
-
-    def _fork(self, start: Start, environment: str, ended: Ended) -> Launched:
-        door = self._box.egress.door(start)
-        if door is not None:
-            ended = door.until(ended)
-        ours, theirs = socket.socketpair()
-        output, write_end = os.pipe2(os.O_CLOEXEC)
-        said = Tail(asyncio.get_running_loop(), output, self._keep_bytes)
-        # What is left for the zygote to hold it to: a container has its own network and control groups.
-        confine = {"network": "all", "open_files": self.shape.open_files}
-        asked = Fork(theirs.detach(), write_end, confine, egress=None if door is None else door.give())
-        self._runner = Contained(self, ended)
-        try:
-            self._runner.forked = self._zygote.fork(asked, self._runner.over)
-        except BackendError:
-            ours.close()
-            said.close()
-            if door is not None:
-                door.close()
             self.remove()
             raise
+        name = f"perdure-{start.session_id}-{start.epoch}"
+        self._courtesy = asyncio.get_running_loop().call_later(LATER_S, self._rename, name)
+        return launched
+
+    def _fork(self, start: Start, environment: str, ended: Ended) -> Launched:
+        with contextlib.ExitStack() as undo:
+            door = self._box.egress.door(start)
+            if door is not None:
+                undo.callback(door.close)
+                ended = door.until(ended)
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            undo.callback(theirs.close)
+            output, write_end = os.pipe2(os.O_CLOEXEC)
+            said = Tail(asyncio.get_running_loop(), output, self._keep_bytes)
+            undo.callback(said.close)
+            # What is left for the zygote to hold it to: a container has its own network and control groups.
+            confine = {"network": "all", "open_files": self.shape.open_files}
+            asked = Fork(theirs.detach(), write_end, confine, egress=None if door is None else door.give())
+            self._runner = Contained(self, ended)
+            self._runner.forked = self._zygote.fork(asked, self._runner.over)
+            undo.pop_all()
         code, cache = f"{INSIDE}/code", f"{INSIDE}/cache"
         return Launched(self._runner, ours, said, code, cache, environment, proxied=door is not None, confined=True)
 
@@ -140,7 +143,15 @@ class Cell:
         """Remove the container and its folder."""
         if not self._removed:
             self._removed = True
-            self._box.undertaker.remove(self._box.container, self._box.folder)
+            self._box.undertaker.take(self._remove())
+
+    async def _remove(self) -> None:
+        """What the engine renames while it removes it, it lists as "removing" until it is started anew."""
+        if self._courtesy is not None:
+            self._courtesy.cancel()
+        if self._renaming is not None:
+            await asyncio.wait((self._renaming,))
+        self._box.undertaker.remove(self._box.container, self._box.folder)
 
     def understand(self, how: Callable[["Post | None"], None]) -> None:
         """Call `how` with what the engine says of the container's end, None if it does not; then remove it."""
@@ -153,12 +164,14 @@ class Cell:
         self.remove()
         how(post)
 
-    async def _rename(self, start: Start) -> None:
+    def _rename(self, name: str) -> None:
         """Call the container as its session, for who looks at `docker ps`: a courtesy."""
-        name = f"perdure-{start.session_id}-{start.epoch}"
-        await asyncio.sleep(LATER_S)
-        with contextlib.suppress(EngineError):
-            await self._box.engine.call(lambda client: client.api.rename(self._box.container, name))
+
+        async def rename() -> None:
+            with contextlib.suppress(EngineError):
+                await self._box.engine.call(lambda client: client.api.rename(self._box.container, name))
+
+        self._renaming = self._box.undertaker.take(rename())
 
 
 class Contained:

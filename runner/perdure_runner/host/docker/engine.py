@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from perdure_runner.host.backend import BackendError
@@ -49,10 +49,19 @@ class Engine:
         self._url = url
         self._clients = threading.local()  # one a thread: the SDK does not promise to be safe in several
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
+        self._calls: set[Future[Any]] = set()  # that a thread is at, or will be
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is at a call, maybe one that nobody waits for any more."""
+        return bool(self._calls)
 
     async def call(self, work: Callable[[Any], T]) -> T:
-        """Await `work(client)`, done in a thread; errors as of `ask`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.ask, work)
+        """Await `work(client)`, done in a thread; errors as of `ask`. Cancelling stops nothing that has begun."""
+        asked = self._threads.submit(self.ask, work)
+        self._calls.add(asked)
+        asked.add_done_callback(self._calls.discard)
+        return await asyncio.wrap_future(asked)
 
     def ask(self, work: Callable[[Any], T]) -> T:
         """Give `work(client)`, where `client` is a `docker.DockerClient`.

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,10 @@ class Described:
 class Images:
     """The images of one engine, for a host of this version."""
 
-    def __init__(self, engine: Engine, config: HostConfig) -> None:
+    def __init__(self, engine: Engine, config: HostConfig, marks: Mapping[str, str]) -> None:
+        """`marks`: labels of the containers that make images."""
         self._engine = engine
+        self._marks = marks
         self._carried = _carried(config)
         self._content = archive(item for item, _ in self._carried)
         self._digest = hashlib.sha256(self._content).hexdigest()
@@ -102,6 +104,11 @@ class Images:
             known = self._known[tag] = await self._once(tag, lambda: self._make(base, tag, lock, environment))
         return known
 
+    def close(self) -> None:
+        """Make no more."""
+        for task in self._making.values():
+            task.cancel()
+
     def forget(self, image: str) -> None:
         """Somebody has removed an image that was known."""
         self._known = {tag: known for tag, known in self._known.items() if known != image}
@@ -141,7 +148,9 @@ class Images:
         }  # fmt: skip
         compiling = [base.python.path, "-m", "compileall", "-q", "-j0", folder]
         image, _ = await self._engine.call(
-            lambda client: add_layer(client, parent, tag, content=content, command=compiling, labels=labels)
+            lambda client: add_layer(
+                client, parent, tag, content=content, command=compiling, labels=labels, marks=self._marks
+            )
         )
         return image
 

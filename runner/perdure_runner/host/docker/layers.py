@@ -51,10 +51,11 @@ def add_layer(
     content: bytes | None = None,
     command: Sequence[str],
     labels: Mapping[str, str],
+    marks: Mapping[str, str],
 ) -> tuple[str, str]:
     """Make image `tag` of image `parent`: with the content of an archive, and with what `command` did. Blocks.
 
-    Gives the new image's id and what the command printed.
+    Gives the new image's id and what the command printed. `marks`: labels of the container, which is gone afterwards.
 
     Raises:
         EngineError: the engine refuses, or the command failed.
@@ -67,7 +68,7 @@ def add_layer(
         network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true", f"seccomp={seccomp.profile()}"],
-        labels={LABEL: "building"},
+        labels={LABEL: "building", **marks},
         environment={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"},
     )
     try:
@@ -79,7 +80,8 @@ def add_layer(
         if status:
             raise EngineError(f"{' '.join(command)[:80]} exited with {status} in {parent}: {said[-_MOST_SAID:]}")
         repository, _, version = tag.partition(":")
-        image = container.commit(repository, version, conf={"Labels": dict(labels), "Cmd": [], "Entrypoint": []})
+        kept = {**dict.fromkeys(marks, ""), **labels}  # an image has the labels of its container, unless it has its own
+        image = container.commit(repository, version, conf={"Labels": kept, "Cmd": [], "Entrypoint": []})
         return str(image.id), said
     finally:
         container.remove(force=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from perdure_runner.host.config import HostConfig
-from perdure_runner.host.docker import ending
 from perdure_runner.host.docker.cell import Box, Cell, said_last
 from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.docker.ending import Undertaker
@@ -42,7 +41,7 @@ class Maker:
         self._egress = Egress(config.egress)
         self._one = asyncio.Lock()
         self._cells = config.state_dir / "cells"
-        self._labels = {LABEL: "session", "perdure.host": config.host_id, ending.OWNER: ending.owner()}
+        self._labels = {LABEL: "session", "perdure.host": config.host_id, **undertaker.marks}
 
     def close(self) -> None:
         """Resolve no more names."""
@@ -81,12 +80,15 @@ class Maker:
             user = f"{os.getuid()}:{os.getgid()}"  # so that we may move what it made
         binds = {str(code): {"bind": f"{INSIDE}/code", "mode": "ro"}, str(cache): {"bind": f"{INSIDE}/cache"}}
         given |= {"command": command, "labels": self._labels, "volumes": binds, "user": user}
-        container = await self._engine.call(lambda client: client.containers.create(**given))
+        name = _new_name()
+        starting = asyncio.create_task(self._engine.call(lambda client: _start(client, given | {"name": name})))
         try:
+            container = await asyncio.shield(starting)
             with contextlib.suppress(EngineError):
-                await self._engine.call(lambda _: (container.start(), container.wait(timeout=self._compile_s)))
+                await self._engine.call(lambda client: client.api.wait(container, timeout=self._compile_s))
         finally:
-            await self._engine.call(lambda _: container.remove(force=True, v=True))
+            removing = self._undertaker.take(self._discard(starting, name))
+        await asyncio.wait((removing,), timeout=self._compile_s)  # until then it may write there
         _make_ours(cache)
 
     @property
@@ -94,26 +96,24 @@ class Maker:
         return self._config.patience.compile_s
 
     async def _make(self, shape: Shape, python: Interpreter) -> Cell:
-        name = f"perdure-{secrets.token_hex(6)}"
+        name = _new_name()
         folder = self._cells / name
         folder.mkdir(mode=0o755)
+        starting = asyncio.create_task(self._start(shape, python, name, folder))
         try:
             with _listening(folder) as listener:
-                container = await self._start(shape, python, name, folder)
-                box = Box(self._engine, self._undertaker, self._egress, container, folder)
-                try:
-                    control = await self._accept(listener, container)
-                except BaseException:
-                    self._undertaker.remove(container, folder)
-                    raise
+                container = await asyncio.shield(starting)
+                control = await self._accept(listener, container)
+            box = Box(self._engine, self._undertaker, self._egress, container, folder)
             cell = Cell(box, control, shape, python, self._config.limits.output_bytes)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._undertaker.take(self._discard(starting, name, folder))
             raise
         await cell.ready()
         return cell
 
     async def _start(self, shape: Shape, python: Interpreter, name: str, folder: Path) -> str:
+        """Create and start a container; gives its id."""
         network = await self._network() if shape.network else "none"
         given = shape.container(self._docker, network)
         given["command"] = self._images.command(
@@ -125,17 +125,13 @@ class Maker:
             f"--main={self._config.main}",
         )
         given |= {"name": name, "labels": self._labels, "volumes": {str(folder): {"bind": INSIDE, "mode": "ro"}}}
-        starting = asyncio.create_task(self._engine.call(lambda client: _start(client, given)))
-        try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            self._undertaker.take(self._discard(starting, folder))
-            raise
+        return await self._engine.call(lambda client: _start(client, given))
 
-    async def _discard(self, starting: asyncio.Task[str], folder: Path) -> None:
-        """Remove a container that nobody wants any more when it has started."""
+    async def _discard(self, starting: asyncio.Task[str], name: str, folder: Path | None = None) -> None:
+        """Remove a container that nobody wants any more when it has started, or has not, as far as anybody knows."""
         with contextlib.suppress(EngineError):
-            self._undertaker.remove(await starting, folder)
+            await starting
+        await self._undertaker.remove(name, folder)
 
     async def _network(self) -> str:
         """Give the network of sessions that may reach everything: each other not, and no port is published."""
@@ -164,14 +160,14 @@ def _ensure_network(client: Any) -> None:
 
 
 def _start(client: Any, given: dict[str, Any]) -> str:
-    """Create and start a container; gives its id. None is left that did not start."""
     container = client.containers.create(**given)
-    try:
-        container.start()
-    except BaseException:
-        container.remove(force=True, v=True)
-        raise
+    container.start()
     return str(container.id)
+
+
+def _new_name() -> str:
+    """For a container: by its name it can be removed whether the engine has said that it made it or not."""
+    return f"perdure-{secrets.token_hex(6)}"
 
 
 @contextlib.contextmanager
