@@ -86,19 +86,35 @@ class Bench:
 
         So many sessions share one death of their coordinator as `together` says, see `embedded.Death`.
         """
+        return self.killed_each([(case, after)], what, programs, together, **how)[0]
+
+    def killed_each(
+        self,
+        plan: Iterable[tuple[Case, Iterable[int]]],
+        what: str,
+        programs: Path = PROGRAMS,
+        together: int = 1,
+        **how: Any,
+    ) -> list[dict[int, Outcome]]:
+        """As `killed`, for several programs of a folder in the same engines; what each was, in this order."""
+        planned = [(case, {k: self._job(case, k, what) for k in after}) for case, after in plan]
         home = self._home(programs)
-        jobs = {k: self._job(case, k, what) for k in after}
-        steps = [list(jobs.values())] if what == RUNNER else _one_after_the_other(list(jobs.values()), together)
+        everyone = [job for _, jobs in planned for job in jobs.values()]
+        steps = [everyone] if what == RUNNER else _one_after_the_other(everyone, together)
         for step in steps:
             fatal = what == COORDINATOR and any(job["after"] and not job["resume"] for job in step)
             asked = {"home": str(home), "folder": str(programs), "jobs": step, "together": together > 1, **how}
-            expect = {SIGKILLED, 0} if case.check else {SIGKILLED}  # by chance a run may be shorter than its model
+            chance = any(case.check for case, _ in planned)  # a run may be shorter than its model
+            expect = {SIGKILLED, 0} if chance else {SIGKILLED}
             try:
                 self._ask("support.embedded:run", expect=expect if fatal else {0}, **asked)
             except BaseException:
                 del self._homes[programs]  # its unfinished sessions are not the next test's business
                 raise
-        return {k: self._outcome(job["event"], _told(home, job["session"])) for k, job in jobs.items()}
+        return [
+            {k: self._outcome(job["event"], _told(home, job["session"])) for k, job in jobs.items()}
+            for _, jobs in planned
+        ]
 
     def _home(self, programs: Path) -> Path:
         """The home where the programs of a folder run: their build is packed and compiled once per worker."""
