@@ -11,6 +11,7 @@ from pathlib import Path
 from perdure_proto.v1 import control_pb2 as control
 
 from perdure_server.app.engine import Engine
+from perdure_server.app.twins import Twins
 from perdure_server.cli import builds, documents, fetch
 from perdure_server.cli.laboratory import Kills, Laboratory
 
@@ -29,7 +30,7 @@ async def _laboratory(
             template = control.StartSessionRequest(
                 project=built.project, build_id=built.build_id, entry_point=source.entry_point, event=event
             )
-            yield Laboratory(engine.control, kills, template, signals)
+            yield Laboratory(engine.control, Twins(engine.coordinator), kills, template, signals)
 
 
 async def run(

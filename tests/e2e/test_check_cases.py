@@ -18,9 +18,26 @@ PATIENCE_S = 280
 
 pytestmark = pytest.mark.slow
 
-NOT_ALONE = frozenset({"store_in_activities", "store_values"})
-"""Programs whose keys are made of the session's id: each run of `check` has another one."""
-CHECKED = [case for case in cases(PROGRAMS) if not case.events and case.id not in NOT_ALONE]
+CHECKED = [case for case in cases(PROGRAMS) if not case.events]
+FAMILY = """
+import perdure
+
+
+def child(event):
+    perdure.signal(event["parent"], "here", perdure.session_id())
+    perdure.sleep(5)
+    return event["n"] * perdure.add_values("calls", 0)
+
+
+def main(event):
+    me = perdure.session_id()
+    print("I am", me)
+    perdure.add_values("calls", 2)
+    children = [perdure.start("main.py:child", {"n": n, "parent": me}, memo={"of": me * 5}) for n in (1, 2)]
+    perdure.set_value(f"of {me}", {"waited for": children, "x": "y" * 300, "z": me})
+    values = [end.value for end in perdure.wait(children, timeout=3600)]
+    return [values, children, perdure.get_value(f"of {me}") is None]
+"""
 
 
 def alone(case: Case, programs: Path, folder: Path) -> Path:
@@ -53,3 +70,11 @@ def test_unsteady_programs_are_named(case: Case, bench: Bench) -> None:
     checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert checked.returncode != 0
     assert case.says in checked.stdout
+
+
+def test_runs_that_know_their_ids_their_children_and_the_store_agree(tmp_path: Path, bench: Bench) -> None:
+    """What differs between their names is no difference, and no run finds what another one has stored."""
+    (tmp_path / "main.py").write_text(FAMILY)
+    command = ["check", f"{tmp_path}:main.py:main", "--json"]
+    checked = bench.forks.ask("support.commands:perdure", arguments=command, timeout=PATIENCE_S)
+    assert (checked["exit"], checked["answer"]) == (0, 0), checked["stdout"] + checked["stderr"]

@@ -2,7 +2,7 @@
 
 import cli_samples as samples
 from perdure_proto.v1 import journal_pb2 as journal
-from perdure_server.cli.compare import Run, differences
+from perdure_server.cli.compare import CHILD, SESSION, Run, differences
 from perdure_server.cli.fetch import Whole
 
 
@@ -89,3 +89,47 @@ def test_a_handler_that_ended_too_early_is_reported_where_the_journal_went_on() 
     early = journal.Divergence(recorded=samples.row(3, 2, journal.ENTRY_KIND_STARTED))
     (found,) = differences(run(), run("s2", state="diverged", divergence=early), same_journal=False)
     assert (found.line, found.found) == (12, "nothing")
+
+
+def knowing(session_id: str, child: str, third: str = "last", *, now: str = "1", cut: str = "") -> Run:
+    """A run that starts a child, waits for it and hands both ids on, with arguments that tell them or `cut`."""
+    told = cut or f"'{session_id} of {child}'"
+
+    def request(seq: int, ordinal: int, function: str, args: str, answer: str) -> list[journal.Entry]:
+        wait = journal.Wait(kind=journal.WAIT_KIND_REQUEST, names=[function.removeprefix("perdure.")])
+        how = journal.Resolution(kind=journal.RESOLUTION_KIND_ANSWERED, payload=samples.json_payload(answer))
+        asked = {"function": function, "args_digest": f"{args} {session_id}".encode(), "args_preview": args}
+        return [
+            samples.row(seq, ordinal, journal.ENTRY_KIND_WAIT, wait=wait, **asked),
+            samples.row(seq + 1, ordinal, journal.ENTRY_KIND_RESOLVED, function=function, resolution=how),
+        ]
+
+    wait = journal.Wait(kind=journal.WAIT_KIND_SIGNAL, names=[child])
+    report = samples.json_payload(f'{{"session_id":"{child}"}}')
+    how = journal.Resolution(kind=journal.RESOLUTION_KIND_SIGNALLED, name=child, payload=report)
+    signal = {"function": "perdure.next_signal", "args_digest": child.encode()}
+    entries = [
+        *request(1, 1, "perdure.session.start", f"{{'parent': '{session_id}'}}", f'"{child}"'),
+        *request(3, 2, "perdure.session.watch", f"{{'session_ids': ['{child}']}}", f'{{"now_us":{now}}}'),
+        samples.row(5, 3, journal.ENTRY_KIND_WAIT, wait=wait, **signal),
+        samples.row(6, 3, journal.ENTRY_KIND_RESOLVED, resolution=how, function="perdure.next_signal"),
+        *request(7, 4, "perdure.store.set", told, "1"),
+        *samples.activity(9, 5, samples.json_payload("0"), args_digest=third.encode(), args_preview=third),
+    ]
+    message = samples.session("completed", session_id, result=samples.json_payload("0"))
+    names = {child: CHILD, session_id: SESSION}
+    return Run.of(Whole(message, entries, [samples.line(4, 0, f"I am {session_id}")]), names)
+
+
+def test_names_that_each_run_has_of_its_own_are_no_difference_wherever_they_stand() -> None:
+    assert differences(knowing("s1", "c1"), knowing("s2", "c2", now="2"), same_journal=False) == []
+    assert differences(knowing("s1", "c1", cut="'x..."), knowing("s2", "c2", cut="'x..."), same_journal=False) == []
+
+
+def test_what_differs_besides_the_names_is_found_after_them() -> None:
+    (found,) = differences(knowing("s1", "c1"), knowing("s2", "c2", "LAST", now="2"), same_journal=False)
+    assert (found.line, found.what) == (15, "another call")
+    (found,) = differences(knowing("s1", "c1", cut="'x'"), knowing("s2", "c2", cut="'x'"), same_journal=False)
+    assert (found.line, found.what) == (14, "another call")
+    (found,) = differences(knowing("s1", "c1", cut="'x..."), knowing("s2", "c2", cut="'y..."), same_journal=False)
+    assert found.line == 14

@@ -37,8 +37,22 @@ class AnyId(samples.FakeControl):
             await asyncio.Event().wait()
 
 
+class FakeTwins:
+    """Notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str | int, ...]] = []
+
+    async def lend(self, project: str, build_id: str, other: str) -> None:
+        self.asked.append((project, build_id, other))
+
+    async def repeat(self, session_id: str, from_seq: int) -> str:
+        self.asked.append((session_id, from_seq))
+        return f"{session_id}~again"
+
+
 def lab(remote: samples.FakeControl, signals: dict[str, bytes] | None = None) -> Laboratory:
-    return Laboratory(remote, Kills(), TEMPLATE, signals or {})
+    return Laboratory(remote, FakeTwins(), Kills(), TEMPLATE, signals or {})
 
 
 def test_a_runner_is_killed_once_after_the_entry_that_was_named() -> None:
@@ -65,7 +79,7 @@ async def test_long_waits_are_ended_at_once(
     waiting = control.SessionUpdate(session=samples.session("waiting", waiting_for=wait))
     remote = AnyId(sessions=[samples.session()], updates=[waiting])
     await lab(remote, signals).undisturbed()
-    expected = control.SignalSessionRequest(session_id="check-undisturbed", **asked)  # type: ignore[arg-type]
+    expected = control.SignalSessionRequest(session_id="check-000000", **asked)  # type: ignore[arg-type]
     assert [each for each in remote.asked if isinstance(each, control.SignalSessionRequest)] == [expected]
 
 
@@ -90,11 +104,11 @@ async def test_a_killed_run_is_also_compared_with_a_replay_of_its_whole_calls() 
     experiments = lab(remote)
     reference = await experiments.undisturbed()
     assert await experiments.killed(2, reference) == []
-    started = [each.session_id for each in remote.asked if isinstance(each, control.StartSessionRequest)]
-    assert started == ["check-undisturbed", "check-killed-after-2"]
-    assert experiments.kills.planned == {"check-killed-after-2": 2}
-    (fork,) = (each for each in remote.asked if isinstance(each, control.ForkSessionRequest))
-    assert (fork.session_id, fork.from_seq) == ("check-killed-after-2", 2)
+    started = [(e.session_id, e.project) for e in remote.asked if isinstance(e, control.StartSessionRequest)]
+    assert started == [("check-000000", "demo"), ("check-000002", "demo.check-000002")]
+    assert experiments.kills.planned == {"check-000002": 2}
+    assert isinstance(experiments.twins, FakeTwins)
+    assert experiments.twins.asked == [("demo", "b", "demo.check-000002"), ("check-000002", 2)]
 
 
 async def test_a_run_that_does_not_end_is_a_difference_at_its_last_call() -> None:

@@ -44,18 +44,22 @@ async def check(
     run. Each run's prints, outcome and calls are compared with the undisturbed run's up to the first answer of the
     outside world that differs, and with a full replay of its own journal to the end. Exit code 0 only when all agree.
     """
+    from perdure_server.app.engine import Engine
+    from perdure_server.app.twins import Twins
+
     assert kill == "runner"
     answers = {name: options.event(text) for name, text in options.pairs(signals, "--signal").items()}
     payload, given = options.event(event), options.pairs(variables, "--var")
     source = builds.with_secrets_of(builds.without_secrets_in(builds.resolve(target, None, given)), os.environ)
     kills = Kills()
     with tempfile.TemporaryDirectory(prefix="perdure-check-") as scratch:
-        async with connect.embedded(Path(scratch), faults=kills.fault) as remote:
-            built = await builds.send(remote, source, build_only=True)
+        async with Engine.embedded(Path(scratch), faults=kills.fault, recover=False) as engine:
+            built = await builds.send(engine.control, source, build_only=True)
             template = control.StartSessionRequest(
                 project=built.project, build_id=built.build_id, entry_point=source.entry_point, event=payload
             )
-            reference, found, entries = await _examine(Laboratory(remote, kills, template, answers), jobs, as_json)
+            laboratory = Laboratory(engine.control, Twins(engine.coordinator), kills, template, answers)
+            reference, found, entries = await _examine(laboratory, jobs, as_json)
     if as_json:
         documents.emit(_document(target, entries, found))
     else:

@@ -4,12 +4,15 @@ Two runs that were made apart may differ for a good reason: what the world answe
 time, a server), or came in another order to lanes that waited side by side. So a comparison has a horizon: the
 first answer that differs. Calls that begin after it may follow from it and are not judged. A replay of a run's own
 journal has no horizon: it must agree in everything.
+
+Ids of sessions are no answers of the world, though each run has others: wherever they stand, they are taken for equal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 
 from perdure_proto.v1 import journal_pb2 as journal
@@ -21,14 +24,23 @@ from perdure_server.cli.fetch import Whole
 _Key = tuple[str, int]
 _Step = tuple[int, _Key, bool]
 _STEPS = frozenset({journal.ENTRY_KIND_ACTIVITY, journal.ENTRY_KIND_MARKER, journal.ENTRY_KIND_ORDER})
+_NAMING = frozenset({journal.WAIT_KIND_SIGNAL, journal.WAIT_KIND_EVENT})
 _TEXT = 200  # characters of a value shown in a difference
+_CUT = "..."  # ends previews that do not tell all
+_WATCH = "perdure.session.watch"
+SESSION = "<session>"
+CHILD = "<child>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
-    """What is compared of a session; its id is taken out of every text, since every session has another."""
+    """What is compared of a session.
+
+    names: what stands in every text for the names that each run has of its own: its session's, its children's, ...
+    """
 
     session_id: str
+    names: Mapping[str, str]
     state: str
     outcome: str
     entry_point: str
@@ -37,15 +49,18 @@ class Run:
     lines: list[journal.LogLine]
     begun: dict[_Key, int]
     """`seq` of the first row of each call."""
+    awaited: dict[_Key, str]
+    """What each wait for a signal or an event names; there is no preview of it."""
     steps: list[_Step]
     """`seq`, call and whether it is the order of lanes alone, of each row by which user code went on."""
 
     @classmethod
-    def of(cls, whole: Whole) -> Run:
+    def of(cls, whole: Whole, names: Mapping[str, str] | None = None) -> Run:
         """The run that a session was."""
         session = whole.session
         return cls(
             session.session_id,
+            names or {session.session_id: SESSION},
             session.state,
             _outcome_text(whole),
             session.entry_point,
@@ -53,8 +68,19 @@ class Run:
             assemble(whole.entries),
             whole.logs,
             _begun(whole.entries),
+            {(row.lane, row.ordinal): ", ".join(row.wait.names) for row in whole.entries if row.wait.kind in _NAMING},
             _steps(whole.entries),
         )
+
+    def arguments(self, call: Call) -> str:
+        """As far as they are known."""
+        return call.args_preview or self.awaited.get((call.lane, call.ordinal), "")
+
+    @cached_property
+    def mentioned(self) -> bool:
+        """Does user code know one of its own names?"""
+        texts = (self.arguments(call) + (call.outcome.preview if call.outcome else "") for call in self.calls)
+        return any(self.text(text) != text for text in (*texts, *(line.text for line in self.lines)))
 
     @property
     def whole_calls(self) -> int:
@@ -62,8 +88,16 @@ class Run:
         return max((call.seq for call in self.calls if call.duration_us is not None), default=0)
 
     def text(self, text: str) -> str:
-        """`text` without this session's id."""
-        return text.replace(self.session_id, "<session>")
+        """`text` without the run's own names."""
+        for name, instead in self.names.items():
+            text = text.replace(name, instead)
+        return text
+
+    def data(self, data: bytes) -> bytes:
+        """The same for a value as it is recorded."""
+        for name, instead in self.names.items():
+            data = data.replace(name.encode(), instead.encode())
+        return data
 
 
 def _begun(entries: Iterable[journal.Entry]) -> dict[_Key, int]:
@@ -136,7 +170,7 @@ def _calls(expected: Run, found: Run, same_journal: bool) -> tuple[Difference | 
         if parted and not (_before(expected, key, parted[0]) or _before(found, key, parted[1])):
             continue
         a, b = ours.get(key), theirs.get(key)
-        if a is None or b is None or _identity(a) != _identity(b):
+        if a is None or b is None or not _same_call(a, b, expected, found):
             place = (a or b or expected.calls[0]).site
             return Difference(place.file, place.line, "another call", _name(a), _name(b)), None
     return None, sum(_before(expected, key, parted[0]) for key in ours) if parted else None
@@ -159,8 +193,23 @@ def _before(run: Run, key: _Key, seq: int) -> bool:
     return run.begun.get(key, seq) < seq
 
 
+def _same_call(a: Call, b: Call, expected: Run, found: Run) -> bool:
+    if _identity(a) != _identity(b):
+        return False
+    return a.args_digest == b.args_digest or _same_but_for_names(
+        expected.arguments(a), found.arguments(b), expected, found
+    )
+
+
 def _identity(call: Call) -> tuple[object, ...]:
-    return (call.kind, call.function, call.args_digest, call.site.file, call.site.line)
+    return (call.kind, call.function, call.site.file, call.site.line)
+
+
+def _same_but_for_names(a: str, b: str, expected: Run, found: Run) -> bool:
+    """Do arguments whose digests differ hold the runs' own names, and are the same else, as far as can be seen?"""
+    texts = expected.text(a), found.text(b)
+    named = texts[0] != a or (a.endswith(_CUT) and expected.mentioned)
+    return texts[0] == texts[1] and named
 
 
 def _name(call: Call | None) -> str:
@@ -170,9 +219,17 @@ def _name(call: Call | None) -> str:
 def _same_outcome(a: Call, b: Call, expected: Run, found: Run) -> bool:
     if a.outcome is None or b.outcome is None:
         return a.outcome is b.outcome and a.state == b.state
-    same = (a.outcome.data, a.outcome.blob, a.is_error) == (b.outcome.data, b.outcome.blob, b.is_error)
-    same = same and a.attempts == b.attempts  # the world let another one succeed
-    return same and expected.text(a.outcome.preview) == found.text(b.outcome.preview)
+    if a.is_error != b.is_error or a.attempts != b.attempts:  # the world let another one succeed
+        return False
+    if _tells_only_the_time(a) and _tells_only_the_time(b):
+        return True
+    values = (expected.data(a.outcome.data) or a.outcome.blob, found.data(b.outcome.data) or b.outcome.blob)
+    return values[0] == values[1] and expected.text(a.outcome.preview) == found.text(b.outcome.preview)
+
+
+def _tells_only_the_time(call: Call) -> bool:
+    """Is it the beginning of perdure.wait? By itself the time in the answer decides nothing."""
+    return call.function == _WATCH and not call.is_error and "[]" not in call.args_preview
 
 
 _Line = tuple[int, int, str]

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1.journal_pb2 import WAIT_KIND_EVENT, WAIT_KIND_SIGNAL, WAIT_KIND_TIMER, Entry
 
 from perdure_server.cli import fetch
-from perdure_server.cli.compare import Difference, Run, differences
+from perdure_server.cli.compare import CHILD, SESSION, Difference, Run, differences
 from perdure_server.cli.connect import Control
+from perdure_server.coordinator.replays import ALIAS
 from perdure_server.coordinator.settings import Fault
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.state import RESERVED
@@ -20,6 +22,7 @@ from perdure_server.core.state import RESERVED
 MIN_PATIENCE_S = 30.0
 SKIPPED_FROM_S = 1.0  # timers that are further away are skipped
 _WENT_ON = frozenset({"P0205", "P0214"})  # it has ended, or waits no more, meanwhile
+_FAMILY = 20_000  # sessions of a run
 PATIENCE_FACTOR = 20.0  # how many times longer than the undisturbed run a disturbed one may take
 
 
@@ -45,11 +48,23 @@ class Found:
     difference: Difference
 
 
+class Twins(Protocol):
+    """What no client can ask of a coordinator: see `app.twins`."""
+
+    async def lend(self, project: str, build_id: str, other: str, /) -> None: ...
+    async def repeat(self, session_id: str, from_seq: int, /) -> str: ...
+
+
 @dataclass(slots=True)
 class Laboratory:
-    """Runs sessions like `template`. One that sleeps long is woken at once, one that waits gets one of `signals`."""
+    """Runs sessions like `template`. One that sleeps long is woken at once, one that waits gets one of `signals`.
+
+    Ids are of the same length, because previews are cut. Runs that are disturbed have a project each: what the store
+    holds for one is nothing to the next.
+    """
 
     remote: Control
+    twins: Twins
     kills: Kills
     template: control.StartSessionRequest
     signals: Mapping[str, bytes]
@@ -58,16 +73,18 @@ class Laboratory:
     async def undisturbed(self) -> Run:
         """The run that all others must agree with. It has as long as it needs."""
         began = time.monotonic()
-        run = await self.run("check-undisturbed")
+        run = await self.run(_run_id(0))
         self.patience_s = max(MIN_PATIENCE_S, PATIENCE_FACTOR * (time.monotonic() - began))
         return run
 
     async def killed(self, after: int, reference: Run) -> list[Found]:
         """Kill the runner right after entry `after`; what differs from the reference, and from the run's own replay."""
-        session_id = f"check-killed-after-{after}"
+        session_id = _run_id(after)
+        project = f"{self.template.project}.{session_id}"
         try:
             async with asyncio.timeout(self.patience_s):
-                run = await self.run(session_id, kill_after=after)
+                await self.twins.lend(self.template.project, self.template.build_id, project)
+                run = await self.run(session_id, kill_after=after, project=project)
                 found = differences(reference, run, same_journal=False) or await self._replayed(run)
         except TimeoutError:
             place = next((call.site for call in reference.calls if call.seq >= after), None)
@@ -86,17 +103,17 @@ class Laboratory:
         return [Found(0, difference) for difference in await self._replayed(run)]
 
     async def _replayed(self, run: Run) -> list[Difference]:
-        request = control.ForkSessionRequest(session_id=run.session_id, from_seq=run.whole_calls)
-        forked = await self.remote.fork_session(request)
-        return differences(run, await self._finished(forked.session_id), same_journal=True)
+        again = await self.twins.repeat(run.session_id, run.whole_calls)
+        return differences(run, await self._finished(again), same_journal=True)
 
-    async def run(self, session_id: str, kill_after: int | None = None) -> Run:
-        """One session to its end; its runner is killed right after entry `kill_after`."""
+    async def run(self, session_id: str, kill_after: int | None = None, project: str = "") -> Run:
+        """One session to its end, in the template's project or another; its runner is killed after `kill_after`."""
         if kill_after is not None:
             self.kills.planned[session_id] = kill_after
         request = control.StartSessionRequest()
         request.CopyFrom(self.template)
         request.session_id = session_id
+        request.project = project or request.project
         await self.remote.start_session(request)
         return await self._finished(session_id)
 
@@ -109,7 +126,17 @@ class Laboratory:
             for following in children.values():
                 following.cancel()
             await asyncio.gather(*children.values(), return_exceptions=True)
-        return Run.of(await fetch.whole(self.remote, session_id))
+        whole = await fetch.whole(self.remote, session_id)
+        return Run.of(whole, await self._names(whole.session))
+
+    async def _names(self, session: control.Session) -> dict[str, str]:
+        """What is another text in every run, and what to take it for."""
+        own = session.session_id.partition(ALIAS)[0]
+        family = await fetch.sessions(self.remote, _FAMILY, project=session.project)
+        names = {each.session_id: CHILD for each in family if each.parent_id}
+        if session.project != self.template.project:
+            names[session.project] = self.template.project
+        return names | {own: SESSION}
 
     async def _follow(self, session_id: str, children: dict[str, asyncio.Task[None]]) -> None:
         """To its end, ending its waits."""
@@ -157,6 +184,10 @@ class Laboratory:
 
     async def _session(self, session_id: str) -> control.Session:
         return await self.remote.get_session(control.GetSessionRequest(session_id=session_id))
+
+
+def _run_id(after: int) -> str:
+    return f"check-{after:06}"
 
 
 def _is_child(signal: str) -> bool:

@@ -146,10 +146,10 @@ async def active_deployment(c: Coordinator, project: str) -> Deployment:
     return deployment
 
 
-async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.StartSessionResponse:
+async def fork_session(c: Coordinator, request: pb.ForkSessionRequest, session_id: str = "") -> pb.StartSessionResponse:
     """A new session that begins with the entries 1..from_seq of another, perhaps on another build.
 
-    Raises P0204, P0212, P0214 when from_seq is not the last row of a call, P0234 imported without its key.
+    session_id: of the new one, instead of one that nobody has had. Raises P0204, P0212, P0214 when from_seq is not the last row of a call, P0234 imported without its key.
     """
     source = c.store.load_session(request.session_id)
     if source is None:
@@ -157,7 +157,7 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest) -> pb.Sta
     c.keys.session_key(source.origin_id)  # P0234: nobody could read what it shares
     history = await asyncio.to_thread(_history, c, source, request.from_seq)
     record = SessionRecord(
-        session_id=new_id(c, ids.SESSION),
+        session_id=session_id or new_id(c, ids.SESSION),
         project=source.project,
         build_id=request.build_id or source.build_id,
         deployment_id=source.deployment_id,
