@@ -10,6 +10,7 @@ import cli_samples as samples
 import pytest
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1 import journal_pb2 as journal
+from perdure_server.cli import render
 from perdure_server.cli.follow import Follower, Left, attend
 from perdure_server.cli.interrupts import until_interrupted
 from perdure_server.cli.main import EXIT_INTERRUPTED
@@ -80,3 +81,24 @@ async def test_only_long_waits_are_spoken_of_each_once(capsys: pytest.CaptureFix
     remote = samples.FakeControl(updates=[waits(0.5), waits(3600), waits(3600)])
     await Follower(remote, "s1", notice_s=2.0, now=lambda: now).follow()
     assert capsys.readouterr().err == "waiting for a timer, until 2026-11-18 01:00:00 UTC (in 60 min)\n"
+
+
+async def test_that_no_host_takes_it_up_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(render, "say", said.put_nowait)
+
+    class Unplaced(samples.FakeControl):
+        async def watch_session(self, request: control.WatchSessionRequest) -> AsyncIterator[control.SessionUpdate]:
+            yield control.SessionUpdate(session=samples.session("created"))
+            assert "waiting for a host" in await said.get()
+            yield control.SessionUpdate(session=samples.session("completed"))
+
+    assert await Follower(Unplaced(), "s1", notice_s=0.0).follow() is Left.ENDED
+
+
+@pytest.mark.parametrize(("state", "quiet"), [("running", False), ("created", True)])
+async def test_that_it_has_a_host_is_not_said(state: str, quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    follower = Follower(samples.FakeControl(), "s1", quiet=quiet)
+    follower._session(samples.session(state))
+    follower._unplaced()
+    assert capsys.readouterr().err == ""

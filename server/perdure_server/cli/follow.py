@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import enum
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class Follower:
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
     left: Left = Left.ENDED
     _spoken: int = 0
+    _state: str = ""
 
     async def follow(self) -> Left:
         """Until the session ends, the user interrupts, or it waits and `detach` is set."""
@@ -55,17 +57,21 @@ class Follower:
         """
         request = control.WatchSessionRequest(session_id=self.session_id, until_done=True, without_entries=True)
         caught_up = False
-        async for update in self.remote.watch_session(request):
-            if not caught_up:
-                caught_up = True
-                async for line in self.remote.get_logs(control.GetLogsRequest(session_id=self.session_id)):
-                    self._line(line)
-            match update.WhichOneof("update"):
-                case "log":
-                    self._line(update.log)
-                case "session" if self._session(update.session):
-                    self.left = Left.DETACHED
-                    return
+        looking = asyncio.get_running_loop().call_later(self.notice_s, self._unplaced)
+        try:
+            async for update in self.remote.watch_session(request):
+                if not caught_up:
+                    caught_up = True
+                    async for line in self.remote.get_logs(control.GetLogsRequest(session_id=self.session_id)):
+                        self._line(line)
+                match update.WhichOneof("update"):
+                    case "log":
+                        self._line(update.log)
+                    case "session" if self._session(update.session):
+                        self.left = Left.DETACHED
+                        return
+        finally:
+            looking.cancel()
 
     def _line(self, line: journal.LogLine) -> None:
         """Show a line once: a watcher may be told again what it was told before."""
@@ -77,6 +83,7 @@ class Follower:
 
     def _session(self, session: control.Session) -> bool:
         """Take note of a state; True where following ends because of it."""
+        self._state = session.state
         if session.state != "waiting" or not session.HasField("waiting_for"):
             return False
         fires_at_us = session.waiting_for.fires_at_us
@@ -86,6 +93,12 @@ class Follower:
             self._spoken = session.entries + 1
             render.say(f"{self.prefix}waiting for {render.waiting(session, self.now())}")
         return self.detach
+
+    def _unplaced(self) -> None:
+        """Say that no host has taken it up, if none has: it may be that none ever will."""
+        if not self.quiet and self._state == "created":
+            say = "waiting for a host: none that suits it has room (`perdure hosts list` shows them)"
+            render.say(f"{self.prefix}{say}; or its project runs as many sessions as it may")
 
 
 async def attend(follower: Follower, as_json: bool, resume: str) -> int:
