@@ -54,9 +54,9 @@ def server_fixture(terminal: Terminal) -> Server:
 
 
 def runners(server: Server) -> list[int]:
-    """Processes below a zygote of the host that lead a session of processes: those that run, or once ran, a session."""
+    """Processes below a zygote of the host that lead a group of processes: those that run, or once ran, a session."""
     below = [pid for zygote in children(server.host_pid) for pid in descendants(zygote) if alive(pid)]
-    return [pid for pid in below if os.getsid(pid) == pid]
+    return [pid for pid in below if os.getpgid(pid) == pid]
 
 
 def prints(server: Server, session: str) -> list[str]:

@@ -104,7 +104,7 @@ def report(stream: Stream, _argument: str, start: dict) -> None:
         "descriptors": sorted(
             int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")
         ),
-        "group": os.getpgid(0) == os.getpid() == os.getsid(0),
+        "group": os.getpgid(0) == os.getpid() != os.getsid(0),
         "stdin": sys.stdin.read(),
         "files": resource.getrlimit(resource.RLIMIT_NOFILE),
         "core": resource.getrlimit(resource.RLIMIT_CORE),

@@ -42,10 +42,10 @@ async def test_a_session_gets_the_runner_that_was_made_for_it(tmp_path: Path) ->
     async with running(tmp_path) as (host, coordinator):
         await _run(coordinator, "first")
         pid = (await _waiting(host)).process.pid
-        assert os.getsid(pid) != pid  # nothing but the zygote's yet
+        assert os.getpgid(pid) != pid  # nothing but the zygote's yet
         coordinator.start("stubborn", "second")
         await coordinator.next("attached")
-        assert host.sessions["second"]._process.pid == pid == os.getsid(pid)
+        assert host.sessions["second"]._process.pid == pid == os.getpgid(pid)
         assert (await _waiting(host)).process.pid != pid
 
 

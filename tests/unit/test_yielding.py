@@ -19,11 +19,9 @@ def process_fixture() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def test_a_process_and_its_group_yield(process: subprocess.Popen[bytes]) -> None:
+def test_a_process_yields(process: subprocess.Popen[bytes]) -> None:
     yield_to_others(process.pid, 10)
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
-    with contextlib.suppress(FileNotFoundError), open(f"/proc/{process.pid}/autogroup") as group:
-        assert group.read().endswith("nice 10\n")
 
 
 def test_without_a_number_nothing_changes_and_who_is_gone_is_no_fault(process: subprocess.Popen[bytes]) -> None:

@@ -220,7 +220,7 @@ class _Zygote:
             launch, given = request, descriptors[groups:]
             if request["spare"]:
                 launch, given = self._wait(given[0])
-            os.setsid()
+            os.setpgid(0, 0)  # no session of its own, which would compete with the coordinator as an equal
             connection, output, *egresses = given
             egress = egresses[0] if launch["egress"] else None
             confine = launch["confine"]
@@ -299,4 +299,4 @@ def _signal(pid: int, number: int, *, group: bool) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
             return
-    os.kill(pid, number)  # no group yet: it has not come to `setsid`, so it is alone
+    os.kill(pid, number)  # no group yet: it has not come to `setpgid`, so it is alone
