@@ -8,6 +8,7 @@ import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -18,9 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from doors_support import Doors, Stream, hello, hosts_of, mutual_channel, now_us, open_doors, status
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_runner.host import joining
-from perdure_runner.host.dialling import LinkBrokenError
+from perdure_runner.host.dialling import LinkBrokenError, RefusedError
+from perdure_runner.host.host import Host
 from perdure_runner.host.joining import Identity, Invitation, Joined, JoinError, join
 from perdure_runner.host.pinning import PinError, pinned_authority
+from perdure_runner.host.remote import RemoteCoordinator
 from perdure_server.app.hosting import way_to
 from perdure_server.rpc.channel import open_channel
 from perdure_server.security.authority import Authority
@@ -127,6 +130,9 @@ async def test_a_revoked_host_is_cut_and_not_let_in_again(doors: Doors, world: W
             hosts_of(channel).Renew(rpb.RenewRequest(csr=b"")),
         ):
             assert await status(call) == (grpc.StatusCode.UNAUTHENTICATED, "P0218")
+    link = RemoteCoordinator(identity.address, print, Joined(identity, tmp_path, print))
+    with pytest.raises(RefusedError, match="P0218: no host alpha has joined with this key, or it was revoked"):
+        await link.serve(Mock(spec=Host))  # so that it does not dial all the time
 
 
 async def test_the_hosts_door_is_closed_to_everybody_else(doors: Doors, tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ class LinkBrokenError(ConnectionError):
     """The stream is gone, or cannot be. The message says why."""
 
 
+class RefusedError(LinkBrokenError):
+    """The coordinator knows this host and will not have it, or what the host shows is over: a person has to act."""
+
+
 class Dialler(Protocol):
     """Opens channels to one coordinator."""
 
@@ -34,7 +38,7 @@ class Dialler(Protocol):
         """Give a new channel, and the metadata of every call on it.
 
         Raises:
-            LinkBrokenError: what the host shows will not do; the message says what would.
+            RefusedError: what the host shows will not do; the message says what would.
         """
 
     async def keep(self, channel: grpc.aio.Channel) -> None:

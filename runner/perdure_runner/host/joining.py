@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from perdure_proto.v1.runner_pb2 import JoinRequest, JoinResponse, RenewRequest
 from perdure_proto.v1.runner_pb2_grpc import HostsStub
 
-from perdure_runner.host.dialling import CHANNEL_OPTIONS, LinkBrokenError, Metadata
+from perdure_runner.host.dialling import CHANNEL_OPTIONS, Metadata, RefusedError
 from perdure_runner.host.pinning import PinError, pinned_authority
 
 IDENTITY = "identity.json"
@@ -152,7 +152,7 @@ class Joined:
     async def dial(self) -> tuple[grpc.aio.Channel, Metadata]:
         identity = self._identity
         if identity.over:
-            raise LinkBrokenError(
+            raise RefusedError(
                 f"P0218: the certificate of host {identity.host_id} has ended; `perdure hosts invite --host "
                 f"{identity.host_id}` makes a token to join again with"
             )

@@ -18,7 +18,7 @@ from perdure_proto.v1.runner_pb2 import FetchBlobRequest, FromHost, Welcome
 from perdure_proto.v1.runner_pb2_grpc import HostsStub
 
 from perdure_runner.host.config import MIB, HostConfig
-from perdure_runner.host.dialling import Dialler, LinkBrokenError, Metadata, Plain
+from perdure_runner.host.dialling import Dialler, LinkBrokenError, Metadata, Plain, RefusedError
 from perdure_runner.host.host import Host
 from perdure_runner.host.lease import Lease
 from perdure_runner.host.link import BlobNotFoundError
@@ -31,6 +31,8 @@ _MERGE_BYTES = MIB  # records of one session that wait together become one messa
 _CALL_IS_OVER = (grpc.RpcError, asyncio.InvalidStateError)  # what writing to such a call raises
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing in the stubs only
 _BACKOFF_S = (0.05, 1.0)  # first and longest pause between two attempts
+_REFUSED_S = 60.0  # the longest for one that is refused: revoked, or a name too many
+_UNKNOWN_HOST = "P0218"
 _SETTLED_S = 5.0  # a stream that broke sooner is no sign that the next one will last
 _MERGED = frozenset({"records", "waiting"})
 _ANSWERED = frozenset({"hello", "heartbeat"})  # by a welcome, by a heartbeat
@@ -179,6 +181,7 @@ class RemoteCoordinator:
                     await asyncio.wait((reading,))  # until the coordinator has taken all of it
                     return
                 reason = await call.details() if call.done() else ""
+                refused = call.done() and await _code(call) == _UNKNOWN_HOST
             finally:
                 self._outgoing = self._stub = None
                 call.cancel()
@@ -186,7 +189,7 @@ class RemoteCoordinator:
                 reading.cancel()
                 keeping.cancel()
                 ended = await asyncio.gather(writing, reading, keeping, return_exceptions=True)
-            raise _why(ended, reason)
+            raise RefusedError(f"{_UNKNOWN_HOST}: {reason}") if refused else _why(ended, reason)
 
     async def _read(self, call: Any, host: Host, lease: Lease) -> None:
         """Give the host what comes, as long as it has its lease."""
@@ -273,18 +276,18 @@ async def _keep_dialling(link: RemoteCoordinator, host: Host, say: Callable[[str
     pause, last = _BACKOFF_S[0], ""
     while True:
         link.greeted = False
-        reason, began = "the host has ended its stream", time.monotonic()
+        reason, began, longest = "the host has ended its stream", time.monotonic(), _BACKOFF_S[1]
         try:
             await link.serve(host)
         except LinkBrokenError as error:
-            reason = str(error)
+            reason, longest = str(error), _REFUSED_S if isinstance(error, RefusedError) else longest
         host.closed(reason)
         if host.draining:
             return
         if link.greeted or reason != last:
             say(f"no coordinator at {link.address}: {reason}; trying again")
         settled = link.greeted and time.monotonic() - began >= _SETTLED_S
-        pause, last = (_BACKOFF_S[0] if settled else min(_BACKOFF_S[1], 2 * pause)), reason
+        pause, last = (_BACKOFF_S[0] if settled else min(longest, 2 * pause)), reason
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (spreads hosts, hides nothing)
 
 
@@ -308,6 +311,11 @@ async def _write(call: Any, outgoing: Outgoing, lease: Lease) -> None:
             lease.asked()
         await call.write(message)
     await call.done_writing()
+
+
+async def _code(call: Any) -> str:
+    """The code of ours with which the coordinator ended a call; "" for none."""
+    return str(dict(await call.trailing_metadata() or ()).get("perdure-code", ""))
 
 
 def _said_all(writing: asyncio.Task[None]) -> bool:
