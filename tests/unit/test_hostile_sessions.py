@@ -161,6 +161,7 @@ async def test_children_leave_room_in_the_queue_for_others(tmp_path: Path) -> No
         await world.completed("other")
         for child_id in children_ids:
             await world.completed(child_id, turning=1.0)
+        assert world.coordinator.recovery.found_stuck == 0  # they were put off
     finally:
         await world.coordinator.close()
         world.store.close()

@@ -282,7 +282,10 @@ class Coordinator:
     def adopt(self, record: SessionRecord) -> None:
         """Want a runner for a new session whose row is durable already. For want of room it is left to the sweep."""
         self.usage.add(record.project, len(record.event))
-        if record.session_id in self.actors or self.placement.crowded:
+        if record.session_id in self.actors:
+            return
+        if self.placement.crowded:
+            self.recovery.put_off(record.session_id)
             return
         if not self.builds.knows(record.build_id):
             self.spawn(self.loading.deliver(record.session_id, ev.RunnerWanted()))

@@ -37,6 +37,7 @@ class Recovery:
         self._c = coordinator
         self.found_stuck = 0  # by sweeps: a metric that should stay 0
         self._left: Sequence[str] = ()  # found at the start, and not taken up yet
+        self._put_off: set[str] = set()  # for want of room: when their turn comes, they were not stuck
         self._next_sweep_us = 0
         self._alarm: Handle | None = None
 
@@ -68,6 +69,10 @@ class Recovery:
     def _watch(self) -> None:
         self._next_sweep_us = self._c.clock.now_us() + int(self._c.settings.sweep_s * 1e6)
         self._wake_up()
+
+    def put_off(self, session_id: str) -> None:
+        """The session's row is durable, and it has to wait for a sweep until there is room."""
+        self._put_off.add(session_id)
 
     def close(self) -> None:
         if self._alarm is not None:
@@ -103,22 +108,31 @@ class Recovery:
         return int(max(self._c.settings.sweep_s, took_s / _SWEEP_SHARE) * 1e6)
 
     async def _sweep(self, overdue_us: int) -> int:
-        """Get going what should go; how many."""
-        return await self._take_up(await self._found(overdue_us))
+        """Get going what should go; how many of these nobody had put off."""
+        before = frozenset(self._put_off)
+        suspects = await self._found(overdue_us)
+        self._put_off -= before.difference(suspects)  # somebody else has got them going
+        return await self._take_up(suspects)
 
     async def _found(self, overdue_us: int) -> list[str]:
         suspects = await asyncio.to_thread(self._suspects, overdue_us)
         return suspects + await self._c.subscriptions.forgotten()
 
     async def _take_up(self, suspects: Sequence[str]) -> int:
+        """Get these going, as far as there is room; how many went that were not put off before."""
         revived = 0
         for start in range(0, len(suspects), _TOGETHER):
             together = [each for each in suspects[start : start + _TOGETHER] if each not in self._c.actors]
-            if not together or self._c.placement.crowded:
+            if not together:
+                continue
+            if self._c.placement.crowded:
+                self._put_off.update(together)
                 continue
             await self._c.loading.ahead(together)
             for session_id in together:
-                revived += await self._revive(session_id)
+                was_put_off = session_id in self._put_off
+                self._put_off.discard(session_id)
+                revived += await self._revive(session_id) and not was_put_off
         return revived
 
     def _suspects(self, overdue_us: int) -> list[str]:
