@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -19,6 +20,7 @@ from perdure_server.rpc.client import RemoteControl
 from perdure_server.rpc.local import home_token, read_endpoint
 from perdure_server.security.access import Access
 from perdure_server.security.secret import TokenText
+from perdure_server.security.tokens import Tokens
 from perdure_server.store import Build, Deployment, Mutation, Store, Transaction
 
 
@@ -80,6 +82,46 @@ async def test_a_revoked_token_and_one_that_is_over_open_nothing(doors: Doors) -
     async with doors.client(over) as client:
         with refused("P0215"):
             await client.list_hosts(cpb.ListHostsRequest())
+
+
+async def test_a_revoked_token_does_not_go_on_where_it_is(doors: Doors, world: World) -> None:
+    token, other = await doors.token("read"), await doors.token("admin")
+    said = TokenText.parse(token)
+    assert said is not None
+    await world.start("s")  # no host takes it up
+    async with doors.client(token) as client, doors.client(other) as bystander:
+        watch = cpb.WatchSessionRequest(session_id="s")
+        updates, others = client.watch_session(watch), bystander.watch_session(watch)
+        assert (await anext(updates)).session.state == (await anext(others)).session.state == "created"
+        assert (await bystander.revoke_token(cpb.RevokeTokenRequest(token_id=said.token_id))).existed
+        with refused("P0215"):
+            await anext(updates)
+        FakeHost(world)
+        assert await anext(others)
+
+
+async def test_who_revokes_the_token_it_shows_is_answered(doors: Doors) -> None:
+    token = await doors.token("admin")
+    said = TokenText.parse(token)
+    assert said is not None
+    async with doors.client(token) as client:
+        assert (await client.revoke_token(cpb.RevokeTokenRequest(token_id=said.token_id))).existed
+        with refused("P0215"):
+            await client.list_hosts(cpb.ListHostsRequest())
+
+
+async def test_a_call_ends_with_its_token(world: World) -> None:
+    tokens = Tokens(world.store, lambda: 1_000_000)
+    row, secret = await tokens.create("t", "read", "", 0.001)
+    caller = tokens.check(f"pt.{row.token_id}.{secret}")
+    assert caller is not None
+    with refused("P0215"):
+        async with tokens.held(caller):
+            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError, match="its own"):
+        async with tokens.held(caller):
+            raise TimeoutError("its own")
+    assert tokens._calls == {}
 
 
 async def test_tokens_outlive_the_server_and_their_secrets_are_nowhere(tmp_path: Path) -> None:

@@ -79,6 +79,18 @@ async def test_streams_are_lines_or_server_sent_events(web: Web, world: World) -
     assert code(await web.api("GET", "/sessions/none/logs")) == (404, "P0204")
 
 
+async def test_a_stream_ends_with_the_token_that_it_is_for(web: Web, world: World) -> None:
+    await world.start("s")
+    headers = await web.as_("read")
+    (row,) = web.access.tokens.rows()
+    async with web.client.stream("GET", "/api/v1/sessions/s/watch", headers=headers) as watched:
+        lines = watched.aiter_lines()
+        assert json.loads(await anext(lines))["session"]["state"] == "created"
+        assert await web.access.tokens.revoke(row.token_id)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await anext(lines)
+
+
 async def test_a_token_of_one_project_sees_no_other(web: Web, world: World) -> None:
     await world.start("s", project="p")
     assert (await web.api("GET", "/sessions/s", "read", "p")).status_code == 200

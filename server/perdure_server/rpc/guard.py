@@ -70,7 +70,7 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         async def behave(requests: Any, context: Any) -> Any:
             try:
                 caller = self._caller(need, context)
-                with self._counted(caller):
+                async with self._held(caller):
                     CALLER.set(caller)
                     if one:
                         return await inner(await self._request(caller, context), context)
@@ -100,8 +100,15 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         self._access.joining.admit(host_id, key_digest(certificates[0]))
         return Caller(f"host {host_id}", Scope.ADMIN, host_id=host_id)  # of the few rpcs that are served here
 
-    def _counted(self, caller: Caller) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self._kind is Kind.SOCKET else self._open.counted(caller)
+    @contextlib.asynccontextmanager
+    async def _held(self, caller: Caller) -> AsyncIterator[None]:
+        """A call, for the length of the block. Raises P0215 when its token ends meanwhile, P0221 for one too many."""
+        if self._kind is Kind.SOCKET:
+            yield
+            return
+        with self._open.counted(caller):
+            async with self._access.tokens.held(caller):
+                yield
 
     async def _request(self, caller: Caller, context: Any) -> Any:
         try:

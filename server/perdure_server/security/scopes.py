@@ -25,12 +25,14 @@ class Caller:
     """Somebody at a door: `name` tells callers apart, for limits and messages.
 
     `project`: the only one it may ask about; empty for all. `host_id`: the name in its certificate, if it has one.
+    `token_id`: of the token that it shows, if it shows one.
     """
 
     name: str
     scope: Scope = Scope.NONE
     project: str = ""
     host_id: str = ""
+    token_id: str = ""
 
 
 SOCKET: Final = Caller("the Unix socket", Scope.ADMIN)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -29,6 +31,7 @@ class Tokens:
         home = secret.new_secret()
         self._rows[_HOME] = TokenRow(_HOME, secret.digest(home), "the home's own", "admin", "", now_us())
         self._home_secret = home
+        self._calls: dict[str, set[asyncio.Timeout]] = {}  # that are open, by token
 
     def of_home(self, authority: str) -> str:
         """The admin token for HOME/endpoint.json. `authority`: fingerprint of the CA, empty without TLS."""
@@ -45,7 +48,30 @@ class Tokens:
             return None
         if row.token_id != _HOME and now_us - row.used_us >= _USED_US:
             self._used(row, now_us)
-        return Caller(f"token {row.token_id}", SCOPES.get(row.scope, Scope.NONE), row.project)
+        scope = SCOPES.get(row.scope, Scope.NONE)
+        return Caller(f"token {row.token_id}", scope, row.project, token_id=row.token_id)
+
+    @contextlib.asynccontextmanager
+    async def held(self, caller: Caller) -> AsyncIterator[None]:
+        """A call of a caller, for the length of the block. Raises P0215 from it when the token is revoked or over."""
+        row = self._rows.get(caller.token_id)
+        if row is None:
+            yield
+            return
+        left_s = (row.expires_us - self._now_us()) / 1e6 if row.expires_us else None
+        calls = self._calls.setdefault(row.token_id, set())
+        try:
+            async with asyncio.timeout(left_s) as deadline:
+                calls.add(deadline)
+                yield
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise PerdureError("P0215", "the token was revoked, or is over") from None
+        finally:
+            calls.discard(deadline)
+            if not calls:
+                self._calls.pop(row.token_id, None)
 
     async def create(self, name: str, scope: str, project: str, valid_s: float) -> tuple[TokenRow, str]:
         """A new token: its row and its secret, which cannot be seen again. `valid_s` 0: for ever. Raises P0103."""
@@ -61,11 +87,16 @@ class Tokens:
         return row, made
 
     async def revoke(self, token_id: str) -> bool:
-        """From now on nobody is let in with it. False when there is none."""
+        """From now on nobody is let in with it, and who is in is put out. False when there is none."""
         if token_id == _HOME or token_id not in self._rows:
             return False
         del self._rows[token_id]  # first: it opens nothing, even if the disk is full
-        await self._store.commit(Mutation(lambda transaction: transaction.delete_token(token_id)))
+        try:
+            await self._store.commit(Mutation(lambda transaction: transaction.delete_token(token_id)))
+        finally:
+            for call in self._calls.pop(token_id, ()):  # at last: this may be one of them
+                if not call.expired():
+                    call.reschedule(asyncio.get_running_loop().time())
         return True
 
     def rows(self) -> list[TokenRow]:

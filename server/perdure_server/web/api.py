@@ -70,19 +70,24 @@ class Endpoint:
         self._need = NEEDS[f"/{SERVICE.full_name}/{route.rpc}"]._replace(strangers=frozenset())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with contextlib.ExitStack() as open_call:
-            try:
+        response = None
+        try:
+            async with contextlib.AsyncExitStack() as open_call:
                 response = await self._response(Request(scope, receive), open_call)
-            except ClientDisconnect:
-                return
-            await response(scope, receive, send)
+                await response(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except PerdureError as error:  # its token ended meanwhile: what was sent is all there is
+            if response is None:
+                await errors.response_of(error, 401, errors.CLOSE)(scope, receive, send)
 
-    async def _response(self, request: Request, open_call: contextlib.ExitStack) -> Response:
+    async def _response(self, request: Request, open_call: contextlib.AsyncExitStack) -> Response:
         access = self._control.access
         token = bearer(request.headers.get("authorization", ""))
         try:
             caller = admit(access, self._need, self._kind, token)
             open_call.enter_context(self._calls.counted(caller))
+            await open_call.enter_async_context(access.tokens.held(caller))
             return await self._answer(request, caller.project)
         except PerdureError as error:
             known = error.code != "P0215" or access.tokens.check(token) is not None
