@@ -14,7 +14,7 @@ from perdure_server.rpc.client import RemoteControl
 
 from bench import client
 from bench.client import Control
-from bench.place import PERDURE, Bench, end, pss_kib, start
+from bench.place import PERDURE, Bench, end, family, family_kib, start
 
 CAPACITY = 128  # sessions at once: more than any figure has
 READY_S = 20.0
@@ -46,24 +46,17 @@ class Server:
 
     def host_pid(self) -> int:
         """The host's: the coordinator's one child. Raises RuntimeError when there is none."""
-        for child in _children(self.pid):
+        for child in family(self.pid)[1:]:
             return child
         raise RuntimeError("the coordinator has no host beside it")
 
     def pids(self) -> list[int]:
         """Coordinator, host, zygotes and runners."""
-        found = [self.pid]
-        for pid in found:
-            found.extend(_children(pid))
-        return found
+        return family(self.pid)
 
     def kib(self) -> float:
         """Memory (PSS) of all of these; one that ends meanwhile does not count."""
-        total = 0.0
-        for pid in self.pids():
-            with suppress(OSError, StopIteration):
-                total += pss_kib(pid)
-        return total
+        return family_kib(self.pid)
 
     def kill(self) -> None:
         """End the coordinator with SIGKILL."""
@@ -111,11 +104,3 @@ async def served(bench: Bench, name: str, isolation: str = "own") -> AsyncIterat
             yield server, control
     finally:
         server.end()
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    with suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found.extend(map(int, (task / "children").read_text().split()))
-    return found

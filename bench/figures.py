@@ -104,7 +104,7 @@ SPECS: Mapping[str, Spec] = {
     "own_start_ms_p50": Spec("ms", _start_ms, "1 fork + 1 commit", note="the same of the developer's own code; served"),
     "own_start_ms_p90": Spec("ms", _start_ms, "1 fork + 1 commit"),
     "sandbox_sessions_per_gib": Spec(
-        "1/GiB", _constant(None), "none", True, "live sessions in the full sandbox, by the machine's available memory"
+        "1/GiB", _constant(None), "none", True, "live sessions in the full sandbox, by PSS"
     ),
     **{
         sessions_per_gib(version): Spec(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,25 @@ def turns(most: int, seconds: float) -> Iterator[int]:
         if turn and time.monotonic() > until:
             return
         yield turn
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it and have not lost a parent."""
+    found = [pid]
+    for each in found:
+        with suppress(OSError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found.extend(map(int, (task / "children").read_text().split()))
+    return found
+
+
+def family_kib(pid: int) -> float:
+    """Memory of all of these; one that ends meanwhile does not count."""
+    total = 0.0
+    for each in family(pid):
+        with suppress(OSError, StopIteration):
+            total += pss_kib(each)
+    return total
 
 
 def pss_kib(pid: int) -> float:

@@ -1,6 +1,7 @@
 """What the sandbox costs: how soon a session starts in it, and how many live ones fit into a GiB."""
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 
 from perdure_server.app.engine import Engine
@@ -9,7 +10,7 @@ from bench import client
 from bench.client import Control
 from bench.engines import served
 from bench.figures import sessions_per_gib
-from bench.place import Bench, Samples, turns
+from bench.place import Bench, Samples, family_kib, turns
 from bench.slowdown import VERSIONS
 from bench.throughput import starts
 from tests.everywhere import interpreters
@@ -54,19 +55,20 @@ async def _starts(bench: Bench, count: int) -> Samples:
 
 
 async def _live(bench: Bench, count: int, python: str = "") -> float:
-    """How many sessions inside an activity 1 GiB holds, by what so many take of the machine's available memory.
+    """How many sessions inside an activity 1 GiB holds, by what so many add to the memory (PSS) of all our processes.
 
-    Everything counts: the kernel's share (namespaces, mounts, page tables, sockets), the coordinator's and the host's.
+    The coordinator's and the host's count, too. The kernel's own does not (namespaces, mounts, page tables, sockets):
+    only the machine's available memory would tell, and whatever else runs changes that.
     """
     async with Engine.embedded(bench.folder(f"live{python}"), capacity=count + 1, isolation=SANDBOXED) as engine:
         control: Control = engine.control
         await client.deploy(control, python)
         await client.run(control, "first_line")
-        before = _available_kib()
+        before = family_kib(os.getpid())
         ids: list[str] = []
         await client.at_once(count, 8, lambda: _hold(control, ids))
         await _all_attached(control, ids)
-        return GIB_IN_KIB / ((before - _available_kib()) / count)
+        return GIB_IN_KIB / ((family_kib(os.getpid()) - before) / count)
 
 
 async def _hold(control: Control, ids: list[str]) -> None:
@@ -79,8 +81,3 @@ async def _all_attached(control: Control, ids: list[str]) -> None:
         for session_id in ids:
             while (await client.entries(control, session_id)) == 0:  # noqa: ASYNC110 (another process has no event here)
                 await asyncio.sleep(0.05)
-
-
-def _available_kib() -> int:
-    with open("/proc/meminfo", encoding="ascii") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
