@@ -237,7 +237,12 @@ class Calls:
         else:
             self._go_live()
             self.scheduler.says_nothing()
-            row = self.link.wait_resolved(call.lane, call.ordinal, busy=self.scheduler.running_outside > 0)
+            unless = _never if call.form is Form.REQUEST else self.stop.pending
+            busy = self.scheduler.running_outside > 0
+            found = self.link.wait_resolved(call.lane, call.ordinal, unless, busy=busy)
+            if found is None:
+                raise self.given_up(call)
+            row = found
         return self.ended(row)
 
     def wait_among_others(self, call: Call, decision: Decision, *, silent: bool) -> Row:
@@ -245,11 +250,24 @@ class Calls:
         pending = Pending(silent=silent, **pending_of(call, decision))
         strand = self.lanes.strand()
         assert strand is not None
+        if strand is self.lanes.main and call.form is not Form.REQUEST:
+            pending.on_stop = _nothing  # it is over then, and has no row
         self.scheduler.wait_for(strand, pending)
         if isinstance(decision, Replay):
             self.outcome(decision.row)
-        assert pending.row is not None
+        if pending.row is None:
+            raise self.given_up(call)
         return self.ended(pending.row)
+
+    def given_up(self, call: Call) -> perdure.Cancelled:
+        """The exception for a wait that user code leaves because it hears of a stop only now: the coordinator did not
+        know of the wait when it sent the stop, and so does not end it. It is the outcome, but of an activity's delay.
+        """
+        self.link.poll()
+        error = self.stop.cancelled()
+        if call.form is not Form.ACTIVITY:
+            self.put_error(call, Kind.SYSTEM, error, time_ns())
+        return error
 
     def ended(self, row: Row) -> Row:
         """A wait has ended as `row` says: what user code sees of it. Raises perdure.Cancelled."""
@@ -388,6 +406,14 @@ class Calls:
             self._about.debug(None)
         self.link.done({"state": state, **fields})
         os._exit(0)
+
+
+def _never() -> bool:
+    return False
+
+
+def _nothing() -> None:
+    """What waits at the coordinator is not to be ended here."""
 
 
 def _beyond(call: Call) -> Row:

@@ -147,9 +147,13 @@ class _OnOurLoop:
     async def wait(self, call: Call, decision: Decision) -> Row:
         pending = Awaited(**pending_of(call, decision))
         asked = call.form is Form.REQUEST
+        if not asked:
+            pending.on_stop = pending.stop
         await self._loop.until(pending, pending.cancel if asked else None)  # what is asked for is done in any case
         if isinstance(decision, Replay):
             self._calls.outcome(decision.row)
+        if pending.stopped:
+            raise self._calls.given_up(call)
         if pending.cancelled and not asked:
             error = asyncio.CancelledError()
             self._calls.put_error(call, Kind.SYSTEM, error, time_ns())
@@ -167,7 +171,7 @@ class _OnOurLoop:
         job = outside.submit(work, copy_context(), lambda: scheduler.finished(pending))
 
         def stop() -> None:
-            pending.stopped = True
+            pending.stop()
             job.cancel()
 
         pending.on_stop = stop

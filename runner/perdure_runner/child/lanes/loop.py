@@ -39,6 +39,10 @@ class Awaited(Pending):
         """Its task was cancelled, but waits on."""
         self.cancelled = True
 
+    def stop(self) -> None:
+        """The session is being stopped: it is over."""
+        self.stopped = True
+
 
 class _Timer(asyncio.TimerHandle):
     __slots__ = ("due_us",)

@@ -63,7 +63,7 @@ class Pending:
         self.speaks = False
         """Of what starts: it has an outcome at once, so nothing else may be delivered with it."""
         self.on_stop: Callable[[], None] | None = None
-        """Ends what runs outside because the session is being stopped."""
+        """Called when it is over because the session is being stopped; None: it goes on then."""
         self.waiting: Waiting | None = None
 
 

@@ -314,16 +314,18 @@ class Scheduler:
         return True
 
     def _stop_one(self, waitings: list[Waiting]) -> bool:
-        """A stop ends one call that runs outside; it reaches all other lanes at their next new call."""
+        """A stop ends one call that runs outside, or else a wait; it reaches all other lanes at their next new call."""
         if not self._journal.stops():
             return False
-        for waiting in waitings:
-            for pending in waiting.pendings:
-                if pending.on_stop is not None:
-                    pending.on_stop()
-                    self._deliver(pending)
-                    return True
-        return False
+        pendings = [pending for waiting in waitings for pending in waiting.pendings if pending.row is None]
+        ending = [pending for pending in pendings if pending.on_stop is not None]
+        first = min(ending, key=lambda pending: not pending.outside, default=None)
+        if first is None:
+            return False
+        assert first.on_stop is not None
+        first.on_stop()
+        self._deliver(first)
+        return True
 
     def _resolve_one(self, waitings: list[Waiting]) -> bool:
         self._take_resolutions(waitings)
