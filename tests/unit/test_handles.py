@@ -321,8 +321,9 @@ def test_a_temporary_folder_is_the_same_one(tmp_path: Path) -> None:
     assert again.__enter__() == name
     again.cleanup()
     assert not Path(name).exists()
-    with pytest.raises(perdure.HandleLost, match="is not there any more"):
-        Session(held.journal[:1]).call(tempfile.TemporaryDirectory, dir=tmp_path).cleanup()
+    # A crash in the middle of its removal, or right after it, is no reason to fail: what is to be done is done.
+    Session(held.journal[:1]).call(tempfile.TemporaryDirectory, dir=tmp_path).cleanup()
+    assert [*tmp_path.iterdir()] == [folder]
 
 
 # ---- generators
