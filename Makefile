@@ -21,7 +21,7 @@ test: setup lint                ## the whole suite on this interpreter
 test-fast: setup                ## without the tests that take long
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
-test-all: test                  ## the suite here, its fast part on every other CPython found
+test-all: test                  ## the suite here, and on every other CPython found what may differ there
 	JOBS=$(JOBS) $(BIN)/python tests/everywhere.py
 
 lint: setup                     ## style, types, layers, generated code

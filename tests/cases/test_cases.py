@@ -14,6 +14,7 @@ from support.harness import COORDINATOR, RUNNER, Bench, Outcome, extra_requests
 from support.programs import PROGRAMS, Case, cases
 
 ALL = cases()
+WAITING = [case for case in ALL if case.waits]
 FAST = {
     *("async_generators", "at_most_once", "context_managers", "dataclass_factories", "finally_order", "hash_order"),
     *("idempotency_key", "large_values", "mixed_day", "module_level", "nested_arguments", "randomness"),
@@ -21,12 +22,14 @@ FAST = {
 }
 """A dozen and a half programs whose kill points are sampled in every run of the suite; `slow` takes all of all."""
 STEP = 8
+BATCH = 16
+"""Programs that are recorded in one engine."""
 TOGETHER = 32
 """Sessions that die with one coordinator where every entry is tried: an engine has room for 64."""
 
 every_case = pytest.mark.parametrize("case", ALL, ids=[case.id for case in ALL])
 fast_case = pytest.mark.parametrize("case", fast := [c for c in ALL if c.id in FAST], ids=[c.id for c in fast])
-waiting_case = pytest.mark.parametrize("case", waiting := [c for c in ALL if c.waits], ids=[c.id for c in waiting])
+waiting_case = pytest.mark.parametrize("case", WAITING, ids=[c.id for c in WAITING])
 
 
 @cache
@@ -35,10 +38,24 @@ def plain_run(bench: Bench, case_id: str) -> Outcome:
     return bench.plain(by_id(case_id))
 
 
-@cache
 def recorded_run(bench: Bench, case_id: str) -> Outcome:
     """The undisturbed recorded run of a program, once per worker."""
-    return bench.recorded(by_id(case_id))
+    return recorded_runs(bench, ALL.index(by_id(case_id)) // BATCH)[case_id]
+
+
+@cache
+def recorded_runs(bench: Bench, batch: int) -> dict[str, Outcome]:
+    """Those of the programs of a batch, by case."""
+    together = ALL[batch * BATCH : (batch + 1) * BATCH]
+    return dict(zip((case.id for case in together), bench.recorded_each(together), strict=True))
+
+
+@cache
+def suspended_runs(bench: Bench, batch: int) -> dict[str, Outcome]:
+    """The runs of waiting programs of a batch, where every wait ends the runner."""
+    together = WAITING[batch * BATCH : (batch + 1) * BATCH]
+    runs = bench.recorded_each(together, suspend_at_once=True)
+    return dict(zip((case.id for case in together), runs, strict=True))
 
 
 def by_id(case_id: str) -> Case:
@@ -178,7 +195,7 @@ def test_coordinator_killed_after_every_entry(bench: Bench, case: Case) -> None:
 @waiting_case
 def test_suspended_at_every_wait(bench: Bench, case: Case) -> None:
     """Every wait ends the runner; the next one replays up to it."""
-    run = bench.recorded(case, suspend_at_once=True)
+    run = suspended_runs(bench, WAITING.index(case) // BATCH)[case.id]
     assert_recorded(case, run)
     assert_expected(case, run)
     assert_same_effects(case, run, recorded_run(bench, case.id))

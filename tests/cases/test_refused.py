@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from support.harness import RUNNER, Bench, Outcome
 from support.programs import CASES, Case, cases
@@ -31,9 +33,17 @@ def suspending(case: Case) -> dict[str, bool]:
     return {"suspend_at_once": True} if case.waits else {}
 
 
+@cache
+def recorded_runs(bench: Bench, waits: bool) -> dict[str, Outcome]:
+    """Those of all programs that wait, or that do not, by case: once per worker."""
+    together = [case for case in ALL if case.waits == waits]
+    runs = bench.recorded_each(together, REFUSED, **suspending(together[0]))
+    return dict(zip((case.id for case in together), runs, strict=True))
+
+
 @pytest.mark.parametrize("case", ALL, ids=[case.id for case in ALL])
 def test_refused(bench: Bench, case: Case) -> None:
-    run = bench.recorded(case, REFUSED, **suspending(case))
+    run = recorded_runs(bench, case.waits)[case.id]
     assert_refused(case, run)
     assert not run.ledger.total
 
@@ -43,7 +53,7 @@ def test_refused(bench: Bench, case: Case) -> None:
 def test_refused_after_a_crash_too(bench: Bench, case: Case) -> None:
     """A refusal is an outcome like any other: after a crash it is the same one."""
     how = suspending(case)
-    rows = bench.recorded(case, REFUSED, **how).facts.get("rows", [])
+    rows = recorded_runs(bench, case.waits)[case.id].facts.get("rows", [])
     for run in bench.killed(case, range(1, len(rows) + 1), RUNNER, REFUSED, **how).values():
         assert_refused(case, run)
 

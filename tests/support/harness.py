@@ -77,7 +77,11 @@ class Bench:
 
     def recorded(self, case: Case, programs: Path = PROGRAMS, **how: Any) -> Outcome:
         """One undisturbed session in a home of its own."""
-        return self.killed(case, [0], RUNNER, programs, **how)[0]
+        return self.recorded_each([case], programs, **how)[0]
+
+    def recorded_each(self, cases: Iterable[Case], programs: Path = PROGRAMS, **how: Any) -> list[Outcome]:
+        """The same for several programs of a folder, in one engine: it costs more than their sessions."""
+        return [runs[0] for runs in self.killed_each([(case, [0]) for case in cases], RUNNER, programs, **how)]
 
     def killed(
         self, case: Case, after: Iterable[int], what: str, programs: Path = PROGRAMS, together: int = 1, **how: Any

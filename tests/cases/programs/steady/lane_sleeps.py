@@ -27,7 +27,7 @@ def main(event):
     url, out = event["url"], []
 
     def sleeper():
-        time.sleep(0.3)
+        time.sleep(1)
         out.append("slept")
 
     thread = threading.Thread(target=sleeper)

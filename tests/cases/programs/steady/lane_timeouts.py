@@ -9,7 +9,7 @@ async def main(event):
     url = event["url"]
     out = [await asyncio.wait_for(fetch(url + "/quick"), 20)]
     try:
-        await asyncio.wait_for(fetch(url + "/slow/20/late"), 0.1)
+        await asyncio.wait_for(fetch(url + "/slow/20/late"), 1)
     except TimeoutError:
         out.append("late")
     try:
@@ -17,7 +17,7 @@ async def main(event):
             await asyncio.sleep(3600)
     except TimeoutError:
         out.append("slept too long")
-    task = asyncio.create_task(fetch(url + "/slow/0.4/shielded"))
+    task = asyncio.create_task(fetch(url + "/slow/1.5/shielded"))
     try:
         await asyncio.wait_for(asyncio.shield(task), 0.1)
     except TimeoutError:
