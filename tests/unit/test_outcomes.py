@@ -15,6 +15,7 @@ from perdure_proto.v1 import control_pb2 as cpb
 from perdure_server.coordinator.requests import OPERATIONS
 from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.settings import Settings
+from perdure_server.coordinator.subscriptions import Heard
 from perdure_server.store import Done, Mutation, SessionRecord
 from perdure_server.store.events import EventRow
 from perdure_server.store.subscriptions import SubscriptionRow
@@ -86,13 +87,22 @@ async def test_an_answer_just_before_the_end_is_not_missed(world: World) -> None
     assert [piece["body"] for piece in await followed(world)] == ["a", "b"]
 
 
-async def test_listeners_and_sessions_to_come_may_still_answer(world: World) -> None:
-    assert not world.store.answers_open("evt_1")
+async def test_listeners_may_still_answer_if_the_event_is_meant_for_them(world: World) -> None:
+    """Who listens to the source for other events keeps nobody waiting."""
     await session_of(world, "")
-    listens = SubscriptionRow("s", "main.1", "p", "hook", "", 0)
-    await world.store.commit(Mutation(lambda tx: tx.put_subscription(listens)))
-    assert world.store.answers_open("evt_1")
-    assert not world.store.answers_open("evt_3")
+    other = SubscriptionRow("s", "main.1", "p", "hook", "data.n == 1", 0)
+    meant = SubscriptionRow("s", "main.2", "p", "hook", "event_type == 'post'", 9)  # it has had the event
+    await world.store.commit(Mutation(lambda tx: tx.put_subscription(other)))
+    async with asyncio.timeout(5):
+        assert await followed(world) == []
+    await world.store.commit(Mutation(lambda tx: tx.put_subscription(meant)))
+    assert await world.coordinator.subscriptions.listened("evt_1", Heard())
+    assert not await world.coordinator.subscriptions.listened("evt_3", Heard())
+    following = asyncio.create_task(followed(world))
+    await tell(world, {"body": "a", "more": True})
+    await world.store.commit(Mutation(lambda tx: tx.delete_subscription("s", "main.2")))
+    async with asyncio.timeout(5):
+        assert [piece["body"] for piece in await following] == ["a"]
 
 
 async def test_a_session_answers_events_of_its_project_only(world: World) -> None:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
+from perdure_server.coordinator.subscriptions import Heard
 from perdure_server.store import OutcomeRow
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class Outcomes:
         """The values of outcomes number `after_n` + 1 and on, as they come.
 
         Ends after one that does not say that there are more, or when nobody is left to answer: the sessions that the
-        event has started have ended, and none listens to its source.
+        event has started have ended, and no subscription is left that means it.
         """
-        wake = asyncio.Event()
+        wake, heard, deserted = asyncio.Event(), Heard(), False
         self._waiting[event_id].add(wake)
         try:
             while True:
@@ -46,10 +47,16 @@ class Outcomes:
                     yield value
                     if not announces_more(value):
                         return
-                if not rows and not may_come:
-                    return
-                if not rows:
-                    await _woken(wake)
+                if rows:
+                    continue
+                if not may_come:
+                    if deserted:
+                        return
+                    if not await self._c.subscriptions.listened(event_id, heard):
+                        deserted = True  # who listened until now has answered before: one more look
+                        continue
+                deserted = False
+                await _woken(wake)
         finally:
             self._waiting[event_id].discard(wake)
             if not self._waiting[event_id]:

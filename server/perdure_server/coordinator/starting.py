@@ -149,7 +149,8 @@ async def active_deployment(c: Coordinator, project: str) -> Deployment:
 async def fork_session(c: Coordinator, request: pb.ForkSessionRequest, session_id: str = "") -> pb.StartSessionResponse:
     """A new session that begins with the entries 1..from_seq of another, perhaps on another build.
 
-    session_id: of the new one, instead of one that nobody has had. Raises P0204, P0212, P0214 when from_seq is not the last row of a call, P0234 imported without its key.
+    session_id: of the new one, instead of one that nobody has had.
+    Raises P0204, P0212, P0214 when from_seq is not the last row of a call, P0234 imported without its key.
     """
     source = c.store.load_session(request.session_id)
     if source is None:

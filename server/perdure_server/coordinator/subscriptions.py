@@ -31,6 +31,7 @@ _PAGES: Final = 4  # that are kept for the next filter
 _THREADS: Final = 4
 """That look for events. Filters are what sessions say and may take long; others that want a thread do not wait."""
 _ALL: Final = ""  # in place of a project: it is for all of them
+_LAST: Final = 2**63 - 1  # no event has a place after it
 _WORTH_KEEPING: Final = 20  # after so many events that are not meant, how far a look came is stored
 
 Attempt = Callable[[], Awaitable[Any]]
@@ -53,6 +54,10 @@ class Found(NamedTuple):
 
     wait: WaitPoint
     given: Given
+
+
+class Heard(dict[tuple[str, str], bool]):
+    """Whether subscriptions, by session and id, mean one event: what was found out before."""
 
 
 class Subscriptions:
@@ -115,6 +120,20 @@ class Subscriptions:
             actor.look_for_event()
         elif (actor := await self._c.loading.actor(session_id)) is not None:
             actor.settle()  # loading has looked; it stays as long as that takes
+
+    async def listened(self, event_id: str, heard: Heard) -> bool:
+        """Is there a subscription that means this event, whether or not its session has had it yet?"""
+        event = await asyncio.to_thread(self._c.store.event, event_id)
+        return event is not None and await self._turns.run(event.project, self._listened, event, heard)
+
+    def _listened(self, event: EventRow, heard: Heard) -> bool:
+        for row in self._c.store.subscribers(event.project, event.source, _LAST):
+            name = row.session_id, row.subscription_id
+            if name not in heard:
+                heard[name] = _meant(compile_filter(row.filter), event)
+            if heard[name]:
+                return True
+        return False
 
     async def forgotten(self) -> list[str]:
         """Suspended sessions that wait for an event which is there: there are none, unless the coordinator ended."""
@@ -207,7 +226,7 @@ class Subscriptions:
     def _first(self, rows: Iterable[SubscriptionRow]) -> list[Looked]:
         """The first event of each, as far as it may be the first of all."""
         looked: list[Looked] = []
-        most = 2**63 - 1
+        most = _LAST
         for row in rows:
             looked.append(_Events(self._c, row.project, row.source).look(row, most))
             if (event := looked[-1].event) is not None:

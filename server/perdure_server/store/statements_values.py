@@ -67,13 +67,11 @@ PROJECT_BYTES: Final = (
     "outcomes JOIN events ON outcomes.event_id = events.event_id WHERE events.project = :project"
 )
 
-# who may still answer an event: its living sessions, those to come, and those that listen to its source
+# who may still answer an event, besides those who listen to its source: its living sessions, those to come
 ANSWERS_OPEN: Final = (
     "SELECT count(*) AS count_1 FROM sessions WHERE sessions.event_id = :event_id AND sessions.event_id != '' "
     "AND sessions.ended_us IS NULL UNION ALL SELECT count(*) AS count_2 FROM dispatches JOIN events ON "
-    "dispatches.event_seq = events.seq WHERE events.event_id = :event_id AND dispatches.state = 'pending' "
-    "UNION ALL SELECT count(*) AS count_3 FROM subscriptions JOIN events ON subscriptions.project = "
-    "events.project AND subscriptions.source = events.source WHERE events.event_id = :event_id"
+    "dispatches.event_seq = events.seq WHERE events.event_id = :event_id AND dispatches.state = 'pending'"
 )
 
 # how many children a session has had

@@ -6,7 +6,6 @@ from sqlalchemy import (
     BindParameter,
     Integer,
     String,
-    and_,
     bindparam,
     delete,
     func,
@@ -18,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.sql import ClauseElement
 
-from perdure_server.store.schema.outside import dispatches, events, outcomes, shared, subscriptions
+from perdure_server.store.schema.outside import dispatches, events, outcomes, shared
 from perdure_server.store.schema.tables import sessions, signals
 
 _ZERO, _ONE = literal_column("0", Integer), literal_column("1", Integer)
@@ -108,7 +107,7 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         ),
     ),
     "ANSWERS_OPEN": (
-        "who may still answer an event: its living sessions, those to come, and those that listen to its source",
+        "who may still answer an event, besides those who listen to its source: its living sessions, those to come",
         select(func.count())
         .select_from(sessions)
         .where(sessions.c.event_id == _EVENT, sessions.c.event_id != _EMPTY, sessions.c.ended_us.is_(None))
@@ -116,14 +115,6 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
             select(func.count())
             .select_from(dispatches.join(events, dispatches.c.event_seq == events.c.seq))
             .where(events.c.event_id == _EVENT, dispatches.c.state == _PENDING),
-            select(func.count())
-            .select_from(
-                subscriptions.join(
-                    events,
-                    and_(subscriptions.c.project == events.c.project, subscriptions.c.source == events.c.source),
-                )
-            )
-            .where(events.c.event_id == _EVENT),
         ),
     ),
     # -- parents and children
