@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from coordinator_support import BUILD, FakeHost, Step, World, refused
+from coordinator_support import BUILD, FakeHost, FakeRunner, Step, World, refused
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_server.coordinator.requests import OPERATIONS
@@ -19,7 +19,9 @@ from perdure_server.coordinator.settings import Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.triggering import Accepted, Incoming
 from perdure_server.coordinator.turns import Turns
+from perdure_server.manifest.triggers import Concurrency
 from perdure_server.store import Deployment, Mutation, Transaction
+from triggering_support import HANG, Triggered, hook
 
 Make = Callable[..., Awaitable[World]]
 SOURCES = ("hook", "other")
@@ -193,3 +195,58 @@ async def test_answers_and_what_children_are_started_with_are_counted(make: Make
         done: Any = await world.store.commit(Mutation(lambda tx: entry.run(tx, asker, ready)))  # noqa: B023
         done.value.then(world.coordinator)
     assert await used(world, "loud") == world.store.project_bytes("loud") == before + 302 + 502
+
+
+async def test_a_project_takes_only_its_share_of_the_queue(make: Make) -> None:
+    """The coordinator has no host yet."""
+    world = await make([], queue_limit=200, project_queue=150)
+    for number in range(150):
+        await world.start(f"l{number}", project="loud")
+    with refused("P0610"):
+        await world.start("extra", project="loud")
+    placement = world.coordinator.placement
+    assert (placement.crowded, placement.has_room("loud"), placement.has_room("quiet")) == (True, False, True)
+    await world.start("q", project="quiet")
+    placed: list[str] = []
+    host = FakeHost(world, capacity=1, join=False)
+    told = host.tell
+
+    def tell(runner: FakeRunner, kind: str, body: Any) -> None:
+        if kind == "history":
+            placed.append(runner.start.session_id)
+        told(runner, kind, body)
+
+    host.tell = tell  # type: ignore[method-assign]
+    host.join()
+    await world.completed("q")
+    assert placed.index("q") <= 2
+    for number in range(150):
+        await world.completed(f"l{number}")
+    assert placed[-1] == "l149"
+    await world.start("again", project="loud")
+
+
+async def test_events_that_wait_to_start_sessions_have_a_limit(tmp_path: Path) -> None:
+    world = Triggered(tmp_path, HANG, Settings(project_pending=3))
+    await world.begin()
+    try:
+        await world.deploy(hook(concurrency=Concurrency(1)), hook("free"))
+        first = await world.send()
+        (session_id,) = await world.running(1)
+        waiting = [await world.send() for _ in range(3)]
+        with refused("P0614"):
+            await world.send()
+        assert len(world.store.events()) == 4
+        assert world.dispatch(await world.send("free"), "free").state == "started"
+        await world.restart()
+        with refused("P0614"):
+            await world.send()
+        await world.until(lambda: session_id in world.alive())
+        world.end(session_id)
+        await world.in_state(first, "completed")
+        await world.in_state(waiting[0], "started", turning=0.1)
+        await world.until(lambda: world.coordinator.dispatcher.waiting._of_project["shop"] == 2)
+        assert world.dispatch(await world.send()).state == "pending"
+    finally:
+        await world.coordinator.close()
+        world.store.close()

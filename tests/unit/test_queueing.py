@@ -63,3 +63,50 @@ def test_those_whom_nobody_serves_are_asked_for_by_demand_not_one_by_one() -> No
 
     assert line.take(served) == "last"
     assert asked == [GPU, ANY]
+
+
+def test_owners_take_turns_each_in_its_own_order() -> None:
+    line: Queue[str] = Queue()
+    for item in ("a1", "a2", "a3", "a4"):
+        line.append(ANY, item, "a")
+    assert line.take(lambda _: True) == "a1"
+    for item in ("b1", "b2"):
+        line.append(GPU, item, "b")
+    line.append(ANY, "c1", "c")
+    assert drained(line) == "a2b1c1a3b2a4"
+
+
+def test_who_waited_for_nothing_has_saved_up_nothing() -> None:
+    line: Queue[str] = Queue()
+    for item in ("a1", "a2"):
+        line.append(ANY, item, "a")
+    assert drained(line) == "a1a2"
+    for item in ("b1", "b2", "b3"):
+        line.append(ANY, item, "b")
+    line.append(ANY, "a3", "a")
+    assert drained(line) == "b1a3b2b3"
+
+
+def test_who_comes_back_to_the_front_takes_turns_with_others() -> None:
+    """Sessions of a deployment that may have so many at once: each that ends sends another one here."""
+    line: Queue[str] = Queue()
+    for item in ("b1", "b2", "b3"):
+        line.append(ANY, item, "b")
+    order = ""
+    for number in range(4):
+        line.appendleft(ANY, f"a{number}", "a")
+        order += (line.take(lambda _: True) or "") + (line.take(lambda _: True) or "")
+    assert order + drained(line) == "a0b1a1b2a2b3a3"
+
+
+def test_who_gives_up_delays_nobody() -> None:
+    line: Queue[str] = Queue()
+    for number in range(100):
+        line.append(ANY, f"a{number} ", "a")
+    assert len(line.keep(lambda item: item == "a99 ")) == 99
+    line.append(ANY, "b ", "b")
+    line.append(ANY, "b ", "b")
+    assert drained(line) == "b b a99 "
+    line.append(ANY, "a ", "a")
+    line.append(ANY, "b ", "b")
+    assert drained(line) == "a b "

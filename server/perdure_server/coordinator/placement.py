@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("perdure.coordinator")
 
 _TOLD: Final = 1_000
+_FEW: Final = 100  # the part of the queue that a project may have, whoever crowds it
 
 
 class Placement:
@@ -52,16 +53,29 @@ class Placement:
         """Do half of those wait who may? The rest is for who would be refused: rows that are durable can wait."""
         return len(self) >= max(1, self._c.settings.queue_limit // 2)
 
+    def has_room(self, project: str) -> bool:
+        """May a session of the project wait whose row is durable? A few of each may while others crowd the queue."""
+        few = self._c.settings.queue_limit // _FEW
+        return not self.crowded or (not self.full and self.quotas.waiting_of(project) < few)
+
     def admit(self, record: SessionRecord, queue: int) -> None:
-        """Raises P0610 when too many wait: of all sessions, or of the deployment's, of which `queue` may (0: any)."""
-        if self.full:
+        """Raises P0610 when too many wait: of all sessions, of the project's, or of the deployment's, of which `queue`
+        may (0: any)."""
+        if self._refusal(record.project):
             self.quotas.prune()
             for gone in self._queue.keep(_wants):
                 self._gave_up(gone)
-        if self.full:
-            reason = limits.reached("queue", f"{self._c.settings.queue_limit} of all projects", str(len(self)))
+        if reason := self._refusal(record.project):
             raise PerdureError("P0610", reason, help="add a host, or start it again later")
         self.quotas.admit(record, queue)
+
+    def _refusal(self, project: str) -> str:
+        """Why none of the project's may be added."""
+        most, share = self._c.settings.queue_limit, self._c.settings.project_queue
+        if self.full:
+            return limits.reached("queue", f"{most} of all projects", str(len(self)))
+        mine = self.quotas.waiting_of(project)
+        return limits.reached("queue", f"{share} of one project", str(mine)) if mine >= share else ""
 
     def want(self, actor: Actor, after_s: float) -> None:
         """Find a host for `actor`, at once or after `after_s` seconds."""
@@ -69,7 +83,7 @@ class Placement:
             actor.arm("backoff", after_s, lambda: self.want(actor, 0))
             return
         demand = self._need(actor).demand
-        self._queue.append(demand, actor)
+        self._queue.append(demand, actor, actor.record.project)
         self.quotas.enqueued(actor)
         self.pump()
         if demand not in self._told and len(self._hosts) and not self._hosts.suit(demand):
@@ -79,7 +93,7 @@ class Placement:
             log.warning("sessions wait for a host with %s", demand)
 
     def pump(self) -> None:
-        """Give room to those that wait, in order; one that needs what no host has lets others pass."""
+        """Give room to those that wait, projects by turns; one that needs what no host has lets others pass."""
         passed: list[Actor] = []
         while (actor := self._queue.take(self._served)) is not None:
             if not _wants(actor):
@@ -100,7 +114,7 @@ class Placement:
             self.quotas.dequeued(actor)
             actor.handle(ev.Placed())
         for actor in reversed(passed):
-            self._queue.appendleft(self._need(actor).demand, actor)
+            self._unpark(actor)
 
     def _need(self, actor: Actor) -> Need:
         return self._c.builds.need(actor.record.build_id)
@@ -163,7 +177,7 @@ class Placement:
             self._unpark(parked)
 
     def _unpark(self, actor: Actor) -> None:
-        self._queue.appendleft(self._need(actor).demand, actor)
+        self._queue.appendleft(self._need(actor).demand, actor, actor.record.project)
 
     async def _send(self, actor: Actor, epoch: int, connection: Connection) -> None:
         """Start and history; given up as soon as the session or the host has gone elsewhere."""

@@ -26,12 +26,17 @@ class Quotas:
         self._taken: dict[tuple[str, int], str] = {}  # (session, epoch) -> deployment
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, dict[str, Actor]] = {}  # deployment -> session -> who wants a runner
+        self._of_project: Counter[str] = Counter()  # how many of these
         self._parked: dict[str, deque[Actor]] = {}
 
     @property
     def parked(self) -> int:
         """How many sessions wait here for a place, of all deployments."""
         return sum(map(len, self._parked.values()))
+
+    def waiting_of(self, project: str) -> int:
+        """How many sessions of a project wait."""
+        return self._of_project[project]
 
     def admit(self, record: SessionRecord, queue: int) -> None:
         """Raises P0610 when as many sessions of the deployment wait as may."""
@@ -44,18 +49,23 @@ class Quotas:
         """May another session of the deployment wait?"""
         waiting = self._waiting.get(deployment_id, {})
         if queue and len(waiting) >= queue:
-            for session_id in [name for name, actor in waiting.items() if not _wants(actor)]:
-                del waiting[session_id]  # it was stopped in the queue
+            for actor in [actor for actor in waiting.values() if not _wants(actor)]:
+                self.dequeued(actor)  # it was stopped in the queue
         return not queue or len(waiting) < queue
 
     def enqueued(self, actor: Actor) -> None:
-        self._waiting.setdefault(_deployment(actor.record), {})[actor.session_id] = actor
+        waiting = self._waiting.setdefault(_deployment(actor.record), {})
+        self._of_project[actor.record.project] += actor.session_id not in waiting
+        waiting[actor.session_id] = actor
 
     def dequeued(self, actor: Actor) -> None:
         """It is placed, or needs no place any more."""
         name = _deployment(actor.record)
         waiting = self._waiting.get(name, {})
-        waiting.pop(actor.session_id, None)
+        if waiting.pop(actor.session_id, None) is not None:
+            self._of_project[actor.record.project] -= 1
+            if not self._of_project[actor.record.project]:
+                del self._of_project[actor.record.project]
         if not waiting:
             self._waiting.pop(name, None)
 

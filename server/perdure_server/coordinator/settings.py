@@ -28,6 +28,7 @@ class Settings:
     page_entries: int = 500  # of history, in one message
     page_bytes: int = 4 * MIB
     queue_limit: int = 10_000  # sessions that wait for a host
+    project_queue: int = 7_500  # of them, of one project
     placing_limit: int = 32  # histories being read and sent at once
     sweep_s: float = 5.0
     timer_window_s: float = 60.0  # timers nearer than this are in memory
@@ -47,6 +48,7 @@ class Settings:
     session_children: int = 10_000  # that one session may start
     living_sessions: int = 20_000  # of a deployment, beyond which none of its sessions may start another
     project_bytes: int = 10 * 1024 * MIB  # of events, what sessions are started with, and outcomes; 0: no limit
+    project_pending: int = 10_000  # events that wait to start a session, by a trigger's limit or for want of room
     build_bytes: int = 256 * MIB  # of a tarball
     export_bytes: int = 512 * MIB  # of an exported session
     session_retention_s: float = 0.0  # how long ended sessions are kept; 0: for ever

@@ -129,7 +129,10 @@ class Dispatcher:
         met = [armed for armed in live.by_source.get(event.row.source, ()) if only in {"", armed.trigger.name}]
         filters = sum(bool(armed.trigger.filter) for armed in met)
         chosen = await asyncio.to_thread(_starting, met, event) if filters > _FEW else _starting(met, event)
-        return [await self._plan(armed, event) for armed in chosen]
+        plans = [await self._plan(armed, event) for armed in chosen]
+        if any(plan.row.state == PENDING for plan in plans):
+            self.waiting.check_room(event.row.project)
+        return plans
 
     async def _plan(self, armed: Armed, event: Event) -> _Plan:
         name, project = armed.trigger.name, event.row.project

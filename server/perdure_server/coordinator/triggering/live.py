@@ -79,7 +79,8 @@ class Armed:
     def has_room(self, c: Coordinator) -> bool:
         """May another of its sessions wait for a host?"""
         queue = c.builds.at_hand(self.deployment.build_id).queue
-        return not c.placement.crowded and c.placement.quotas.has_room(self.deployment.deployment_id, queue)
+        mine = c.placement.quotas.has_room(self.deployment.deployment_id, queue)
+        return mine and c.placement.has_room(self.deployment.project)
 
     def starts(self, event: Event) -> bool:
         """Does this event start a session? `condition.why` may say why not."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ from perdure_server.coordinator.triggering.incoming import event_json
 from perdure_server.coordinator.triggering.live import Armed, Group, LiveTriggers
 from perdure_server.coordinator.triggering.rates import Rates
 from perdure_server.coordinator.triggering.settling import settle
-from perdure_server.core import ids
+from perdure_server.core import ids, limits
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import DispatchRow, Failed, Mutation, Result, SessionRecord, Transaction
 from perdure_server.store.events import DROPPED, FAILED, PENDING, STARTED
@@ -33,6 +33,7 @@ log: Final = logging.getLogger("perdure.coordinator")
 
 _STARTING: Final = 100  # sessions that are made durable at once
 _AGAIN_US: Final = 500_000  # when there was no room, or the store failed
+_HELP: Final = "raise the trigger's `rate` or `concurrency`, filter its events, or send them again later"
 Key = tuple[int, str]
 """A dispatch: place of its event, and trigger."""
 Slot = tuple[str, str, str]
@@ -72,6 +73,7 @@ class Waiting:
         self._c = coordinator
         self._live = live
         self._count: dict[tuple[str, str], int] = {}  # pending ones, by project and trigger
+        self._of_project: Counter[str] = Counter()
         self._lines: dict[Slot, _Line] = {}
         self._of_session: dict[str, tuple[Slot, Key]] = {}  # of those that hold a slot
         self._alarms = Alarms(coordinator.clock)
@@ -86,6 +88,15 @@ class Waiting:
     def has(self, project: str, trigger: str) -> bool:
         """Does anything wait there? Then what comes now has to wait behind it."""
         return (project, trigger) in self._count
+
+    def check_room(self, project: str) -> None:
+        """Raises P0614 when as many dispatches of the project are pending as may: they are in memory."""
+        most, waiting = self._c.settings.project_pending, self._of_project[project]
+        if waiting >= most:
+            told = limits.reached("project_pending", str(most), str(waiting))
+            raise PerdureError(
+                "P0614", f"too many events of project {project!r} wait to start a session: {told}", help=_HELP
+            )
 
     def close(self) -> None:
         self._closed = True
@@ -116,6 +127,7 @@ class Waiting:
         pending = _Pending(row, Group.of_text(row.group_key))
         place = (pending.group.project, row.trigger_name)
         self._count[place] = self._count.get(place, 0) + 1
+        self._of_project[place[0]] += 1
         armed = self._armed(pending)
         if armed is not None and armed.trigger.debounce is not None and not row.attempt:
             self._debounce(pending, armed)
@@ -348,8 +360,13 @@ class Waiting:
         self._c.store.submit(Mutation(write, lazy=True), _told)
 
     def _uncount(self, pending: _Pending) -> None:
+        if pending.over:
+            return
         pending.over = True
         place = (pending.group.project, pending.row.trigger_name)
+        self._of_project[place[0]] -= 1
+        if not self._of_project[place[0]]:
+            del self._of_project[place[0]]
         left = self._count.get(place, 0) - 1
         if left > 0:
             self._count[place] = left
