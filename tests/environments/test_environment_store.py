@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from perdure_runner.host import installing
+from perdure_runner.host import installing, uv
 from perdure_runner.host.config import HostConfig, HostLimits
 from perdure_runner.host.environments import EnvironmentStore
 from perdure_runner.host.indexes import Indexes
@@ -182,6 +182,21 @@ async def test_more_than_one_project_may_have_is_refused(make: Make, blobs: Blob
     wheel = house.wheel("big", "1.0", {"big.py": "#" * (2 << 20)})
     with pytest.raises(InstallError, match="more than 1"):
         await make(HostLimits(environment_bytes=1 << 20)).get(blobs.lock(wheel), HERE)
+
+
+async def test_a_wheel_that_unpacks_to_ever_more_does_not_fill_the_disk(
+    make: Make, blobs: Blobs, house: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = tmp_path / "uv"
+    endless.write_text(
+        f"#!{sys.executable}\nwith open('/dev/null', 'wb') as file:\n    while file.write(bytes(65536)): pass\n"
+    )
+    endless.chmod(0o755)
+    monkeypatch.setattr(uv, "executable", lambda: str(endless))
+    monkeypatch.setattr(installing, "_SPARE_BYTES", 0)
+    with pytest.raises(InstallError, match="more than 4") as caught:
+        await make(HostLimits(environment_bytes=1 << 20)).get(blobs.lock(house.wheel("a", "1.0")), HERE)
+    assert caught.value.code == "P0304"
 
 
 async def test_the_least_recently_used_goes_when_there_are_too_many(

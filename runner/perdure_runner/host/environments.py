@@ -161,7 +161,8 @@ class EnvironmentStore:
         try:
             made, notes = work / "made", work / "notes"
             sources = self._sources or indexes()
-            await installing.install(lock, python, sources, made / "site", notes, self._config.patience.install_s)
+            patience_s, most_bytes = self._config.patience.install_s, self._config.limits.environment_bytes
+            await installing.install(lock, python, sources, made / "site", notes, patience_s, most_bytes)
             size = await asyncio.to_thread(self._finish, made, self._root / name, python)
         except UvMissingError as error:
             raise InstallError(str(error)) from None

@@ -28,6 +28,7 @@ from perdure_runner.host.pythons import Interpreter
 _UNCHECKED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s", ".pyc")  # as wheels have it
 
 
+_COPIES, _SPARE_BYTES = 4, 256 << 20  # of what is installed uv writes downloads, its cache, the copies; and some more
 _COMPILER = {resource.RLIMIT_AS: 2 << 30, resource.RLIMIT_FSIZE: 64 << 20, resource.RLIMIT_CORE: 0}
 """For each process that compiles: its input is a stranger's."""
 
@@ -47,8 +48,10 @@ async def install(
     site: Path,
     notes: Path,
     limit_s: float,
+    most_bytes: int = 0,
 ) -> None:
-    """Install into the new folder `site`; the folder `notes` is for what uv reads and says.
+    """Install into the new folder `site`; the folder `notes` is for what uv reads and says. `most_bytes`: what
+    `check` lets pass, so that a wheel which unpacks to much more does not fill the disk before.
 
     Raises:
         InstallError, UvMissingError, OSError
@@ -60,7 +63,8 @@ async def install(
         finished = await _confined(arguments, indexes, site, notes, limit_s, python)
     else:
         arguments += ["--only-binary=:all:", f"--target={site}"]
-        finished = await uv.run(arguments, indexes, notes, limit_s)
+        written = _COPIES * most_bytes + _SPARE_BYTES if most_bytes else 0
+        finished = await uv.run(arguments, indexes, notes, limit_s, most_bytes=written)
     if finished.status == 0:
         return
     said = finished.said or "it said nothing"

@@ -14,6 +14,7 @@ from perdure_runner.host.indexes import Indexes
 
 _KEPT_BYTES = 64 << 10  # of what it says
 _LIMITS = {resource.RLIMIT_FSIZE: 4 << 30, resource.RLIMIT_CORE: 0}  # a wheel may unpack to anything
+_LOOK_S = 0.2  # between looks at how much it has written
 _COMMON = ("--no-progress", "--color=never", "--no-python-downloads")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _TROUBLE = re.compile(
@@ -24,6 +25,10 @@ _TROUBLE = re.compile(
 
 class UvMissingError(Exception):
     """uv is not where its package says."""
+
+
+class _TooMuchError(Exception):
+    """It has written more than it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,10 @@ async def run(
     *,
     before: Sequence[str] = (),
     output: Path | None = None,
+    most_bytes: int = 0,
 ) -> Finished:
     """Run `uv arguments` in a folder, which also takes what it says. `before` is a command that runs it, whose
-    standard output goes to the file `output`.
+    standard output goes to the file `output`. When it has written more than `most_bytes`, if any, it is ended.
 
     Raises:
         UvMissingError, OSError: it cannot be started.
@@ -86,16 +92,38 @@ async def run(
     for what, most in _LIMITS.items():
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(process.pid, what, (most, most))
-    status: int | None = None
     try:
-        with contextlib.suppress(TimeoutError):
-            status = await asyncio.wait_for(process.wait(), limit_s)
+        status = await _ended(process, limit_s, most_bytes)
+    except _TooMuchError as error:
+        return Finished(-signal.SIGKILL, str(error))
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await asyncio.shield(process.wait())
     return Finished(status, without_credentials(_tail(talk)))
+
+
+async def _ended(process: asyncio.subprocess.Process, limit_s: float, most_bytes: int) -> int | None:
+    """Wait for its exit status; None when its time is over. Raises _TooMuchError."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + limit_s
+    while (left_s := until - loop.time()) > 0:
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(process.wait(), min(left_s, _LOOK_S))
+        if most_bytes and (written := _written(process.pid)) > most_bytes:
+            raise _TooMuchError(f"uv wrote {written >> 20} MiB, more than {most_bytes >> 20}")
+    return None
+
+
+def _written(pid: int) -> int:
+    """How many bytes a process has written, wherever to: uv unpacks wheels in its cache first. 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(": ")
+            if name == "wchar":
+                return int(value)
+    return 0
 
 
 def without_credentials(text: str) -> str:
