@@ -16,7 +16,7 @@ from typing import Any
 from perdure_runner.host.docker.config import DockerConfig
 from perdure_runner.host.egress.rules import Rules, ranges
 
-from perdure_server.app import collecting, isolating, logs, ray_hosts
+from perdure_server.app import interpreter, isolating, logs, ray_hosts
 from perdure_server.app.beside import Beside, HostBeside
 from perdure_server.app.engine import CAPACITY, open_coordinator
 from perdure_server.app.entrance import Addresses, Entrance, entrance
@@ -88,7 +88,7 @@ async def serve(
         loop.add_signal_handler(number, ending.set)
     how: dict[str, Any] = {"runner": runner, "isolation": isolation, "docker": docker, "private": private}
     chosen = replace(settings or Settings(), reaches=Rules((), ranges(private)).reaches)
-    with collecting.of_what_comes():
+    with interpreter.serving():
         async with serving(home, at, **how, ray_address=ray_address, settings=chosen) as opened:
             more = "".join(f" {name}={at}" for name, at in (("hosts", opened.hosts), ("http", opened.http)) if at)
             print(f"ready grpc={opened.grpc}{more}", file=sys.stderr, flush=True)

@@ -73,9 +73,9 @@ async def serve(
     # they like, is a line on stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-    from perdure_server.app import collecting
+    from perdure_server.app import interpreter
 
-    collecting.wait()
+    interpreter.start()
     from perdure_server.app.entrance import Addresses
     from perdure_server.app.server import serve as run_server
 
