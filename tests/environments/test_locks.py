@@ -101,7 +101,7 @@ async def test_an_upgrade_resolves_anew_and_for_good(house: Wheelhouse, locks: L
 
 async def test_what_a_lock_was_lost_is_resolved_again(locks: Locks, tmp_path: Path, runs: list[str]) -> None:
     digest = (await locks.lock(want("tiny\n"))).digest
-    BlobStore(tmp_path / "blobs").delete(digest)
+    BlobStore(tmp_path / "blobs").discard(digest, 1 << 60)
     assert (await locks.lock(want("tiny\n"))).digest == digest
     assert len(runs) == 2
 

@@ -11,20 +11,21 @@ from perdure_proto.v1 import journal_pb2
 from perdure_server.core.errors import PerdureError
 from perdure_server.store import SPILL_BYTES, BlobStore, inline, spill
 
+_LATER_US = 1 << 60
+
 
 def files(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
-def test_put_get_exists_delete(tmp_path: Path) -> None:
+def test_put_get_exists_discard(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path / "blobs")
     digest = blobs.put(b"hello")
     assert digest == hashlib.sha256(b"hello").hexdigest()
     assert blobs.put(iter([b"hel", b"lo"])) == digest
     assert files(tmp_path / "blobs") == [f"{digest[:2]}/{digest}"]
     assert (blobs.get(digest), b"".join(blobs.chunks(digest)), blobs.exists(digest)) == (b"hello", b"hello", True)
-    blobs.delete(digest)
-    blobs.delete(digest)
+    assert [blobs.discard(digest, _LATER_US) for _ in range(2)] == [5, 0]
     assert not blobs.exists(digest)
     with pytest.raises(PerdureError) as caught:
         blobs.get(digest)

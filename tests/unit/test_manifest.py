@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manifest_samples import parse_manifest
 from perdure_proto.v1 import runner_pb2
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.manifest.limits import Limits, parse_limits
-from perdure_server.manifest.manifest import Manifest, load_manifest, parse_manifest
+from perdure_server.manifest.manifest import Manifest, load_manifest
 from perdure_server.manifest.needs import Requirements
 from perdure_server.manifest.network import Mode, Network
 from perdure_server.manifest.policies import ActivityPolicy, Retry

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manifest_samples import parse_manifest
 from perdure_server.core.errors import Problems
 from perdure_server.manifest.connections import Connection
-from perdure_server.manifest.manifest import Manifest, load_manifest, parse_manifest
+from perdure_server.manifest.manifest import Manifest, load_manifest
 from perdure_server.manifest.network import Network
 from perdure_server.manifest.triggers import Schedule, Trigger, Webhook
 from perdure_server.manifest.variables import Variable

@@ -5,11 +5,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manifest_samples import parse_manifest
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.manifest.checking import check_handlers, wrong_handlers
 from perdure_server.manifest.connections import Connection
 from perdure_server.manifest.exports import Export, Exports
-from perdure_server.manifest.manifest import parse_manifest
 from perdure_server.manifest.overriding import with_values
 from perdure_server.manifest.triggers import (
     Concurrency,

@@ -108,11 +108,6 @@ def load_manifest(root: Path) -> Manifest:
     return read_manifest(root).sound()
 
 
-def parse_manifest(text: str, default_name: str, file: str = MANIFEST_FILE) -> Manifest:
-    """Raises `Problems` with everything that is wrong with the text."""
-    return _examine(text, default_name, file).sound()
-
-
 @dataclass(frozen=True, slots=True)
 class Examined:
     """A manifest as far as it could be read, and everything that is wrong with it, in order of its place."""
@@ -134,11 +129,12 @@ def read_manifest(root: Path) -> Examined:
     for file in MANIFEST_FILES:
         text = _text(root, file)
         if text is not None:
-            return _examine(text, name, file)
+            return examine(text, name, file)
     return Examined(Manifest(name))
 
 
-def _examine(text: str, name: str, file: str) -> Examined:
+def examine(text: str, name: str, file: str) -> Examined:
+    """What a manifest says; `name` is the project's where it names none, `file` tells whose form the text has."""
     theirs = file == AUTOKITTEH_FILE
     reader = Reader(text, file, unknown="P0109" if theirs else "P0102")
     manifest = _theirs(reader, name) if theirs else _ours(reader, name)

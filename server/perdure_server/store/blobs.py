@@ -147,10 +147,6 @@ class BlobStore:
                     if _DIGEST.fullmatch(blob.name) and blob.stat().st_mtime_ns // 1000 < before_us:
                         yield blob.name
 
-    def delete(self, digest: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._path(digest).unlink()
-
     def _path(self, digest: str) -> Path:
         # Digests come over the network: nothing else may become a path.
         if not _DIGEST.fullmatch(digest):
