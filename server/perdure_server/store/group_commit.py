@@ -5,8 +5,9 @@ All decisions are made on the event loop; the writer thread only writes what it 
 
 A small transaction is written on the loop itself, because the way to a thread and back costs 100 us where the commit
 costs 170: measured, that is better for 1, 2, 4 and 8 sessions at once (by 50, 40, 50 and 35 %), and what arrives
-meanwhile waits in the sockets for the next transaction. Large ones go to the thread; and so does everything for a while
-after a commit was slow, so that a slow disk never holds up the loop.
+meanwhile waits in the sockets for the next transaction. Large ones go to the thread; and so does everything after a
+commit was slow, until some in a row were quick, so that a slow disk does not hold up the loop, and one that is slow now
+and then (1 in 100) costs few the way to the thread.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ LINGER_S: Final = 0.020
 # Transactions of up to this many items are written on the loop.
 ON_LOOP_ITEMS: Final = 16
 SLOW_COMMIT_S: Final = 0.004
-# How many transactions stay off the loop after a slow one.
-CAUTION: Final = 100
+# After a slow transaction, so many in a row must be quick before one is written on the loop again.
+CAUTION: Final = 16
 
 
 class _Job(NamedTuple):
@@ -58,8 +59,9 @@ class GroupCommit:
         self._urgent = False  # somebody waits for one of `_arrived`
         self._writing: list[_Job] | None = None  # handed to the thread, results not yet collected
         self._results: list[Result] = []
+        self._slow = False  # the thread's last transaction was
         self._begin_soon: asyncio.Handle | None = None
-        self._caution = 0
+        self._caution = 0  # how many must be quick before the loop writes again
         self._orders: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -94,13 +96,10 @@ class GroupCommit:
             return
         jobs = self._take()
         if len(jobs) <= self._on_loop_items and not self._caution:
-            began = self._clock()
-            results = self._write([job.item for job in jobs])
-            if self._clock() - began > SLOW_COMMIT_S:
-                self._caution = CAUTION
+            results, slow = self._timed(jobs)
+            self._learn(slow)
             self._deliver(jobs, results)
             return
-        self._caution = max(0, self._caution - 1)
         self._writing = jobs
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="perdure-store", daemon=True)
@@ -110,7 +109,7 @@ class GroupCommit:
     def _run(self) -> None:
         """The writer thread."""
         while (jobs := self._orders.get()) is not None:
-            self._results = self._write([job.item for job in jobs])
+            self._results, self._slow = self._timed(jobs)
             try:
                 self._loop.call_soon_threadsafe(self._collect)
             except RuntimeError:
@@ -130,7 +129,18 @@ class GroupCommit:
     def _hand_over(self) -> None:
         if self._writing is not None:
             jobs, self._writing = self._writing, None
+            if len(jobs) <= self._on_loop_items:  # large ones may take their time
+                self._learn(self._slow)
             self._deliver(jobs, self._results)
+
+    def _timed(self, jobs: Sequence[_Job]) -> tuple[list[Result], bool]:
+        """Write them. Gives their results, and whether that was slow."""
+        began = self._clock()
+        results = self._write([job.item for job in jobs])
+        return results, self._clock() - began > SLOW_COMMIT_S
+
+    def _learn(self, slow: bool) -> None:
+        self._caution = CAUTION if slow else max(0, self._caution - 1)
 
     def _take(self) -> list[_Job]:
         jobs, self._arrived, self._urgent = self._arrived, [], False
