@@ -22,7 +22,7 @@ def on_order(event):
 def unsteady(event):
     with perdure.inhibit_activities():
         branches = uuid.uuid4().int
-    return [time.time() if branches >> i & 1 else uuid.uuid4().hex for i in range(16)]
+    return [time.time() if branches >> i & 1 else uuid.uuid4().hex for i in range(8)]
 
 
 def failing(event):
