@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coordinator_support import refused
 from hypothesis import given
 from hypothesis import strategies as st
 from perdure_proto.v1 import control_pb2 as cpb
-from perdure_server.coordinator.triggering.schedules import CAUGHT_UP, due_times
+from perdure_server.coordinator.deploying import make_live
+from perdure_server.coordinator.triggering.schedules import CAUGHT_UP, check_ticks, due_times
 from perdure_server.manifest.triggers import Schedule, Trigger
-from triggering_support import HANG, PROJECT, Triggered
+from triggering_support import HANG, PROJECT, Triggered, hook
 
 SECOND_US = 1_000_000
 
@@ -250,3 +252,40 @@ def test_policies(policy: Any, ages_s: list[int]) -> None:
         assert chosen[-1:] == passed[-1:]
     if policy == "none":
         assert all(now_us - at_us <= 5 * SECOND_US for at_us in chosen)
+
+
+@pytest.mark.parametrize(
+    ("texts", "fits"),
+    [
+        (["* * * * * *"] * 10, True),
+        (["* * * * * *"] * 10 + ["@daily"], False),
+        (["@every 1s"] * 500, False),
+        (["0 * * * *"] * 600, True),
+        (["0 3 29 2 *"] * 601, False),
+        (["0-9 59 23 31 12 *"] * 60, True),
+        (["0 0 0 1 1 * 1999"] * 700, True),
+        (["0,59 * * * * *"] * 300, True),
+    ],
+)
+def test_what_the_schedules_of_a_project_make_in_a_minute_is_limited(texts: list[str], fits: bool) -> None:
+    triggers = [Trigger(f"t{n}", "schedule", "m.py:f", schedule=Schedule(text)) for n, text in enumerate(texts)]
+    if fits:
+        check_ticks(triggers, 600, 1_700_000_000 * SECOND_US)
+    else:
+        with refused("P0614"):
+            check_ticks(triggers, 600, 1_700_000_000 * SECOND_US)
+
+
+async def test_schedules_that_come_too_often_are_not_deployed(world: Triggered) -> None:
+    """The deployment before stays."""
+    before = await world.deploy(hook())
+    settings = {"triggers": [Trigger("tick", "schedule", schedule=Schedule("@every 1s")).to_json()]}
+    world.coordinator.settings = replace(world.settings, project_ticks=59)
+    after = replace(before, deployment_id="after", settings=settings)
+    with refused("P0614"):
+        await make_live(world.coordinator, after)
+    active = world.store.active_deployment(PROJECT)
+    assert active is not None
+    assert active.deployment_id == before.deployment_id
+    world.coordinator.settings = world.settings
+    await make_live(world.coordinator, after)

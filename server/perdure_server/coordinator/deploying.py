@@ -14,6 +14,7 @@ from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator.starting import UNDEPLOYED, new_id
 from perdure_server.coordinator.triggering.describing import messages, new_rows
+from perdure_server.coordinator.triggering.schedules import check_ticks
 from perdure_server.core import ids
 from perdure_server.core.errors import PerdureError
 from perdure_server.environments.locks import Locked
@@ -23,6 +24,7 @@ from perdure_server.manifest.checking import check_handlers
 from perdure_server.manifest.connections import Connection
 from perdure_server.manifest.exports import Export, find_exports
 from perdure_server.manifest.manifest import load_manifest
+from perdure_server.manifest.triggers import Trigger
 from perdure_server.store import Build, Deployment, Mutation, Transaction
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
     """Check a build, store it and, unless `build_only`, make it the project's active one; the older one drains.
 
     Raises what is wrong with the tarball (P0120 to P0124) or the manifest (P0101 to P0104), the
-    requirements (P0303, P0305), P0211 disk full.
+    requirements (P0303, P0305), P0211 disk full, P0614 schedules that come too often.
     """
     header, tarball = await _collect(parts, c.settings.build_bytes)
     checked = await asyncio.to_thread(_check, c, tarball)
@@ -78,9 +80,13 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
 async def make_live(c: Coordinator, deployment: Deployment, build: Build | None = None) -> None:
     """Make a deployment its project's active one, with the rows of its triggers and connections, which outlive it.
 
-    `build`: stored with it. Of an undeployed build there are only variables to keep. P0212: its build is gone.
+    `build`: stored with it. Of an undeployed build there are only variables to keep. P0212: its build is gone; P0614:
+    its schedules come too often.
     """
     live = not deployment.project.endswith(UNDEPLOYED)
+    if live:
+        triggers = [Trigger.of_json(each) for each in deployment.settings.get("triggers", ())]
+        await asyncio.to_thread(check_ticks, triggers, c.settings.project_ticks, c.clock.now_us())
     named = [Connection.of_json(each) for each in deployment.settings.get("connections", ())] if live else []
 
     def write(transaction: Transaction) -> None:

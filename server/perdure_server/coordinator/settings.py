@@ -49,6 +49,7 @@ class Settings:
     living_sessions: int = 20_000  # of a deployment, beyond which none of its sessions may start another
     project_bytes: int = 10 * 1024 * MIB  # of events, what sessions are started with, and outcomes; 0: no limit
     project_pending: int = 10_000  # events that wait to start a session, by a trigger's limit or for want of room
+    project_ticks: int = 600  # events that all of a project's schedules make in a minute
     build_bytes: int = 256 * MIB  # of a tarball
     export_bytes: int = 512 * MIB  # of an exported session
     session_retention_s: float = 0.0  # how long ended sessions are kept; 0: for ever

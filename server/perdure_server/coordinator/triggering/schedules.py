@@ -11,16 +11,16 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure_server.coordinator.clock import Handle
 from perdure_server.coordinator.triggering.incoming import Incoming, rfc3339
 from perdure_server.coordinator.triggering.live import Armed, LiveTriggers
-from perdure_server.core import cron
+from perdure_server.core import cron, limits
 from perdure_server.core.errors import PerdureError
-from perdure_server.manifest.triggers import CatchUp
+from perdure_server.manifest.triggers import CatchUp, Schedule, Trigger
 from perdure_server.store import Transaction
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ CAUGHT_UP: Final = 500  # times that are made up for at most
 LATE_US: Final[dict[CatchUp, int]] = {"none": 5_000_000, "last": 60_000_000, "all": 60_000_000}
 """A gap of this length is no outage: what falls into it is late, and not missed."""
 _AGAIN_US: Final = 1_000_000
+_MINUTE_US: Final = 60_000_000
+_SECONDS: Final = 60  # of a minute: no schedule comes more often
+_HELP: Final = "let one schedule do what several do, or let them come less often"
 
 Accept = Callable[..., Awaitable[Any]]
 
@@ -43,6 +46,27 @@ def due_times(policy: CatchUp, passed: Sequence[int], now_us: int) -> Sequence[i
     if policy == "last":
         return passed[-1:]
     return [at_us for at_us in passed if now_us - at_us <= LATE_US[policy]]
+
+
+def check_ticks(triggers: Iterable[Trigger], most: int, now_us: int) -> None:
+    """Raises P0614 when the schedules of a project make more than `most` events in a minute: the first of each."""
+    made = 0
+    for trigger in triggers:
+        if trigger.schedule is not None:
+            made += _ticks(trigger.schedule, now_us)
+        if made > most:
+            told = limits.reached("project_ticks", str(most), f"at least {made}")
+            raise PerdureError("P0614", f"the schedules make too many events in a minute: {told}", help=_HELP)
+
+
+def _ticks(said: Schedule, now_us: int) -> int:
+    """In the minute that begins with the next one; none of one that another version of perdure took."""
+    try:
+        schedule = cron.parse(said.text, said.timezone)
+    except PerdureError:
+        return 0
+    first_us = schedule.next_after(now_us)
+    return len(schedule.between(first_us - 1, first_us + _MINUTE_US - 1, _SECONDS)) if first_us is not None else 0
 
 
 @dataclass(slots=True)
