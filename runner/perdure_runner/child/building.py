@@ -39,7 +39,6 @@ def run(settings: Settings, folder: str, result: str, command: Sequence[str]) ->
         status = NO_SANDBOX
         try:
             held.settle()
-            held.join(alone=False)
             held.enter({**_LIMITS, "code": folder}, counted=False)
             os.chdir(folder)
             status = _confined(result, command)

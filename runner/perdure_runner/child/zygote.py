@@ -3,11 +3,11 @@
 The host starts it as a program of its own, so it carries no gRPC, no thread and no secret. It talks with the host on a
 SOCK_SEQPACKET socket, one JSON object a packet:
 
-    host    {"op": "fork", "id": n, "groups": n, "spare": false} and a launch:
+    host    {"op": "fork", "id": n, "groups": n, "alone": bool, "spare": false} and a launch:
                 "confine": {...}, "egress": bool
                     with descriptors: for each of n control groups, the file by which one joins it; the runner's socket;
                     where its C-level output goes; a socket to the egress proxy. What `confine` may say: `Cell.enter`
-            {"op": "fork", "id": n, "groups": n, "spare": true}
+            {"op": "fork", "id": n, "groups": n, "alone": bool, "spare": true}
                     with descriptors: the groups' files; a SOCK_SEQPACKET socket. The fork does all that depends on no
                     session, says READY there, and waits there for its launch, and for its end
             {"op": "signal", "id": n, "signal": n, "group": bool}
@@ -171,17 +171,18 @@ class _Zygote:
         try:
             pid, init, outer = self._cell.fork()
         except OSError as error:
-            self._report(op="failed", id=number, reason=str(error))
+            answer = {"op": "failed", "id": number, "reason": str(error)}
         else:
             if pid == 0:
                 self._be_runner(request, descriptors)
             runner = _Runner(number, pid, init, {pid, init} - {0})
             self._by_number[number] = runner
             self._by_pid.update(dict.fromkeys(runner.alive, runner))
-            self._report(op="forked", id=number, pid=outer)
+            answer = {"op": "forked", "id": number, "pid": outer}
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+        self._report(**answer)
         with contextlib.suppress(OSError):  # then the next fork tries again, and says why it cannot
             self._cell.prepare()
 
@@ -217,6 +218,8 @@ class _Zygote:
                 os.write(group, b"0")
             _reset_signals()
             self._cell.settle()
+            if request["alone"]:
+                self._cell.leave_network()
             launch, given = request, descriptors[groups:]
             if request["spare"]:
                 launch, given = self._wait(given[0])
@@ -224,7 +227,8 @@ class _Zygote:
             connection, output, *egresses = given
             egress = egresses[0] if launch["egress"] else None
             confine = launch["confine"]
-            self._cell.join(alone=confine.get("network") != "all")
+            if confine.get("network") != "all":
+                self._cell.leave_network()
             connection = _keep_only(self._null, output, connection, egress)
             self._cell.enter(confine, counted=bool(confine.get("counted")), egress=4 if egress else None)
             gc.enable()
@@ -239,7 +243,7 @@ class _Zygote:
 
     def _wait(self, line: int) -> tuple[dict[str, Any], list[int]]:
         """Hold nothing of the zygote's, and give the launch that comes on `line`; if none does any more, end."""
-        _close_all_but({0, 1, 2, line, self._null, *self._cell.kept()})
+        _close_all_but({0, 1, 2, line, self._null})
         with socket.socket(fileno=line) as host:
             host.send(READY)
             arrivals = select.poll()

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from perdure_proto.v1.runner_pb2 import Start
+from perdure_proto.v1.runner_pb2 import NETWORK_MODE_ALL, Start
 
 from perdure_runner.host import isolation, launch
 from perdure_runner.host.backend import Ended, Files, Launched, Place
@@ -20,7 +20,7 @@ from perdure_runner.host.egress import Egress
 from perdure_runner.host.holding import Held
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter, Interpreters
-from perdure_runner.host.spares import Spares
+from perdure_runner.host.spares import Like, Spares
 from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
 
 _SPARES = {Profile.OWN: 1, Profile.UNTRUSTED: 2}
@@ -43,7 +43,7 @@ class Nest:
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork; see `Place.launch`."""
         limits = self.held.limits(start)
-        spare = self.spares.take(limits)
+        spare = self.spares.take(Like(limits, start.network.mode != NETWORK_MODE_ALL))
         held = spare.held if spare is not None else self.held.hold(limits)
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)

@@ -13,6 +13,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from typing import NamedTuple
 
 from perdure_proto.v1.runner_pb2 import Limits
 
@@ -25,30 +26,37 @@ _MOMENT_S = 0.01
 """After a launch, until there is time to make another one: the session comes to its code first."""
 
 
+class Like(NamedTuple):
+    """What has to be known of a session before its runner is made. `alone`: without the machine's network."""
+
+    limits: Limits
+    alone: bool
+
+
 class Spare:
     """A runner that waits for a session."""
 
-    def __init__(self, zygote: Zygote, held: Holding, limits: Limits, ended: Callable[["Spare"], None]) -> None:
+    def __init__(self, zygote: Zygote, held: Holding, like: Like, ended: Callable[["Spare"], None]) -> None:
         """Have it forked. `ended` is called if it ends without a session.
 
         Raises:
             ZygoteError, OSError: the zygote is gone, or this machine is out of something.
         """
         self.held = held
-        self._kinds = kinds(limits)
+        self._like = like
         self._settled = False
         groups = held.joining()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.setblocking(False)
         try:
-            self.process = zygote.fork_spare(theirs.detach(), groups, lambda _status: ended(self))
+            self.process = zygote.fork_spare(theirs.detach(), groups, lambda _status: ended(self), alone=like.alone)
         except ZygoteError:
             self._line.close()
             raise
 
-    def suits(self, limits: Limits) -> bool:
-        """Whether a session with these limits can have it."""
-        return self._kinds == kinds(limits)
+    def suits(self, like: Like) -> bool:
+        """Whether such a session can have it: who is without the machine's network does not get it back."""
+        return self._like.alone <= like.alone and kinds(self._like.limits) == kinds(like.limits)
 
     @property
     def settled(self) -> bool:
@@ -100,18 +108,18 @@ class Spares:
         self._zygote = zygote
         self._held = held
         self._count = count
-        self._like = Limits()  # of the session launched last
+        self._like = Like(Limits(), alone=True)  # the session launched last
         self._spares: list[Spare] = []
         self._filling: asyncio.Task[None] | None = None
 
-    def take(self, limits: Limits) -> Spare | None:
+    def take(self, like: Like) -> Spare | None:
         """Give one for a session that is launched now, in a group with its limits, if there is one; and make more."""
-        self._like = limits
+        self._like = like
         self._fill_soon()
-        for spare in [each for each in self._spares if each.suits(limits) and each.waits()]:
+        for spare in [each for each in self._spares if each.suits(like) and each.waits()]:
             self._spares.remove(spare)
             try:
-                spare.held.limit(limits)
+                spare.held.limit(like.limits)
             except (OSError, BackendError):  # they are less than it has already
                 spare.end()
             else:
@@ -132,12 +140,12 @@ class Spares:
             self._filling = asyncio.get_running_loop().create_task(self._fill())
 
     async def _fill(self) -> None:
-        while self._zygote.alive and len(self._spares) < self._count:
+        while self._zygote.alive and sum(spare.suits(self._like) for spare in self._spares) < self._count:
             await asyncio.sleep(_MOMENT_S)
             if not self._zygote.forking and not await self._make(self._like):  # for sessions, that is
                 return
 
-    async def _make(self, like: Limits) -> bool:
+    async def _make(self, like: Like) -> bool:
         """Make all that are missing; False if the machine is out of something, which sessions are told.
 
         First all groups, and in a thread: while a process joins one, the kernel makes none. And the second process that
@@ -147,7 +155,7 @@ class Spares:
             self._spares.remove(spare)
             spare.end()
         missing = self._count - len(self._spares)
-        holdings = await asyncio.to_thread(self._hold, like, missing)
+        holdings = await asyncio.to_thread(self._hold, like.limits, missing)
         for held in holdings:
             try:
                 self._spares.append(Spare(self._zygote, held, like, self._ended))

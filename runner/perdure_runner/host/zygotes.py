@@ -38,6 +38,11 @@ class Fork:
     groups: Sequence[int] = ()  # files by which one joins control groups
     egress: int | None = None  # the runner's end of its door
 
+    @property
+    def alone(self) -> bool:
+        """Whether it is without the machine's network."""
+        return self.confine.get("network") != "all"
+
     def launch(self) -> dict[str, Any]:
         """What is said about the session, to the zygote or to a spare."""
         return {"confine": dict(self.confine), "egress": self.egress is not None}
@@ -128,19 +133,22 @@ class Zygote:
         Raises:
             ZygoteError: the zygote is gone.
         """
-        return self._fork(asked.launch(), asked.groups, asked.descriptors(), ended)
+        return self._fork(asked.launch(), asked.alone, asked.groups, asked.descriptors(), ended)
 
-    def fork_spare(self, line: int, groups: Sequence[int], ended: Callable[[int | None], None]) -> Forked:
+    def fork_spare(
+        self, line: int, groups: Sequence[int], ended: Callable[[int | None], None], *, alone: bool
+    ) -> Forked:
         """Have a runner forked that waits at the other end of `line` for its launch; takes over all descriptors.
 
         Raises:
             ZygoteError: the zygote is gone.
         """
-        return self._fork({}, groups, [line], ended)
+        return self._fork({}, alone, groups, [line], ended)
 
     def _fork(
         self,
         launch: Mapping[str, Any],
+        alone: bool,
         groups: Sequence[int],
         others: Sequence[int],
         ended: Callable[[int | None], None],
@@ -152,7 +160,8 @@ class Zygote:
             raise ZygoteError("the zygote is gone")
         self._count += 1
         child = self._children[self._count] = Forked(self, self._count, ended, spare=not launch)
-        self.send({"op": "fork", "id": self._count, "groups": len(groups), "spare": child.spare, **launch}, descriptors)
+        request = {"op": "fork", "id": self._count, "groups": len(groups), "alone": alone, "spare": child.spare}
+        self.send({**request, **launch}, descriptors)
         return child
 
     def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:

@@ -18,12 +18,12 @@ MIB = 1 << 20
 
 
 async def _waiting(here: Inside) -> set[int]:
-    """The pids of the runners that wait, when all do."""
+    """The pids of the runners that wait for a session like the last one, when all do."""
     backend: Any = here.host._backend
     (spares,) = backend._spares.values()
     async with asyncio.timeout(60):
         while True:
-            pids = {spare.process.pid for spare in spares._spares if spare.waits()} - {0}
+            pids = {spare.process.pid for spare in spares._spares if spare.suits(spares._like) and spare.waits()} - {0}
             if len(pids) == 2:
                 return pids
             await asyncio.sleep(0.002)
@@ -76,12 +76,17 @@ async def test_its_namespaces_are_its_own_and_its_network_as_it_says(tmp_path: P
         await here.see("return 1")
         async with _made_ahead(here):
             alone = await here.see(body)
+        forked = await here.see(body, network=runner.NETWORK_MODE_ALL)  # not by those that are without it already
         async with _made_ahead(here):
             connected = await here.see(body, network=runner.NETWORK_MODE_ALL)
+        async with _made_ahead(here):
+            left = await here.see(body)
     # Not with each other: the first ones are gone by then, and the kernel gives their numbers again.
     machines = [os.readlink(f"/proc/self/ns/{name}") for name in names]
-    assert not set(alone) & set(machines)
-    assert set(connected) & set(machines) == {machines[0]}
+    for seen in (alone, left):
+        assert not set(seen) & set(machines)
+    for seen in (forked, connected):
+        assert set(seen) & set(machines) == {machines[0]}
 
 
 async def test_random_numbers_are_its_own(tmp_path: Path, namespaces: str) -> None:

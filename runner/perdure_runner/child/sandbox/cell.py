@@ -78,7 +78,7 @@ class Cell:
         """A process that was made ahead has died."""
 
     def fork(self) -> Forked:
-        """Fork; in the fresh fork, `settle`, `join` and `enter` are for the caller to call. Raises OSError."""
+        """Fork; in the fresh fork, `settle`, `leave_network` and `enter` are for the caller to call. Raises OSError."""
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -90,12 +90,8 @@ class Cell:
     def settle(self) -> None:
         """Do what depends on no session, in a fresh fork. Raises OSError."""
 
-    def kept(self) -> Sequence[int]:
-        """Give the descriptors that a fork needs between `settle` and `join`."""
-        return ()
-
-    def join(self, *, alone: bool) -> None:
-        """Be without the machine's network if `alone`, where there are network namespaces. Raises OSError."""
+    def leave_network(self) -> None:
+        """Be without the machine's network, for good, where there are network namespaces. Raises OSError."""
 
     def enter(self, confine: Mapping[str, object], *, counted: bool, egress: int | None = None) -> None:
         """Confine this fresh fork for good.

@@ -2,7 +2,8 @@
 
 zygote's first process   in the host's namespaces; only waits, for who enters a process namespace must be forked
 zygote                   first process of its process namespace: when it dies, so does everything in it
-init                     first process of a session's; only waits. Orphans become its, and the kernel reaps them
+init                     first process of a session's; only waits. Orphans become its, and the kernel reaps them: with
+                         SIGCHLD ignored, it does, and what is ignored stays so in another program
 runner                   the second one: signals mean for it what they mean everywhere
 """
 
@@ -11,8 +12,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from perdure_runner.child import relay
 from perdure_runner.child.sandbox import kernel, limits, network, places, root, users
@@ -20,8 +20,10 @@ from perdure_runner.child.sandbox.cell import Cell, Forked, Isolation, Settings
 from perdure_runner.child.sandbox.kernel import Namespace
 
 _HOST_NAME = "runner"
-_DONE = b"!"
 _SLEEP = ("/bin/sleep", "infinity")
+_ENV = "/usr/bin/env"
+_IGNORING = (_ENV, "--ignore-signal=CHLD,HUP,INT,TERM,USR1")  # coreutils 8.31
+_NOTHING = [(os.POSIX_SPAWN_CLOSE, number) for number in range(3)]
 
 
 def open_cell(settings: Settings) -> Cell:
@@ -39,24 +41,6 @@ def open_cell(settings: Settings) -> Cell:
     return Nest(settings, root.prepare(shown, settings.hidden))
 
 
-class _Ahead(NamedTuple):
-    """The first process of a session to come. `made`: readable when its network and names are there."""
-
-    init: int
-    descriptor: int
-    made: int
-
-    def enter(self, kinds: Namespace) -> None:
-        """Enter what it has made, as soon as it has. Raises RuntimeError: it died before."""
-        if os.read(self.made, 1) != _DONE:
-            raise RuntimeError("the first process of the session's namespaces has died")
-        kernel.enter(self.descriptor, kinds)
-
-    def close(self) -> None:
-        os.close(self.descriptor)
-        os.close(self.made)
-
-
 class Nest(Cell):
     """Makes a process namespace for each fork, ahead of it where there is time."""
 
@@ -64,48 +48,43 @@ class Nest(Cell):
         super().__init__(settings)
         self._root = prepared
         self._home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._ahead: _Ahead | None = None
+        self._make = _spawn_init if _env_ignores() else _fork_init
+        self._ahead = 0  # the first process of a session to come
+        self._alone = False
 
     def prepare(self) -> None:
-        if self._ahead is None:
+        if not self._ahead:
             self._ahead = self._make_init()
 
     def lost(self, pid: int) -> None:
-        if self._ahead is not None and pid == self._ahead.init:
-            self._ahead.close()
-            self._ahead = None
+        if pid == self._ahead:
+            self._ahead = 0
             kernel.enter(self._home, Namespace.PID)
 
     def fork(self) -> Forked:
-        ahead = self._ahead or self._make_init()
-        self._ahead = None
+        init = self._ahead or self._make_init()
+        self._ahead = 0
         try:
             pid = os.fork()
         except OSError:
-            os.kill(ahead.init, signal.SIGKILL)
-            ahead.close()
+            os.kill(init, signal.SIGKILL)
             kernel.enter(self._home, Namespace.PID)
             raise
         if pid == 0:
-            self._ahead = ahead
             return Forked(0)
-        ahead.close()
         kernel.enter(self._home, Namespace.PID)
-        return Forked(pid, ahead.init, _outer_number(pid))
+        return Forked(pid, init, _outer_number(pid))
 
     def settle(self) -> None:
-        self._own().enter(Namespace.IPC | Namespace.UTS)
-        kernel.unshare(Namespace.MOUNT | Namespace.CGROUP)
+        kernel.unshare(Namespace.MOUNT | Namespace.CGROUP | Namespace.IPC | Namespace.UTS)
+        socket.sethostname(_HOST_NAME)
         root.begin(self._root)
 
-    def kept(self) -> Sequence[int]:
-        return (self._own().descriptor, self._own().made)
-
-    def join(self, *, alone: bool) -> None:
-        own = self._own()
-        if alone:
-            kernel.enter(own.descriptor, Namespace.NET)
-        own.close()
+    def leave_network(self) -> None:
+        if not self._alone:
+            kernel.unshare(Namespace.NET)
+            network.loopback_up()
+            self._alone = True
 
     def enter(self, confine: Mapping[str, object], *, counted: bool, egress: int | None = None) -> None:
         if egress is not None:
@@ -114,26 +93,14 @@ class Nest(Cell):
         users.become_session()
         super().enter(confine, counted=counted)
 
-    def _own(self) -> _Ahead:
-        """The first process of the namespaces that this fork is in."""
-        assert self._ahead is not None
-        return self._ahead
-
-    def _make_init(self) -> _Ahead:
+    def _make_init(self) -> int:
         """Have a new process namespace, and its first process. Raises OSError."""
-        made, tell = os.pipe2(os.O_CLOEXEC)
+        kernel.unshare(Namespace.PID)
         try:
-            kernel.unshare(Namespace.PID)
-            pid = os.fork()
-            if pid == 0:
-                _be_init(tell)
-            return _Ahead(pid, os.pidfd_open(pid), made)
+            return self._make()
         except OSError:
-            os.close(made)
             kernel.enter(self._home, Namespace.PID)
             raise
-        finally:
-            os.close(tell)
 
 
 def _go_inside() -> None:
@@ -154,20 +121,34 @@ def _go_inside() -> None:
     os.close(alive)
 
 
-def _be_init(tell: int) -> None:
-    """Make the namespaces that cost time, say so, and wait for the end; never returns.
+def _env_ignores() -> bool:
+    """Whether this machine has a program that starts another one with signals ignored, and that other one."""
+    try:
+        pid = os.posix_spawn(_ENV, (*_IGNORING, _SLEEP[0], "0"), {}, file_actions=_NOTHING)
+    except OSError:
+        return False
+    return os.waitpid(pid, 0)[1] == 0
 
-    What is ignored stays so in another program, which needs a tenth of our memory: with SIGCHLD ignored, the kernel
-    reaps.
-    """
+
+def _spawn_init() -> int:
+    """Start it without a copy of the zygote, which costs three times as much. Raises OSError."""
+    return os.posix_spawn(_ENV, (*_IGNORING, *_SLEEP), {}, file_actions=_NOTHING)
+
+
+def _fork_init() -> int:
+    """Start it where there is no program to help. Raises OSError."""
+    pid = os.fork()
+    if pid == 0:
+        _be_init()
+    return pid
+
+
+def _be_init() -> None:
+    """Wait for the end; never returns. Another program needs a tenth of our memory."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
-        kernel.unshare(Namespace.NET | Namespace.IPC | Namespace.UTS)
-        socket.sethostname(_HOST_NAME)
-        network.loopback_up()
-        os.write(tell, _DONE)
         os.closerange(0, os.sysconf("SC_OPEN_MAX"))
         limits.close_doors(b"")
         with contextlib.suppress(OSError):
