@@ -38,7 +38,7 @@ class ForkServer:
     def __init__(self) -> None:
         self._program = _start()
 
-    def ask(self, do: str, *, timeout: float = 150, **arguments: Any) -> dict[str, Any]:
+    def ask(self, do: str, *, timeout: float = 280, **arguments: Any) -> dict[str, Any]:
         """Run `module:function` in a fresh fork; see the module's docstring. Timeout in seconds."""
         assert self._program.stdin
         assert self._program.stdout

@@ -72,7 +72,7 @@ async def test_who_follows_is_told_when_nobody_is_left_to_answer(world: World) -
     await world.until(lambda: world.state("s") == "waiting")
     assert not following.done()
     await world.control.signal_session(_go())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await following == []
 
 
@@ -93,7 +93,7 @@ async def test_listeners_may_still_answer_if_the_event_is_meant_for_them(world: 
     other = SubscriptionRow("s", "main.1", "p", "hook", "data.n == 1", 0)
     meant = SubscriptionRow("s", "main.2", "p", "hook", "event_type == 'post'", 9)  # it has had the event
     await world.store.commit(Mutation(lambda tx: tx.put_subscription(other)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await followed(world) == []
     await world.store.commit(Mutation(lambda tx: tx.put_subscription(meant)))
     assert await world.coordinator.subscriptions.listened("evt_1", Heard())
@@ -101,7 +101,7 @@ async def test_listeners_may_still_answer_if_the_event_is_meant_for_them(world: 
     following = asyncio.create_task(followed(world))
     await tell(world, {"body": "a", "more": True})
     await world.store.commit(Mutation(lambda tx: tx.delete_subscription("s", "main.2")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert [piece["body"] for piece in await following] == ["a"]
 
 
