@@ -61,6 +61,7 @@ class Report:
     lost: int = 0
     twice: int = 0
     sessions: int = 0
+    to_come: int = 0  # sessions whose turn had not come when it was counted: more wait for a host than may
 
     @property
     def rate(self) -> float:
@@ -153,7 +154,7 @@ class Sender:
                 await asyncio.sleep(_AGAIN_S)
 
     async def _once(self, request: bytes) -> tuple[int, dict[str, str]]:
-        reader, writer = self._idle.pop() if self._idle else await self._open()
+        reader, writer = self._kept() or await self._open()
         try:
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -168,6 +169,15 @@ class Sender:
         else:
             self._idle.append((reader, writer))
         return int(lines[0].split()[1]), json.loads(body)
+
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """An open connection; servers close those on which nothing comes for a while."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self._server.port)
@@ -213,7 +223,7 @@ def count(report: Report, home: Path) -> None:
     finally:
         store.close()
     told = {each.event_id for each in report.told}
-    report.events, report.sessions = len(events), sessions.total()
+    report.events, report.sessions, report.to_come = len(events), sessions.total(), len(waiting)
     begun = {event_id for event_id, seq in events.items() if sessions[event_id] or seq in waiting}
     report.lost = sum(webhook.event_id not in begun for webhook in report.told)
     report.twice = len(events.keys() - told) + sum(number - 1 for number in sessions.values())
@@ -298,7 +308,9 @@ def describe(report: Report) -> str:
         of = " ".join(f"p{share:g} {percentile(values, share / 100):.1f} ms" for share in (50, 90, 99, 99.9, 100))
         lines.append(f"{name} ({len(values)}): {of}")
     again = sum(each.attempts > 1 for each in report.told)
-    lines.append(f"sent again: {again}; events: {report.events}; sessions: {report.sessions}")
+    lines.append(
+        f"sent again: {again}; events: {report.events}; sessions: {report.sessions}, to come: {report.to_come}"
+    )
     lines.append(f"lost: {report.lost}; twice: {report.twice}")
     return "\n".join(lines)
 

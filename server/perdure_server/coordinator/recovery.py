@@ -27,7 +27,7 @@ _OVERDUE_US: Final = 2_000_000
 _SHORTEST_PAUSE_US: Final = 100_000
 _FEW: Final = 500  # rows, up to which one after the other is cheaper than all there are
 _TOGETHER: Final = 50  # sessions that are read in one go: the loop has its turn in between
-_BEFORE_DOORS: Final = 500  # sessions that are taken up before the coordinator answers anybody
+_BEFORE_DOORS: Final = 100  # sessions that are taken up before the coordinator answers anybody
 
 
 class Recovery:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("perdure.coordinator")
 
-_STARTING: Final = 100  # sessions that are made durable at once
+_STARTING: Final = 16  # sessions that are made durable at once: answers to webhooks share their transaction
 _AGAIN_US: Final = 500_000  # when there was no room, or the store failed
 _HELP: Final = "raise the trigger's `rate` or `concurrency`, filter its events, or send them again later"
 Key = tuple[int, str]
