@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,8 @@ from perdure_server.cli import connect, containers, options
 from perdure_server.cli.settings import RUNNER_KINDS, Settings
 
 if TYPE_CHECKING:
+    from perdure_server.app.entrance import Addresses
+    from perdure_server.app.http import HttpAddress
     from perdure_server.coordinator.settings import Settings as Policy
     from perdure_server.manifest.network import Mode
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     help="What sessions reach whose project does not say [default: none].",
 )
 @click.option("--limits", metavar="K=V,...", help="What no project gets more of: memory=1GiB,processes=64,...")
+@click.option("--shares", metavar="K=V,...", help="What each project has of what all share: values=1000,data=1GiB,...")
 @options.EGRESS_ALLOW_PRIVATE
 @click.option("--session-retention", metavar="SECONDS", help="How long ended sessions are kept [default: 30 days].")
 @click.option("--event-retention", metavar="SECONDS", help="How long events are kept [default: 30 days]; 0: for ever.")
@@ -63,6 +66,7 @@ async def serve(
     certificate_valid: str | None,
     network: str | None,
     limits: str | None,
+    shares: str | None,
     egress_allow_private: tuple[str, ...],
     session_retention: str | None,
     event_retention: str | None,
@@ -76,41 +80,60 @@ async def serve(
     from perdure_server.app import interpreter
 
     interpreter.start()
-    from perdure_server.app.entrance import Addresses
     from perdure_server.app.server import serve as run_server
 
     settings = Settings.load()
+    kind, web = settings.text("runner", runner), options.http_address(settings, http, public_url)
+    return await run_server(
+        Path(settings.text("home", home)),
+        _addresses(settings, grpc, grpc_hosts, tls_names, certificate_valid, web),
+        runner=kind,
+        isolation=settings.text("isolation", isolation) or "auto",
+        docker=containers.docker_config(settings) if kind == "docker" else None,
+        private=settings.text("egress_allow_private", ",".join(egress_allow_private) or None),
+        ray_address=settings.text("ray_address", ray_address),
+        settings=replace(
+            _policy(settings, network, limits, shares),
+            session_retention_s=settings.number("session_retention", session_retention),
+            event_retention_s=settings.number("event_retention", event_retention),
+            build_sdists=build_sdists,
+        ),
+    )
+
+
+def _addresses(
+    settings: Settings,
+    grpc: str | None,
+    hosts: str | None,
+    tls_names: tuple[str, ...],
+    certificate_valid: str | None,
+    http: HttpAddress | None,
+) -> Addresses:
+    from perdure_server.app.entrance import Addresses
+
     names = settings.text("tls_name", ",".join(tls_names) or None)
-    at = Addresses(
+    return Addresses(
         settings.text("grpc", grpc),
-        settings.text("grpc_hosts", grpc_hosts),
+        settings.text("grpc_hosts", hosts),
         tuple(name for each in names.split(",") if (name := each.strip())),
         settings.number("certificate_valid", certificate_valid),
-        options.http_address(settings, http, public_url),
+        http,
     )
-    held = settings.text("isolation", isolation) or "auto"
-    place, kind = Path(settings.text("home", home)), settings.text("runner", runner)
-    docker = containers.docker_config(settings) if kind == "docker" else None
-    private = settings.text("egress_allow_private", ",".join(egress_allow_private) or None)
-    policy = _policy(settings.text("network", network), settings.text("limits", limits), build_sdists=build_sdists)
-    policy = replace(
-        policy,
-        session_retention_s=settings.number("session_retention", session_retention),
-        event_retention_s=settings.number("event_retention", event_retention),
-    )
-    beside: dict[str, Any] = {"runner": kind, "isolation": held, "docker": docker, "private": private}
-    cluster = settings.text("ray_address", ray_address)
-    return await run_server(place, at, **beside, ray_address=cluster, settings=policy)
 
 
-def _policy(network: str, limits: str, *, build_sdists: bool) -> Policy:
-    """Raises `Problems`: P0102 unknown limit, P0103 wrong value."""
+def _policy(settings: Settings, network: str | None, limits: str | None, shares: str | None) -> Policy:
+    """Raises `Problems`: P0102 unknown limit or share, P0103 wrong value."""
     from perdure_server.coordinator.settings import Settings as Policy
+    from perdure_server.coordinator.shares import parse_shares
     from perdure_server.manifest.limits import parse_limits
 
-    ceiling = parse_limits(limits, "--limits") if limits else None
-    default: Mode = "all" if network == "all" else "none"
-    return Policy(default_network=default, ceiling=ceiling, build_sdists=build_sdists)
+    default: Mode = "all" if settings.text("network", network) == "all" else "none"
+    ceiling, share = settings.text("limits", limits), settings.text("shares", shares)
+    return Policy(
+        default_network=default,
+        ceiling=parse_limits(ceiling, "--limits") if ceiling else None,
+        **(parse_shares(share, "--shares") if share else {}),
+    )
 
 
 @click.command()

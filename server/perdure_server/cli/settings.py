@@ -125,6 +125,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("network", _choice("none", "all"), "none", "policy", "What sessions reach whose project does not say."),
     Setting("limits", _text, "", "k=v,...", "What no project of `serve` gets more of: memory=1GiB,processes=64,..."),
     Setting(
+        "shares", _text, "", "k=v,...", "What each project of `serve` has of what all share: values=1000,data=1GiB,..."
+    ),
+    Setting(
         "egress_allow_private",
         _addresses,
         "",
