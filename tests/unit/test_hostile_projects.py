@@ -18,9 +18,11 @@ from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.settings import Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.triggering import Accepted, Incoming
+from perdure_server.coordinator.triggering.live import Group
+from perdure_server.coordinator.triggering.waiting import _Line, _Pending
 from perdure_server.coordinator.turns import Turns
 from perdure_server.manifest.triggers import Concurrency
-from perdure_server.store import Deployment, Mutation, Transaction
+from perdure_server.store import Deployment, DispatchRow, Mutation, Transaction
 from triggering_support import HANG, Triggered, hook
 
 Make = Callable[..., Awaitable[World]]
@@ -250,3 +252,30 @@ async def test_events_that_wait_to_start_sessions_have_a_limit(tmp_path: Path) -
     finally:
         await world.coordinator.close()
         world.store.close()
+
+
+def test_keys_that_have_to_wait_are_not_asked_again_and_again() -> None:
+    """Each event of a stranger may have a key of its own: an event costs the same however many wait."""
+    line, asked, now_us = _Line(), list[str](), 0
+    busy_until = {f"k{n}": 1_000 + n for n in range(2_000)}
+
+    def pending(seq: int, pace: str) -> _Pending:
+        return _Pending(DispatchRow(seq, "hook", "pending"), Group("loud", pace=pace))
+
+    def free_at(head: _Pending) -> int:
+        asked.append(head.group.pace)
+        free_us = busy_until.get(head.group.pace, 0)
+        return free_us if free_us > now_us else 0
+
+    for seq, pace in enumerate(busy_until, 1):
+        line.append(pending(seq, pace))
+        assert line.first(free_at, now_us) is None
+    assert len(asked) == 2_000
+    line.append(pending(9_999, "new"))
+    now_us, order = 1_002, []
+    while (found := line.first(free_at, now_us)) is not None:
+        order.append(found.group.pace)
+        line.take(found)
+    assert order == ["k0", "k1", "k2", "new"]
+    assert len(asked) == 2_004
+    assert line.later[0] == (1_003, "k3")

@@ -7,8 +7,10 @@ together is a line: as many of it run at once as its trigger allows, in the orde
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,10 +62,54 @@ class _Line:
 
     ready: dict[str, deque[_Pending]] = field(default_factory=dict)
     held: dict[Key, str] = field(default_factory=dict)  # its session; "" until that is durable
+    heads: list[tuple[Key, str]] = field(default_factory=list)  # heap: the first of each pace that may be free
+    later: list[tuple[int, str]] = field(default_factory=list)  # heap: when the other paces are free
+    alarm_us: int = 0
 
     @property
     def empty(self) -> bool:
         return not self.ready and not self.held
+
+    def append(self, pending: _Pending) -> None:
+        pace = pending.group.pace
+        waiting = self.ready.setdefault(pace, deque())
+        waiting.append(pending)
+        if len(waiting) == 1:
+            heapq.heappush(self.heads, (pending.key, pace))
+
+    def take(self, pending: _Pending) -> None:
+        pace = pending.group.pace
+        waiting = self.ready[pace]
+        waiting.remove(pending)
+        if waiting:
+            heapq.heappush(self.heads, (waiting[0].key, pace))
+        else:
+            del self.ready[pace]
+
+    def first(self, free_at: Callable[[_Pending], int], now_us: int) -> _Pending | None:
+        """The oldest that is free; None: none is before the first time in `later`.
+
+        There may be as many paces as strangers send keys: none is looked at twice for nothing.
+        """
+        while self.later and self.later[0][0] <= now_us:
+            _, pace = heapq.heappop(self.later)
+            if pace in self.ready:
+                heapq.heappush(self.heads, (self.ready[pace][0].key, pace))
+        while self.heads:
+            key, pace = self.heads[0]
+            waiting = self.ready.get(pace)
+            if waiting is not None and waiting[0].key == key:
+                free_us = free_at(waiting[0])
+                if not free_us:
+                    return waiting[0]
+                heapq.heappush(self.later, (free_us, pace))
+            heapq.heappop(self.heads)
+        return None
+
+    def look_at_all(self) -> None:
+        """Paces may be others now."""
+        self.later.clear()
+        self.heads = sorted((waiting[0].key, pace) for pace, waiting in self.ready.items())
 
 
 class Waiting:
@@ -168,7 +214,7 @@ class Waiting:
         if not self._overlaps(armed, line, pending) or not self._within_rate(armed, pending):
             self._tidy(slot)
             return
-        line.ready.setdefault(pending.group.pace, deque()).append(pending)
+        line.append(pending)
         self._pump(slot)
 
     def _armed(self, pending: _Pending) -> Armed | None:
@@ -186,6 +232,7 @@ class Waiting:
         for pending in self._orphans.pop(project, []):
             self._enter(pending)
         for slot in [slot for slot in self._lines if slot[0] == project]:
+            self._lines[slot].look_at_all()
             self._pump(slot)
 
     def _overlaps(self, armed: Armed, line: _Line, pending: _Pending) -> bool:
@@ -198,6 +245,7 @@ class Waiting:
                 for each in waiting:
                     self._finish(each, DROPPED, "a newer event came")
             line.ready.clear()
+            line.look_at_all()
             for session_id in filter(None, line.held.values()):
                 self._c.spawn(self._stop(session_id))
         return True
@@ -229,7 +277,7 @@ class Waiting:
             first = next(iter(line.ready.values()))[0]
             armed = self._armed(first)
             if armed is None:
-                self._take(line, first)
+                line.take(first)
                 self._without_trigger(first)
                 continue
             if armed.sessions and len(line.held) >= armed.sessions:
@@ -257,7 +305,7 @@ class Waiting:
             self._pump(slot)
 
     def _begin(self, line: _Line, pending: _Pending, armed: Armed, slot: Slot) -> None:
-        self._take(line, pending)
+        line.take(pending)
         if (rate := armed.delay) is not None:
             self._rates.note(pending.slot(pending.group.pace), rate)
         if armed.sessions:
@@ -267,22 +315,22 @@ class Waiting:
 
     def _next(self, line: _Line, armed: Armed, slot: Slot) -> _Pending | None:
         """The oldest that its rate allows; else None, and the line is looked at again when one may."""
-        heads = [waiting[0] for waiting in line.ready.values()]
-        if (rate := armed.delay) is None:
-            return min(heads, key=lambda head: head.key)
-        free_at = {head.key: self._rates.free_at(head.slot(head.group.pace), rate) for head in heads}
-        free = [head for head in heads if not free_at[head.key]]
-        if free:
-            return min(free, key=lambda head: head.key)
-        self._alarms.at(min(free_at.values()), lambda: self._pump(slot))
-        return None
+        rate = armed.delay
 
-    @staticmethod
-    def _take(line: _Line, pending: _Pending) -> None:
-        waiting = line.ready[pending.group.pace]
-        waiting.remove(pending)
-        if not waiting:
-            del line.ready[pending.group.pace]
+        def free_at(head: _Pending) -> int:
+            return self._rates.free_at(head.slot(head.group.pace), rate) if rate is not None else 0
+
+        found = line.first(free_at, self._c.clock.now_us())
+        if found is None and line.later and not 0 < line.alarm_us <= line.later[0][0]:
+            line.alarm_us = line.later[0][0]
+            self._alarms.at(line.alarm_us, lambda: self._look_again(slot))
+        return found
+
+    def _look_again(self, slot: Slot) -> None:
+        """A pace is free."""
+        if (line := self._lines.get(slot)) is not None:
+            line.alarm_us = 0
+            self._pump(slot)
 
     def _hold(self, slot: Slot, key: Key, session_id: str) -> None:
         self._lines.setdefault(slot, _Line()).held[key] = session_id
