@@ -76,52 +76,71 @@ def run(options: argparse.Namespace) -> int:
     here = os.path.dirname(os.path.abspath(__file__))
     places = {"perdure_runner": here} | dict(item.split("=", 1) for item in options.package)
     sys.meta_path.insert(0, Carried(places))
-    match options.mode:
-        case "zygote":
-            sys.dont_write_bytecode = False  # as long as only our own code runs: not every installer compiles it
-            from perdure_runner.child import zygote
-            from perdure_runner.child.sandbox import cell, nest
+    return _MODES[options.mode](options, [*places.values()])
 
-            settings = cell.Settings(cell.Isolation(options.isolation), options.state, [*places.values()])
-            held = nest.open_cell(settings)  # another process may go on from here, so there is little to copy yet
-            zygote.preload()
-            main = function(options.main)  # before there is a socket that would close while its error is being printed
-            module = sys.modules[main.__module__]
-            if prepare := getattr(module, "prepare", None):
-                prepare()
-            sys.dont_write_bytecode = True
-            learn = getattr(module, "learn", None)
-            if not options.connect:
-                return zygote.serve(socket.socket(fileno=options.control), main, held, learn)
-            from perdure_runner.child import contained
 
-            return zygote.serve(contained.connect(options.connect), contained.guarded(main), held, learn)
-        case "probe":
-            from perdure_runner.child.sandbox import probe
+def _zygote(options: argparse.Namespace, places: list[str]) -> int:
+    sys.dont_write_bytecode = False  # as long as only our own code runs: not every installer compiles it
+    from perdure_runner.child import zygote
+    from perdure_runner.child.sandbox import cell, nest
 
-            print(json.dumps(probe.run(options.state, [*places.values()])))
-            return 0
-        case "build":
-            from perdure_runner.child import building
+    settings = cell.Settings(cell.Isolation(options.isolation), options.state, places)
+    held = nest.open_cell(settings)  # another process may go on from here, so there is little to copy yet
+    zygote.preload()
+    main = function(options.main)  # before there is a socket that would close while its error is being printed
+    module = sys.modules[main.__module__]
+    if prepare := getattr(module, "prepare", None):
+        prepare()
+    sys.dont_write_bytecode = True
+    learn = getattr(module, "learn", None)
+    if not options.connect:
+        return zygote.serve(socket.socket(fileno=options.control), main, held, learn)
+    from perdure_runner.child import contained
 
-            held_by = building.confinement(options.state, [*places.values(), *options.show])
-            return building.run(held_by, options.folder, options.result, options.command)
-        case "attach":
-            main = function(options.main)
-            if options.confine:
-                from perdure_runner.child.sandbox import locked
+    return zygote.serve(contained.connect(options.connect), contained.guarded(main), held, learn)
 
-                groups = [int(number) for number in options.groups.split(",") if number]
-                os.set_inheritable(options.fd, False)
-                locked.lock(json.loads(options.confine), groups, options.egress)
-            return main(socket.socket(fileno=options.fd))
-        case _:
-            from perdure_runner.child import zygote
 
-            zygote.limit_compiler()
-            hook = importlib.import_module("perdure_runner.child.patching.hook")
-            print(json.dumps(hook.compile_tree(options.root, options.cache), default=str))
-            return 0
+def _probe(options: argparse.Namespace, places: list[str]) -> int:
+    from perdure_runner.child.sandbox import probe
+
+    print(json.dumps(probe.run(options.state, places)))
+    return 0
+
+
+def _build(options: argparse.Namespace, places: list[str]) -> int:
+    from perdure_runner.child import building
+
+    held_by = building.confinement(options.state, [*places, *options.show])
+    return building.run(held_by, options.folder, options.result, options.command)
+
+
+def _attach(options: argparse.Namespace, _places: list[str]) -> int:
+    main = function(options.main)
+    if options.confine:
+        from perdure_runner.child.sandbox import locked
+
+        groups = [int(number) for number in options.groups.split(",") if number]
+        os.set_inheritable(options.fd, False)
+        locked.lock(json.loads(options.confine), groups, options.egress)
+    return main(socket.socket(fileno=options.fd))
+
+
+def _compile(options: argparse.Namespace, _places: list[str]) -> int:
+    from perdure_runner.child import zygote
+
+    zygote.limit_compiler()
+    hook = importlib.import_module("perdure_runner.child.patching.hook")
+    print(json.dumps(hook.compile_tree(options.root, options.cache), default=str))
+    return 0
+
+
+_MODES: dict[str, Callable[[argparse.Namespace, list[str]], int]] = {
+    "zygote": _zygote,
+    "probe": _probe,
+    "build": _build,
+    "attach": _attach,
+    "compile": _compile,
+}
 
 
 def function(name: str) -> Callable[[socket.socket], int]:
