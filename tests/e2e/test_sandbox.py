@@ -30,8 +30,8 @@ LOOK = """
         return len(bytearray(1 << 30))
 
     def fill(_event):
-        for number in range(10_000):
-            open(f"/tmp/{number}", "w").write("x" * 4096)
+        for number in range(1000):
+            open(f"/tmp/{number}", "w").write("x" * 65536)
 """
 MANIFEST = """
     limits:
@@ -51,7 +51,7 @@ def finished(terminal: Terminal, address: str, entry: str, event: Any = None) ->
     """A session from its start to its end, as its document."""
     words = ["start", entry, "--project", "p", "--server", address, "--event", json.dumps(event), "--wait", "--json"]
     process = terminal.spawn(*words)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=200)
     document: dict[str, Any] = json.loads(said)
     return document
 

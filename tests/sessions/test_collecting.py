@@ -72,7 +72,7 @@ def test_finalizers_run_at_the_same_calls_after_a_crash():
     assert whole.result == [0, 2, 2]
     names = whole.functions()
     rows = len(names) + names.count("test_collecting.waste") + 2
-    for entry in range(1, rows, rows // 7):
+    for entry in range(1, rows, rows // 4):
         again = testing.run(at_steps, crash_after=entry)
         assert (again.result, again.functions()) == (whole.result, names)
 
