@@ -82,15 +82,7 @@ async def add(
     if (client_id or client_secret or scope or no_browser or port) and not oauth:
         raise click.UsageError("--client-id, --client-secret, --scope, --port and --no-browser go with --oauth")
     if oauth:
-        from perdure_server.cli import oauth as flow
-
-        if client_id:
-            values[integrations.CLIENT_ID] = client_id
-        if client_secret:
-            if not _comes_from_elsewhere(client_secret):
-                raise click.UsageError("--client-secret is @FILE, - or '${VAR}': command lines can be read")
-            values[integrations.CLIENT_SECRET] = _value("--client-secret", client_secret)
-        values |= await flow.sign_in(entry, values, scope, port, browser=not no_browser)
+        values |= await _signed_in(entry, values, client_id, client_secret, scope, port, browser=not no_browser)
     elif sys.stdin.isatty() and "-" not in (token, *given):
         values |= _asked(entry, values)
     settings = Settings.load()
@@ -105,13 +97,38 @@ async def add(
         made = await remote.put_connection(request)
     if as_json:
         documents.emit(_document(made))
-        return 0
+    else:
+        _tell(made, entry)
+    return 0
+
+
+async def _signed_in(
+    entry: Integration,
+    values: dict[str, str],
+    client_id: str | None,
+    client_secret: str | None,
+    scope: tuple[str, ...],
+    port: int,
+    *,
+    browser: bool,
+) -> dict[str, str]:
+    """What is known of the OAuth application, and what the service gives when somebody has signed in to it."""
+    from perdure_server.cli import oauth as flow
+
+    found = {integrations.CLIENT_ID: client_id} if client_id else {}
+    if client_secret:
+        if not _comes_from_elsewhere(client_secret):
+            raise click.UsageError("--client-secret is @FILE, - or '${VAR}': command lines can be read")
+        found[integrations.CLIENT_SECRET] = _value("--client-secret", client_secret)
+    return found | await flow.sign_in(entry, values | found, scope, port, browser=browser)
+
+
+def _tell(made: control.Connection, entry: Integration) -> None:
     render.say(f"{made.name}: connection to {entry.title} with {', '.join(made.keys) or 'no values'}")
     if made.missing:
         render.warning(lacking(made))
     if made.webhook_url:
         render.say(f"its events come to {made.webhook_url}")
-    return 0
 
 
 @click.command("list")

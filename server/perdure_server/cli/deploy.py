@@ -79,16 +79,26 @@ async def deploy(
         unset = await builds.lacks(remote, source)
     for fault in (*unset, *builds.unreadable(source)):
         render.warning(fault)
-    found = await looking
+    _show(made, took_ms, await looking, flown, as_json)
+    return 0
+
+
+def _show(
+    made: control.DeployResponse,
+    took_ms: float,
+    found: recordings.Recordings | None,
+    flown: preflight.Preflight | None,
+    as_json: bool,
+) -> None:
+    """What is live now, and what its sessions will record."""
     if as_json:
         more = {"preflight": preflight.document(flown)} if flown else {}
         report = recordings.document(found) if found else None
         documents.emit(documents.deployment(made) | {"took_ms": round(took_ms, 1), "report": report} | more)
-    else:
-        render.deployment(made)
-        for line in recordings.lines(found) if found else ():
-            render.say(line)
-    return 0
+        return
+    render.deployment(made)
+    for line in recordings.lines(found) if found else ():
+        render.say(line)
 
 
 async def _recordings(source: builds.Source) -> recordings.Recordings | None:

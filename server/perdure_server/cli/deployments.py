@@ -7,7 +7,7 @@ from typing import Any
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import connect, documents, options, render
+from perdure_server.cli import connect, documents, listing, options, render
 from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
 from perdure_server.cli.vars import PROJECT, project_here
@@ -32,14 +32,7 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
     request = control.ListDeploymentsRequest(project=project or "")
     async with connect.reading(Settings.load(), server, home) as remote:
         found = (await remote.list_deployments(request)).deployments
-    if as_json:
-        documents.emit([document(each) for each in found])
-        return
-    rows = (
-        (d.project, d.deployment_id, d.state, d.build_id[:12], str(d.sessions), documents.timestamp(d.created_us) or "")
-        for d in found
-    )
-    render.table(("PROJECT", "DEPLOYMENT", "STATE", "BUILD", "SESSIONS", "MADE"), rows)
+    listing.show(found, as_json, document, ("PROJECT", "DEPLOYMENT", "STATE", "BUILD", "SESSIONS", "MADE"), _row)
 
 
 @click.command()
@@ -69,6 +62,12 @@ async def roll_back(
         documents.emit(documents.deployment(made))
     else:
         render.deployment(made)
+
+
+def _row(deployment: control.Deployment) -> tuple[str, ...]:
+    made = documents.timestamp(deployment.created_us) or ""
+    living = str(deployment.sessions)
+    return deployment.project, deployment.deployment_id, deployment.state, deployment.build_id[:12], living, made
 
 
 def document(deployment: control.Deployment) -> dict[str, Any]:

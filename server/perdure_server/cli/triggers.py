@@ -7,7 +7,7 @@ from typing import Any
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import connect, documents, options, render
+from perdure_server.cli import connect, documents, listing, options, render
 from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
 from perdure_server.cli.vars import PROJECT, project_here
@@ -32,10 +32,7 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
     request = control.ListTriggersRequest(project=project or "")
     async with connect.reading(Settings.load(), server, home) as remote:
         found = (await remote.list_triggers(request)).triggers
-    if as_json:
-        documents.emit([_document(trigger) for trigger in found])
-        return
-    render.table(("PROJECT", "TRIGGER", "TYPE", "STARTS", "WHEN"), map(_row, found))
+    listing.show(found, as_json, _document, ("PROJECT", "TRIGGER", "TYPE", "STARTS", "WHEN"), _row)
 
 
 @click.command()
