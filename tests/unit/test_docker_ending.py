@@ -235,6 +235,34 @@ async def test_a_container_whose_runner_cannot_be_launched_is_removed(
     assert not (tmp_path / "cell").exists()
 
 
+async def test_a_zygote_that_takes_its_time_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "_LOOK_S", 0.0)
+    engine, looks = FakeEngine(), 0
+    undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
+    config = HostConfig(state_dir=tmp_path)
+    maker = making.Maker(engine, undertaker, FakeImages(), config, DockerConfig())  # type: ignore[arg-type]  # fakes
+    address = str(tmp_path / "s")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as zygote,
+    ):
+        listener.bind(address)
+        listener.listen(1)
+        listener.setblocking(False)
+
+        def inspect(_container: str) -> dict[str, dict[str, bool]]:
+            nonlocal looks
+            looks += 1
+            if looks == 3:
+                zygote.connect(address)
+            return {"State": {"Running": True}}
+
+        monkeypatch.setattr(engine.api, "inspect_container", inspect, raising=False)
+        (await maker._accept(listener, "c")).close()
+    assert looks >= 3
+    maker.close()
+
+
 async def test_a_container_is_not_removed_while_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cell, "LATER_S", 0.0)
     engine, renaming, renamed = FakeEngine(), asyncio.Event(), asyncio.Event()

@@ -140,17 +140,18 @@ class Maker:
         return _NETWORK
 
     async def _accept(self, listener: socket.socket, container: str) -> socket.socket:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                control, _ = await asyncio.wait_for(loop.sock_accept(listener), _LOOK_S)
-            except TimeoutError:
+        accepting = asyncio.create_task(asyncio.get_running_loop().sock_accept(listener))
+        try:
+            # One for all looks: a connection that comes while an accept is cancelled would be lost.
+            while not (await asyncio.wait((accepting,), timeout=_LOOK_S))[0]:
                 state = await self._engine.call(lambda client: client.api.inspect_container(container)["State"])
                 if not state["Running"]:
                     said = await self._engine.call(lambda client: said_last(client, container))
-                    raise EngineError(f"a container ended at once: {said}") from None
-            else:
-                return control
+                    raise EngineError(f"a container ended at once: {said}")
+            return accepting.result()[0]
+        finally:
+            accepting.cancel()
+            await asyncio.wait((accepting,))  # before the listener is closed, whose number the next socket gets
 
 
 def _ensure_network(client: Any) -> None:
