@@ -284,7 +284,7 @@ class Coordinator:
         self.usage.add(record.project, len(record.event))
         if record.session_id in self.actors:
             return
-        if self.placement.crowded:
+        if not self.placement.has_room(record.project):
             self.recovery.put_off(record.session_id)
             return
         if not self.builds.knows(record.build_id):
