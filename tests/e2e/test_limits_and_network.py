@@ -94,8 +94,9 @@ def test_sessions_at_once_and_the_queue_of_a_deployment(terminal: Terminal) -> N
     terminal.write("busy/perdure.yaml", "name: busy\nlimits: {sessions: 1, queue: 1}\n")
     server = terminal.serve()
     terminal.run("deploy", "busy", "--home", "home")
-    first, second = (server.begin("main.py:turns", project="busy") for _ in range(2))
-    server.until(first, "running")
+    first = server.begin("main.py:turns", project="busy")
+    server.until(first, "running")  # until there is a host, it has a place in the queue itself
+    second = server.begin("main.py:turns", project="busy")
     assert server.session(second).state == "created"
     refused = terminal.run("start", "main.py:turns", "--home", "home", code=1)
     assert "P0610" in refused.err

@@ -327,6 +327,28 @@ def model(sent: list[tuple[int, str]], waits: list[tuple[str, ...]]) -> list[Any
     return ends
 
 
+async def test_an_event_that_comes_between_two_looks_is_the_first_subscriptions(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make([HOOK, ODD, ("event", None, ".2", ".1")])
+    loop, read = asyncio.get_running_loop(), type(world.store).events_after
+    reads: list[int] = []
+
+    def events_after(store: Any, *where: Any) -> Any:
+        found = read(store, *where)
+        reads.append(len(found))
+        if len(reads) == 1:  # nothing there for `.2`; then it comes, before anybody has looked for `.1`
+            asyncio.run_coroutine_threadsafe(send(world, 1), loop).result(60)
+        return found
+
+    monkeypatch.setattr(type(world.store), "events_after", events_after)
+    FakeHost(world)
+    await world.start("s", project="shop")
+    await world.completed("s", turning=0.1)
+    assert reads[0] == 0
+    assert got(world) == [(".2", 1)]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(WAITS, HAPPENS)
 def test_whatever_happens_a_session_gets_what_the_model_says(

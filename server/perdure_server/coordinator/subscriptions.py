@@ -224,9 +224,10 @@ class Subscriptions:
         return Given(left.resolution.name, data, payload.blob)
 
     def _first(self, rows: Iterable[SubscriptionRow]) -> list[Looked]:
-        """The first event of each, as far as it may be the first of all."""
+        """The first event of each, as far as it may be the first of all. Later ones than there are now have their own look:
+        one that came between two of these would be found by the second only, and so before an older one."""
         looked: list[Looked] = []
-        most = _LAST
+        most = self._c.store.last_event_seq()
         for row in rows:
             looked.append(_Events(self._c, row.project, row.source).look(row, most))
             if (event := looked[-1].event) is not None:

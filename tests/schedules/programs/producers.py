@@ -7,19 +7,22 @@ from outside import work
 
 
 def main(event):
-    jobs, out, two = queue.Queue(2), [], threading.Semaphore(2)
+    jobs, out, done, two = queue.Queue(2), [], [], threading.Semaphore(2)
     changed = threading.Condition()
 
     def produce(k):
         for j in range(3):
             jobs.put((k, work(k * 14 + j)))
+        done.append(k)
 
     def consume(k):
         while True:
             try:
                 job = jobs.get(timeout=0.05)
             except queue.Empty:
-                return
+                if len(done) == 2:  # else a producer, which may be slow, would find nobody who takes what it has
+                    return
+                continue
             with two:
                 work(0)
             with changed:
