@@ -224,8 +224,8 @@ class Subscriptions:
         return Given(left.resolution.name, data, payload.blob)
 
     def _first(self, rows: Iterable[SubscriptionRow]) -> list[Looked]:
-        """The first event of each, as far as it may be the first of all. Later ones than there are now have their own look:
-        one that came between two of these would be found by the second only, and so before an older one."""
+        """The first event of each, as far as it may be the first of all. Those that come meanwhile have a look of their
+        own: one that came between two of these would be found by the second only, and so before an older one."""
         looked: list[Looked] = []
         most = self._c.store.last_event_seq()
         for row in rows:

@@ -18,6 +18,7 @@ from perdure_runner.host import archive
 from perdure_runner.host.archive import ArchiveLimits
 
 from perdure_server.core.errors import PerdureError
+from perdure_server.manifest.exports import is_foreign
 
 IGNORE_FILE: Final = ".perdureignore"
 DEFAULT_LIMITS: Final = ArchiveLimits()
@@ -26,6 +27,7 @@ _SKIPPED: Final = (
     ".hg",
     ".mypy_cache",
     ".perdure",
+    ".perdure-host",
     ".pytest_cache",
     ".ruff_cache",
     ".venv",
@@ -41,7 +43,7 @@ def digest(data: bytes) -> str:
 
 
 def pack(root: Path, limits: ArchiveLimits = DEFAULT_LIMITS) -> bytes:
-    """The folder as a gzip tarball, without caches, virtual environments and what .perdureignore lists.
+    """The folder as a gzip tarball, without caches, virtual environments, homes and what .perdureignore lists.
 
     Raises `PerdureError`: P0110 no such folder, P0122 a link out or a special file, P0124 too large.
     """
@@ -130,7 +132,7 @@ def _members(root: Path, ignored: _Ignored) -> Iterator[tuple[str, tarfile.TarIn
             path = f"{folder}/{name}" if folder else name
             found = os.lstat(root / path)
             is_folder = stat.S_ISDIR(found.st_mode)
-            if ignored.matches(path, is_folder):
+            if ignored.matches(path, is_folder) or (is_folder and is_foreign(root / path)):
                 continue
             yield path, _describe(root, path, found)
             if is_folder:

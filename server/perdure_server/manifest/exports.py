@@ -19,6 +19,8 @@ ISOLATED_TIMEOUT_S: Final = 20.0
 # A project whose files bring down the parser one after the other is not worth more patience.
 _MAX_CRASHES: Final = 5
 
+_FOREIGN: Final = ("perdure.db", "pyvenv.cfg")
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -49,13 +51,19 @@ def find_exports(root: Path, *, isolated: bool = False) -> Exports:
 
 
 def python_files(root: Path) -> Iterator[str]:
-    """All .py files below `root`, sorted, relative to it; not in hidden folders, links not followed."""
+    """All .py files below `root`, sorted, relative to it; not in hidden or foreign folders, links not followed."""
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        own = (name for name in folders if not name.startswith(".") and name != "__pycache__")
+        folders[:] = sorted(name for name in own if not is_foreign(Path(folder) / name))
         for name in sorted(files):
             # A line break in a name would be two names to the scanner; it cannot be an entry point anyway.
             if name.endswith(".py") and "\n" not in name + folder and "\r" not in name + folder:
                 yield str((Path(folder) / name).relative_to(root))
+
+
+def is_foreign(folder: Path) -> bool:
+    """Is it no part of the project around it: the home of a coordinator, which has its key, a virtual environment?"""
+    return any((folder / mark).exists() for mark in _FOREIGN)
 
 
 def to_error(problem: scan.Problem) -> PerdureError:
