@@ -18,8 +18,8 @@ from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.settings import Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.triggering import Accepted, Incoming
+from perdure_server.coordinator.triggering.lines import Line, Pending
 from perdure_server.coordinator.triggering.live import Group
-from perdure_server.coordinator.triggering.waiting import _Line, _Pending
 from perdure_server.coordinator.turns import Turns
 from perdure_server.manifest.triggers import Concurrency
 from perdure_server.store import Deployment, DispatchRow, Mutation, Transaction
@@ -256,13 +256,13 @@ async def test_events_that_wait_to_start_sessions_have_a_limit(tmp_path: Path) -
 
 def test_keys_that_have_to_wait_are_not_asked_again_and_again() -> None:
     """Each event of a stranger may have a key of its own: an event costs the same however many wait."""
-    line, asked, now_us = _Line(), list[str](), 0
+    line, asked, now_us = Line(), list[str](), 0
     busy_until = {f"k{n}": 1_000 + n for n in range(2_000)}
 
-    def pending(seq: int, pace: str) -> _Pending:
-        return _Pending(DispatchRow(seq, "hook", "pending"), Group("loud", pace=pace))
+    def pending(seq: int, pace: str) -> Pending:
+        return Pending(DispatchRow(seq, "hook", "pending"), Group("loud", pace=pace))
 
-    def free_at(head: _Pending) -> int:
+    def free_at(head: Pending) -> int:
         asked.append(head.group.pace)
         free_us = busy_until.get(head.group.pace, 0)
         return free_us if free_us > now_us else 0

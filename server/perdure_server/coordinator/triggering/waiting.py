@@ -7,11 +7,9 @@ together is a line: as many of it run at once as its trigger allows, in the orde
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
-from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure_proto.v1 import control_pb2 as pb
@@ -20,6 +18,7 @@ from perdure_server.coordinator import signalling
 from perdure_server.coordinator.starting import new_id
 from perdure_server.coordinator.triggering.alarms import Alarms
 from perdure_server.coordinator.triggering.incoming import event_json
+from perdure_server.coordinator.triggering.lines import Key, Line, Pending, Slot
 from perdure_server.coordinator.triggering.live import Armed, Group, LiveTriggers
 from perdure_server.coordinator.triggering.rates import Rates
 from perdure_server.coordinator.triggering.settling import settle
@@ -36,80 +35,6 @@ log: Final = logging.getLogger("perdure.coordinator")
 _STARTING: Final = 16  # sessions that are made durable at once: answers to webhooks share their transaction
 _AGAIN_US: Final = 500_000  # when there was no room, or the store failed
 _HELP: Final = "raise the trigger's `rate` or `concurrency`, filter its events, or send them again later"
-Key = tuple[int, str]
-"""A dispatch: place of its event, and trigger."""
-Slot = tuple[str, str, str]
-"""What is held together: project, trigger, value of a key."""
-
-
-@dataclass(slots=True, eq=False)
-class _Pending:
-    row: DispatchRow
-    group: Group
-    over: bool = False  # started or finished
-
-    @property
-    def key(self) -> Key:
-        return self.row.event_seq, self.row.trigger_name
-
-    def slot(self, value: str) -> Slot:
-        return self.group.project, self.row.trigger_name, value
-
-
-@dataclass(slots=True)
-class _Line:
-    """What counts in one slot: who may start now, by pace, and who runs."""
-
-    ready: dict[str, deque[_Pending]] = field(default_factory=dict)
-    held: dict[Key, str] = field(default_factory=dict)  # its session; "" until that is durable
-    heads: list[tuple[Key, str]] = field(default_factory=list)  # heap: the first of each pace that may be free
-    later: list[tuple[int, str]] = field(default_factory=list)  # heap: when the other paces are free
-    alarm_us: int = 0
-
-    @property
-    def empty(self) -> bool:
-        return not self.ready and not self.held
-
-    def append(self, pending: _Pending) -> None:
-        pace = pending.group.pace
-        waiting = self.ready.setdefault(pace, deque())
-        waiting.append(pending)
-        if len(waiting) == 1:
-            heapq.heappush(self.heads, (pending.key, pace))
-
-    def take(self, pending: _Pending) -> None:
-        pace = pending.group.pace
-        waiting = self.ready[pace]
-        waiting.remove(pending)
-        if waiting:
-            heapq.heappush(self.heads, (waiting[0].key, pace))
-        else:
-            del self.ready[pace]
-
-    def first(self, free_at: Callable[[_Pending], int], now_us: int) -> _Pending | None:
-        """The oldest that is free; None: none is before the first time in `later`.
-
-        There may be as many paces as strangers send keys: none is looked at twice for nothing.
-        """
-        while self.later and self.later[0][0] <= now_us:
-            _, pace = heapq.heappop(self.later)
-            if pace in self.ready:
-                heapq.heappush(self.heads, (self.ready[pace][0].key, pace))
-        while self.heads:
-            key, pace = self.heads[0]
-            waiting = self.ready.get(pace)
-            if waiting is not None and waiting[0].key == key:
-                free_us = free_at(waiting[0])
-                if not free_us:
-                    return waiting[0]
-                heapq.heappush(self.later, (free_us, pace))
-            heapq.heappop(self.heads)
-        return None
-
-    def look_at_all(self) -> None:
-        """Paces may be others now."""
-        self.later.clear()
-        self.heads = sorted((waiting[0].key, pace) for pace, waiting in self.ready.items())
 
 
 class Waiting:
@@ -120,7 +45,7 @@ class Waiting:
         self._live = live
         self._count: dict[tuple[str, str], int] = {}  # pending ones, by project and trigger
         self._of_project: Counter[str] = Counter()
-        self._lines: dict[Slot, _Line] = {}
+        self._lines: dict[Slot, Line] = {}
         self._of_session: dict[str, tuple[Slot, Key]] = {}  # of those that hold a slot
         self._alarms = Alarms(coordinator.clock)
         self._rates = Rates(coordinator.clock)
@@ -128,8 +53,8 @@ class Waiting:
         self._starting = 0
         self._blocked: dict[Slot, None] = {}  # lines that wait until fewer are starting
         self._roomless: dict[Slot, None] = {}  # lines that wait for room among the sessions
-        self._newest: dict[Slot, tuple[_Pending, int]] = {}  # debounced: the one that counts, time of the first one
-        self._orphans: dict[str, list[_Pending]] = {}  # of projects without an active deployment
+        self._newest: dict[Slot, tuple[Pending, int]] = {}  # debounced: the one that counts, time of the first one
+        self._orphans: dict[str, list[Pending]] = {}  # of projects without an active deployment
 
     def has(self, project: str, trigger: str) -> bool:
         """Does anything wait there? Then what comes now has to wait behind it."""
@@ -154,7 +79,7 @@ class Waiting:
             lambda: (self._c.store.held_dispatches(), self._c.store.pending_dispatches())
         )
         for row in held:
-            held_one = _Pending(row, Group.of_text(row.group_key))
+            held_one = Pending(row, Group.of_text(row.group_key))
             armed = self._armed(held_one)
             if armed is not None and armed.sessions:
                 self._hold(held_one.slot(held_one.group.slot), held_one.key, row.session_id)
@@ -170,7 +95,7 @@ class Waiting:
 
     def add(self, row: DispatchRow) -> None:
         """A pending row is durable."""
-        pending = _Pending(row, Group.of_text(row.group_key))
+        pending = Pending(row, Group.of_text(row.group_key))
         place = (pending.group.project, row.trigger_name)
         self._count[place] = self._count.get(place, 0) + 1
         self._of_project[place[0]] += 1
@@ -182,10 +107,10 @@ class Waiting:
         else:
             self._enter(pending)
 
-    def _enter_later(self, due_us: int, pending: _Pending) -> None:
+    def _enter_later(self, due_us: int, pending: Pending) -> None:
         self._alarms.at(due_us, lambda: None if pending.over else self._enter(pending))
 
-    def _debounce(self, pending: _Pending, armed: Armed) -> None:
+    def _debounce(self, pending: Pending, armed: Armed) -> None:
         """The newest event counts, once it was quiet for a while."""
         calm = armed.trigger.debounce
         assert calm is not None
@@ -200,7 +125,7 @@ class Waiting:
             due_us = min(due_us, first_us + int(calm.max_s * 1e6))
         self._enter_later(due_us, pending)
 
-    def _enter(self, pending: _Pending) -> None:
+    def _enter(self, pending: Pending) -> None:
         """Its time has come: into the line, unless its trigger says otherwise."""
         calm = pending.slot(pending.group.calm)
         if (newest := self._newest.get(calm)) is not None and newest[0] is pending:
@@ -210,18 +135,18 @@ class Waiting:
             self._without_trigger(pending)
             return
         slot = pending.slot(pending.group.slot)
-        line = self._lines.setdefault(slot, _Line())
+        line = self._lines.setdefault(slot, Line())
         if not self._overlaps(armed, line, pending) or not self._within_rate(armed, pending):
             self._tidy(slot)
             return
         line.append(pending)
         self._pump(slot)
 
-    def _armed(self, pending: _Pending) -> Armed | None:
+    def _armed(self, pending: Pending) -> Armed | None:
         live = self._live.at_hand(pending.group.project)
         return live.by_name.get(pending.row.trigger_name) if live is not None else None
 
-    def _without_trigger(self, pending: _Pending) -> None:
+    def _without_trigger(self, pending: Pending) -> None:
         if self._live.at_hand(pending.group.project) is None:
             self._orphans.setdefault(pending.group.project, []).append(pending)
         else:
@@ -235,7 +160,7 @@ class Waiting:
             self._lines[slot].look_at_all()
             self._pump(slot)
 
-    def _overlaps(self, armed: Armed, line: _Line, pending: _Pending) -> bool:
+    def _overlaps(self, armed: Armed, line: Line, pending: Pending) -> bool:
         """What a schedule does while its session before still runs; False: this one is not started."""
         if armed.overlap == "skip" and not line.empty and not pending.row.attempt:
             self._finish(pending, DROPPED, "the session before still ran")
@@ -257,7 +182,7 @@ class Waiting:
         except PerdureError as error:
             log.info("session %s was to make way: %s", session_id, error)  # it has ended
 
-    def _within_rate(self, armed: Armed, pending: _Pending) -> bool:
+    def _within_rate(self, armed: Armed, pending: Pending) -> bool:
         rate = armed.trigger.rate
         if rate is None or rate.over == "delay" or pending.row.attempt:
             return True
@@ -304,7 +229,7 @@ class Waiting:
         for slot in roomless:
             self._pump(slot)
 
-    def _begin(self, line: _Line, pending: _Pending, armed: Armed, slot: Slot) -> None:
+    def _begin(self, line: Line, pending: Pending, armed: Armed, slot: Slot) -> None:
         line.take(pending)
         if (rate := armed.delay) is not None:
             self._rates.note(pending.slot(pending.group.pace), rate)
@@ -313,11 +238,11 @@ class Waiting:
         self._starting += 1
         self._c.spawn(self._start(pending, armed, slot))
 
-    def _next(self, line: _Line, armed: Armed, slot: Slot) -> _Pending | None:
+    def _next(self, line: Line, armed: Armed, slot: Slot) -> Pending | None:
         """The oldest that its rate allows; else None, and the line is looked at again when one may."""
         rate = armed.delay
 
-        def free_at(head: _Pending) -> int:
+        def free_at(head: Pending) -> int:
             return self._rates.free_at(head.slot(head.group.pace), rate) if rate is not None else 0
 
         found = line.first(free_at, self._c.clock.now_us())
@@ -333,7 +258,7 @@ class Waiting:
             self._pump(slot)
 
     def _hold(self, slot: Slot, key: Key, session_id: str) -> None:
-        self._lines.setdefault(slot, _Line()).held[key] = session_id
+        self._lines.setdefault(slot, Line()).held[key] = session_id
         if session_id:
             self._of_session[session_id] = (slot, key)
 
@@ -346,7 +271,7 @@ class Waiting:
         if (line := self._lines.get(slot)) is not None and line.empty:
             del self._lines[slot]
 
-    async def _start(self, pending: _Pending, armed: Armed, slot: Slot) -> None:
+    async def _start(self, pending: Pending, armed: Armed, slot: Slot) -> None:
         """Make its session durable, and get it going."""
         try:
             await self._try_start(pending, armed, slot)
@@ -356,7 +281,7 @@ class Waiting:
             for each in blocked:
                 self._pump(each)
 
-    async def _try_start(self, pending: _Pending, armed: Armed, slot: Slot) -> None:
+    async def _try_start(self, pending: Pending, armed: Armed, slot: Slot) -> None:
         try:
             await self._c.variables.check(pending.group.project, armed.deployment.deployment_id)
         except PerdureError as error:
@@ -384,7 +309,7 @@ class Waiting:
             line.held[pending.key] = session_id
         self._c.adopt(record)
 
-    def _make(self, tx: Transaction, pending: _Pending, armed: Armed, session_id: str) -> SessionRecord | None:
+    def _make(self, tx: Transaction, pending: Pending, armed: Armed, session_id: str) -> SessionRecord | None:
         """None when somebody else has dealt with it."""
         row = tx.dispatch(*pending.key)
         event = tx.event_at(pending.row.event_seq)
@@ -396,7 +321,7 @@ class Waiting:
         tx.put_dispatch(started)
         return record
 
-    def _finish(self, pending: _Pending, state: str, reason: str) -> None:
+    def _finish(self, pending: Pending, state: str, reason: str) -> None:
         """It is not started at all."""
         self._uncount(pending)
 
@@ -407,7 +332,7 @@ class Waiting:
 
         self._c.store.submit(Mutation(write, lazy=True), _told)
 
-    def _uncount(self, pending: _Pending) -> None:
+    def _uncount(self, pending: Pending) -> None:
         if pending.over:
             return
         pending.over = True
