@@ -24,6 +24,7 @@ TINY = """
         return [tiny.VERSION, os.getuid()]
 """
 SLOW_S = 7.0
+"""For which an engine does not answer: longer than a host that has nothing to end takes."""
 STEPS = """
     import random
     import select

@@ -12,7 +12,7 @@ _SWITCH_S: Final = 0.001
 """How long a thread waits for the interpreter before it asks the one that has it, which is 5 ms elsewhere.
 
 The store's thread waits so for the event loop's at each of its statements, and answers wait for its commits: at 200
-webhooks a second the p99 of answers was 20 to 26 ms, and is 11 to 13.
+webhooks a second, with the home in memory, the p99 of answers was 20 to 26 ms, and is 11 to 13.
 """
 
 
