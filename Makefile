@@ -2,11 +2,18 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 JOBS   ?= 3
+# An index may be slow or away for a moment.
+export PIP_RETRIES ?= 8
+export PIP_DEFAULT_TIMEOUT ?= 60
+export UV_HTTP_RETRIES ?= 8
+export UV_HTTP_TIMEOUT ?= 120
+# Images of containers set it: then each of a thousand processes compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup run test test-fast transparency test-all check matrix attack proto fmt lint bench bench-peers clean
 
 setup: .venv/installed          ## everything in .venv, .venv/bin/perdure included
-.venv/installed: pyproject.toml hatch_build.py build_sites.py $(wildcard runner/perdure_runner/child/patching/_sites*.[ch])
+.venv/installed: pyproject.toml hatch_build.py build_sites.py $(wildcard runner/perdure_runner/child/patching/_sites*.[ch] runner/perdure_runner/child/_sharing.c)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/uv pip install -q --python $(BIN)/python --reinstall-package perdure -e . --group dev

@@ -1,7 +1,8 @@
-"""`python build_sites.py`: compiles `perdure_runner.child.patching._sites` for the running interpreter, if it must.
+"""`python build_sites.py`: compiles what of `perdure_runner.child` is in C for the running interpreter, if it must.
 
-The standard library only, and the C compiler and flags that the interpreter itself was built with. Part of the
-package's build (`hatch_build.py`); without it, or where it fails, call sites are pure Python.
+That is `patching/_sites`, and `_sharing`. The standard library only, and the C compiler and flags that the interpreter
+itself was built with. Part of the package's build (`hatch_build.py`); without it, or where it fails, call sites are
+pure Python, and sessions give no memory back.
 """
 
 import os
@@ -13,7 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-SOURCES: Final = Path(__file__).resolve().parent / "runner" / "perdure_runner" / "child" / "patching"
+CHILD: Final = Path(__file__).resolve().parent / "runner" / "perdure_runner" / "child"
+SOURCES: Final = CHILD / "patching"
+MODULES: Final = ("patching/_sites", "_sharing")
+"""Of each, what its sources' names begin with."""
 PORTED: Final = ((3, 11), (3, 12), (3, 13))
 """Versions of CPython with a `_sites_py3NN.h`."""
 _FLAGS: Final = ("-std=c11", "-O3", "-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra")
@@ -31,26 +35,28 @@ def unsupported() -> str:
 
 
 def is_current() -> bool:
-    """Is there one beside the sources that is newer than they are?"""
-    module = SOURCES / _name()
-    return module.exists() and all(
-        module.stat().st_mtime > path.stat().st_mtime for path in SOURCES.glob("_sites*.[ch]")
-    )
+    """Are they beside their sources, and newer than these?"""
+    return all((CHILD / _file(name)).exists() and _is_newer(CHILD / _file(name), name) for name in MODULES)
 
 
-def _name() -> str:
-    return f"_sites{sysconfig.get_config_var('EXT_SUFFIX')}"
+def _is_newer(module: Path, name: str) -> bool:
+    return all(module.stat().st_mtime > path.stat().st_mtime for path in CHILD.glob(f"{name}*.[ch]"))
 
 
-def build(folder: Path) -> Path:
-    """Compile into `folder`; returns the path of the module.
+def _file(name: str) -> str:
+    return f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+
+
+def build(folder: Path, name: str) -> Path:
+    """Compile one of `MODULES` into `folder` as into `CHILD`; returns the path of the module.
 
     Raises RuntimeError with what was missing or what the compiler said.
     """
     if reason := unsupported():
         raise RuntimeError(reason)
-    module = folder / _name()
-    with tempfile.TemporaryDirectory(dir=folder) as work:
+    module = folder / _file(name)
+    module.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=module.parent) as work:
         made = Path(work) / module.name
         command = [
             *shlex.split(os.environ.get("LDSHARED") or sysconfig.get_config_var("LDSHARED") or ""),
@@ -59,7 +65,7 @@ def build(folder: Path) -> Path:
             *_FLAGS,
             *_QUIET,
             f"-I{sysconfig.get_path('include')}",
-            *map(str, sorted(SOURCES.glob("_sites*.c"))),
+            *map(str, sorted(CHILD.glob(f"{name}*.c"))),
             "-o",
             str(made),
         ]
@@ -75,6 +81,6 @@ def build(folder: Path) -> Path:
 
 if __name__ == "__main__":
     try:
-        print("up to date" if is_current() else build(SOURCES))
+        print(*(["up to date"] if is_current() else [build(CHILD, name) for name in MODULES]))
     except RuntimeError as error:
         sys.exit(f"not built: {error}")

@@ -1,4 +1,4 @@
-"""The build's own step: the compiled call sites, where there is a compiler and a version of CPython that they know."""
+"""The build's own step: what is in C, where there is a compiler and a version of CPython that it knows."""
 
 import runpy
 import tempfile
@@ -7,11 +7,11 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_TARGET = "perdure_runner/child/patching"
+_TARGET = "perdure_runner/child"
 
 
 class SitesBuildHook(BuildHookInterface[Any]):
-    """Adds the extension module to a wheel; for an editable install it is made beside its sources."""
+    """Adds the extension modules to a wheel; for an editable install they are made beside their sources."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build, or say why not: the package works without."""
@@ -19,14 +19,15 @@ class SitesBuildHook(BuildHookInterface[Any]):
         build_data["infer_tag"] = True  # even when it could not be built: it is for this interpreter that it was tried
         build_data["pure_python"] = False
         self._work = tempfile.TemporaryDirectory(prefix="perdure-sites-")
-        folder = builder["SOURCES"] if version == "editable" else Path(self._work.name)
-        try:
-            module = builder["build"](folder)
-        except RuntimeError as error:
-            self.app.display_warning(f"call sites will be pure Python, and slower: {error}")
-            return
-        if version != "editable":
-            build_data["force_include"][str(module)] = f"{_TARGET}/{module.name}"
+        folder = builder["CHILD"] if version == "editable" else Path(self._work.name)
+        for name in builder["MODULES"]:
+            try:
+                module = builder["build"](folder, name)
+            except RuntimeError as error:
+                self.app.display_warning(f"{name} is not compiled, so sessions are slower or larger: {error}")
+                continue
+            if version != "editable":
+                build_data["force_include"][str(module)] = f"{_TARGET}/{module.relative_to(folder)}"
 
     def finalize(self, _version: str, _build_data: dict[str, Any], _artifact_path: str) -> None:
         """Remove what the wheel has taken in."""

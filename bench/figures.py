@@ -101,8 +101,10 @@ SPECS: Mapping[str, Spec] = {
         "ms", _start_ms, "1 fork + 1 commit", note="request to first line of the handler in the full sandbox; served"
     ),
     "sandbox_start_ms_p90": Spec("ms", _start_ms, "1 fork + 1 commit"),
+    "sandbox_row_start_ms_p50": Spec("ms", _start_ms, "1 fork + 1 commit", note="the same without a pause between two"),
     "own_start_ms_p50": Spec("ms", _start_ms, "1 fork + 1 commit", note="the same of the developer's own code; served"),
     "own_start_ms_p90": Spec("ms", _start_ms, "1 fork + 1 commit"),
+    "own_row_start_ms_p50": Spec("ms", _start_ms, "1 fork + 1 commit", note="the same without a pause between two"),
     "sandbox_sessions_per_gib": Spec(
         "1/GiB", _constant(None), "none", True, "live sessions in the full sandbox, by PSS"
     ),

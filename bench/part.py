@@ -58,12 +58,13 @@ PARTS: Mapping[str, Part] = {
     "sandbox": Part(
         "bench.sandbox:measure",
         (
-            *("sandbox_start_ms_p50", "sandbox_start_ms_p90", "own_start_ms_p50", "own_start_ms_p90"),
+            *("sandbox_start_ms_p50", "sandbox_start_ms_p90", "sandbox_row_start_ms_p50"),
+            *("own_start_ms_p50", "own_start_ms_p90", "own_row_start_ms_p50"),
             "sandbox_sessions_per_gib",
             *map(sessions_per_gib, VERSIONS),
         ),
+        110,
         70,
-        40,
     ),
     "webhooks": Part(
         "bench.webhooks:measure",

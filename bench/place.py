@@ -87,7 +87,7 @@ def family_kib(pid: int) -> float:
     """Memory of all of these; one that ends meanwhile does not count."""
     total = 0.0
     for each in family(pid):
-        with suppress(OSError, StopIteration):
+        with suppress(OSError):
             total += pss_kib(each)
     return total
 
@@ -95,7 +95,8 @@ def family_kib(pid: int) -> float:
 def pss_kib(pid: int) -> float:
     """Proportional set size of anonymous memory: what is private, and this process's share of what forks share.
 
-    Pages of files do not count: who else on the machine runs the same Python would show.
+    So counts what a zygote has moved into a file without a name. Pages of other files do not: who else on the machine
+    runs the same Python would show.
     """
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-        return next(float(line.split()[1]) for line in rollup if line.startswith("Pss_Anon:"))
+        return sum(float(line.split()[1]) for line in rollup if line.startswith(("Pss_Anon:", "Pss_Shmem:")))

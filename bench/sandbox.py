@@ -16,8 +16,11 @@ from bench.throughput import starts
 from tests.everywhere import interpreters
 
 SANDBOXED, OWN = "strict", "own"
+PAUSE_S = 0.05
 SESSIONS = 300
 SECONDS = 40.0  # that each stays in its activity: the last one starts well before the first ends
+AT_EASE_S = 4.0
+"""From when the last one is in its activity, until all have given back what memory they can: two seconds, and some."""
 GIB_IN_KIB = 1 << 20
 
 
@@ -40,7 +43,10 @@ def others() -> list[str]:
 
 
 async def _starts(bench: Bench, count: int) -> Samples:
-    """Both profiles under `perdure serve`, in turns, so that what else the machine does strikes both."""
+    """Both profiles under `perdure serve`, in turns, so that what else the machine does strikes both.
+
+    With a pause between sessions, and in a row.
+    """
     samples: Samples = {}
     async with AsyncExitStack() as stack:
         servers = {
@@ -49,8 +55,10 @@ async def _starts(bench: Bench, count: int) -> Samples:
         }
         for _ in turns(3, 12.0):
             for prefix, control in servers.items():
-                for name, series in (await starts(control, count // 3, 1)).items():
+                for name, series in (await starts(control, count // 3, 1, PAUSE_S)).items():
                     samples.setdefault(prefix + name, []).extend(series)
+                in_a_row = await starts(control, count // 3, 1)
+                samples.setdefault(f"{prefix}row_start_ms_p50", []).extend(in_a_row["start_ms_p50"])
     return samples
 
 
@@ -68,6 +76,7 @@ async def _live(bench: Bench, count: int, python: str = "") -> float:
         ids: list[str] = []
         await client.at_once(count, 8, lambda: _hold(control, ids))
         await _all_attached(control, ids)
+        await asyncio.sleep(AT_EASE_S)
         return GIB_IN_KIB / ((family_kib(os.getpid()) - before) / count)
 
 

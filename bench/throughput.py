@@ -55,14 +55,18 @@ async def _fan_out(control: Control, count: int) -> float:
     return float(await client.run(control, "gathering", {"activities": count, "seconds": 0.05}))
 
 
-async def starts(control: Control, count: int, times: int = 3) -> Samples:
-    """Milliseconds from the request to the handler's first line, one session at a time; so many series."""
+async def starts(control: Control, count: int, times: int = 3, pause_s: float = 0.0) -> Samples:
+    """Milliseconds from the request to the handler's first line, one session at a time; so many series.
+
+    pause_s: after each session. Without it, the end of one and the runner made ahead for the next compete with a start.
+    """
     series = []
     for _ in range(times):
         took = []
         for _ in turns(count, 4.0):
             asked = time.clock_gettime(time.CLOCK_MONOTONIC)
             took.append((await client.run(control, "first_line") - asked) * 1e3)
+            await asyncio.sleep(pause_s)
         series.append(sorted(took))
     return {
         "start_ms_p50": [took[len(took) // 2] for took in series],

@@ -50,14 +50,20 @@ def stocks(shops):
         return list(pool.map(stock, [f"{shops}/{n}/stock" for n in SHOPS]))
 
 
+@perdure.activity
+def keep(database, offers):
+    """A transaction is one call: a crash finds it committed, or not begun."""
+    with database:
+        database.executemany("insert or replace into offers values (?, ?, ?)", offers)
+
+
 def main(event):
     shops = (event or {}).get("shops") or open_shops()
     with tempfile.TemporaryDirectory() as folder:
         database = sqlite3.connect(f"{folder}/survey.db")
-        database.execute("create table offers (shop integer, price integer, stock integer)")
+        database.execute("create table if not exists offers (shop integer primary key, price integer, stock integer)")
         offers = list(zip(SHOPS, asyncio.run(prices(shops)), stocks(shops)))
-        database.executemany("insert into offers values (?, ?, ?)", offers)
-        database.commit()
+        keep(database, offers)
         print(f"{len(offers)} shops have answered")
 
         time.sleep(5)  # or a week: the connection is opened again when it is needed

@@ -97,6 +97,7 @@ def _zygote(options: argparse.Namespace, places: list[str]) -> int:
         return zygote.serve(socket.socket(fileno=options.control), main, held, learn)
     from perdure_runner.child import contained
 
+    learn = learn and contained.before_runners(learn)
     return zygote.serve(contained.connect(options.connect), contained.guarded(main), held, learn)
 
 

@@ -80,8 +80,8 @@ def start(
     build. on_parent_end: what becomes of it when this session ends before it: it goes on ("abandon"), is killed
     ("terminate"), or is asked to stop and may clean up ("request_cancel").
 
-    Raises RequestRefused: P0114 bad entry point, P0206 no such project, P0613 too many children. Raises NotInSession in
-    a plain script.
+    Raises RequestRefused: P0110, P0111 no such file or function, P0114 bad entry point, P0206 no such
+    project, P0613 too many children. Raises NotInSession in a plain script.
     """
     body = {
         "entry": entry,

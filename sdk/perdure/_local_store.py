@@ -79,4 +79,4 @@ class LocalStore:
 
     def _known(self, key: str) -> None:
         if key not in self._texts:
-            raise RequestRefused(f"there is no {key!r} in the store", code="P0224")
+            raise RequestRefused(f"there is no {key!r} in the store", code="P0235")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class Runtime(Protocol):
     """What the SDK asks of the runner it finds itself in."""
 
-    session_id: str
+    @property
+    def session_id(self) -> str:
+        """The session's id; in a fork, while it repeats what another session has recorded, that one's."""
 
     def sleep(self, seconds: float) -> None:
         """A durable timer. `seconds` is finite and not negative."""

@@ -5,7 +5,7 @@ otherwise). Every operation is atomic, is done exactly once, and is recorded: re
 got. In a plain script the values live in the memory of the process.
 
 What the coordinator refuses is raised as `RequestRefused`: P0224 (a bad key or value), P0226 (the store is full), P0227
-(the value has another version).
+(the value has another version), P0235 (there is no such value).
 """
 
 from collections.abc import Callable, Iterator, MutableMapping

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attacks.backends import BACKENDS, Missing, having
 from attacks.running import Finding, Verdict, complaints, run_all
-from attacks.suite import ATTACKS, INHERENT, KNOWN, Attack
+from attacks.suite import ATTACKS, INHERENT, Attack
 from attacks.world import opened_world
 
 WIDTH = 12
@@ -59,8 +59,6 @@ def show(attacks: Sequence[Attack], columns: dict[str, dict[str, Finding]]) -> N
         print(f"{name}: {total} of {len(findings)} contained")
     for attack, why in INHERENT.items():
         print(f"{attack}: {why}")
-    for (backend, attack), why in KNOWN.items():
-        print(f"{attack} on {backend}: {why}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import contextlib
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +26,13 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Backend:
-    """`arguments` of `perdure serve`, and `variables` of its environment."""
+    """`arguments` of `perdure serve`, and `variables` of its environment. `known`: attacks that it does not hold
+    on this machine, and why that is borne."""
 
     name: str
     arguments: tuple[str, ...]
     variables: dict[str, str]
+    known: Mapping[str, str]
 
 
 @contextlib.contextmanager
@@ -42,19 +44,18 @@ def having(name: str, folder: Path) -> Iterator[Backend]:
     """
     if name == DOCKER:
         with _engine(folder) as url:
-            yield Backend(name, ("--runner", "docker"), {"PERDURE_DOCKER_URL": url} if url else {})
+            yield Backend(name, ("--runner", "docker"), {"PERDURE_DOCKER_URL": url} if url else {}, {})
         return
-    if why := _reasons()[name]:
+    survey = asyncio.run(_survey(name))
+    if why := survey.reasons[name]:
         raise Missing(why)
-    yield Backend(name, ("--isolation", name), {})
+    unlimited = survey.shown.unlimited if name == "bubblewrap" else ""
+    yield Backend(name, ("--isolation", name), {}, {"inode_bomb": unlimited} if unlimited else {})
 
 
-def _reasons() -> dict[str, str]:
-    async def ask() -> dict[str, str]:
-        with tempfile.TemporaryDirectory() as folder:
-            return dict((await isolation.survey(HostConfig(state_dir=Path(folder)), sys.executable)).reasons)
-
-    return asyncio.run(ask())
+async def _survey(name: str) -> isolation.Survey:
+    with tempfile.TemporaryDirectory() as folder:
+        return await isolation.survey(HostConfig(state_dir=Path(folder), isolation=name), sys.executable)
 
 
 @contextlib.contextmanager

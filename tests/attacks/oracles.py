@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from attacks.running import Ran
     from attacks.world import World
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 """For processes that are being killed to be gone."""
 GROWTH_KB = 160 << 10
 """By which host and coordinator may grow while 64 MiB are thrown at them."""
@@ -56,7 +56,8 @@ def mark_is_kept(world: World, ran: Ran) -> str:
         text=True,
         check=False,
     ).stdout.split()
-    found += [str(path) for path in world.server.home.rglob(f"*{ran.mark}*")]
+    for folder, folders, names in os.walk(world.server.home):  # unlike rglob, it bears that a folder has just gone
+        found += [os.path.join(folder, name) for name in (*folders, *names) if ran.mark in name]
     return f"what later sessions run was changed: {found[0]}" if found else ""
 
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from attacks.backends import MUST_HOLD, PLAIN
-from attacks.suite import INHERENT, KNOWN, Attack
+from attacks.suite import INHERENT, Attack
 from attacks.world import World
 from e2e.terminal import until
 
 SIDE_BY_SIDE = 4
+_TRIES = 3
+_PATIENCE_S = 240.0
+"""For the end of a session; longer than `probing.wait_for_the_host` waits."""
 _LONGEST = 400  # characters of a detail that are shown
 _LIMIT_CODES = ("P06", "P0701")
 """A session that the sandbox, a limit or the host has ended."""
@@ -62,7 +65,15 @@ def run_all(world: World, attacks: Iterable[Attack]) -> Iterator[Finding]:
 
 
 def run(world: World, attack: Attack) -> Finding:
-    """Run one."""
+    """Run one; again where it should show that it works and did not: a loaded machine leaves it little to show."""
+    for _ in range(_TRIES):
+        finding = _run_once(world, attack)
+        if not _shows_nothing(world.backend.name, finding):
+            break
+    return finding
+
+
+def _run_once(world: World, attack: Attack) -> Finding:
     ran = Ran(f"MARK{secrets.token_hex(6)}", {name: world.peak_kb(name) for name in ("host", "coordinator")})
     event = world.event(ran.mark, attack.arguments)
     session_id = world.start(attack.entry, attack.project, event)
@@ -84,7 +95,7 @@ def _end(world: World, session_id: str) -> Any:
         session = world.server.session(session_id)
         return session if session.ended_at else None
 
-    return until(ended, f"{session_id} ends")
+    return until(ended, f"{session_id} ends", _PATIENCE_S)
 
 
 def _judge(world: World, attack: Attack, ran: Ran) -> Finding:
@@ -95,16 +106,17 @@ def _judge(world: World, attack: Attack, ran: Ran) -> Finding:
     if told:
         seen = f"{seen} secrets: {', '.join(told)}".strip()
     if seen or said.get("leaked"):
-        return Finding(attack, _leak(world.backend.name, attack.name), f"{seen} {detail}".strip())
+        why = world.backend.known.get(attack.name, "")
+        return Finding(attack, _leak(attack.name, borne=bool(why)), f"{seen} {detail} {why}".strip())
     if said or attack.endless or ran.code.startswith(_LIMIT_CODES):
         return Finding(attack, Verdict.CONTAINED, detail or f"{ran.state} {ran.code} {ran.message}".strip())
     return Finding(attack, Verdict.BROKEN, f"{ran.state} {ran.code} {ran.message}")
 
 
-def _leak(backend: str, attack: str) -> Verdict:
+def _leak(attack: str, *, borne: bool) -> Verdict:
     if attack in INHERENT:
         return Verdict.INHERENT
-    return Verdict.KNOWN if (backend, attack) in KNOWN else Verdict.LEAKED
+    return Verdict.KNOWN if borne else Verdict.LEAKED
 
 
 def complaints(backend: str, findings: Iterable[Finding]) -> list[str]:
@@ -114,6 +126,11 @@ def complaints(backend: str, findings: Iterable[Finding]) -> list[str]:
         attack, verdict = finding.attack, finding.verdict
         if verdict is Verdict.BROKEN or (verdict is Verdict.LEAKED and (backend in MUST_HOLD or attack.plain)):
             found.append(f"{attack.name}: {verdict.value}: {finding.detail[:_LONGEST]}")
-        elif backend == PLAIN and verdict is Verdict.CONTAINED and not (attack.plain or (attack.root and os.geteuid())):
+        elif _shows_nothing(backend, finding):
             found.append(f"{attack.name} shows nothing: plain isolation contained it: {finding.detail[:_LONGEST]}")
     return found
+
+
+def _shows_nothing(backend: str, finding: Finding) -> bool:
+    excused = finding.attack.plain or (finding.attack.root and os.geteuid())
+    return backend == PLAIN and finding.verdict is Verdict.CONTAINED and not excused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,13 +55,9 @@ class Attack:
 
 COORDINATOR = "the coordinator looks at who asks, whatever holds the session"
 HOST = "its host does not mind what is no frame, or a wrong one: it ends the session, whatever holds it"
+ALONE = "" if platform.machine() == "x86_64" else "this machine has one kind of programs only"
 INHERENT = {"forged_end": "a session can always lie about its own results: they are its own"}
 """What no sandbox holds, and why that is right."""
-KNOWN = {
-    ("bubblewrap", "inode_bomb"): "bwrap cannot limit the number of files; they count to the session's memory",
-}
-"""What a backend does not hold, and why that is borne."""
-
 _CALLS = {
     "bpf": ("bpf",),
     "io_uring": ("io_uring_setup", "io_uring_enter"),
@@ -72,7 +69,8 @@ _CALLS = {
     "clocks": ("settimeofday", "clock_settime", "adjtimex"),
     "machine_calls": ("swapon", "acct", "syslog", "quotactl", "fanotify_init"),
     "process_calls": ("ptrace", "process_madvise", "kcmp", "move_pages", "migrate_pages", "pidfd_getfd"),
-    "mount_calls": ("setns", "fsopen", "open_tree", "move_mount", "mount_setattr"),
+    "mount_calls": ("mount", "umount2", "pivot_root", "setns", "open_tree", "move_mount", "mount_setattr"),
+    "mount_contexts": ("fsopen", "fspick", "fsconfig", "fsmount"),
 }
 
 
@@ -107,12 +105,14 @@ ATTACKS: tuple[Attack, ...] = (
     *_several("descriptors", "descriptors_by_file descriptors_by_call descriptors_by_message"),
     Attack("inherited_descriptors", "descriptors", plain="a zygote closes everything but what it was given"),
     *_several(
-        "privileges", "root_again setuid_programs devices made_devices new_root raw_sockets priorities", root=True
+        "privileges",
+        "root_again setuid_programs devices made_devices new_root raw_sockets priorities mounts undone_mounts",
+        root=True,
     ),
-    *_several("privileges", "own_namespaces mounts"),
+    *_several("privileges", "own_namespaces capabilities"),
     *_several("kernel", "kernel_settings kernel_memory control_groups", root=True),
     Attack("address_families", "kernel"),
-    Attack("other_architecture", "kernel"),
+    Attack("other_architecture", "kernel", plain=ALONE),
     *(Attack(name, "kernel", program="system_calls", arguments=calls) for name, calls in _CALLS.items()),
     *_several("network", "coordinator_address local_services private_addresses name_servers sockets_of_services"),
     Attack("egress_proxy", "network", project="listed"),

@@ -7,7 +7,6 @@ import json
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from perdure_proto.v1 import control_pb2 as pb
 
 HERE = Path(__file__).parent
 MIB = 1 << 20
+NOBODYS_PORT = 1
 LIMITS = {"memory": 256 * MIB, "cpus": 0.1}
 MANIFEST = """\
 name: {name}
@@ -32,7 +32,7 @@ limits:
   disk: 32MiB
   files: 2000
   log: 1MiB
-  run_time: 60s
+  run_time: 180s
 """
 VICTIM = """\
 name: victim
@@ -159,17 +159,16 @@ class World:
         return str(self.server.control.StartSession(request, timeout=PATIENCE_S).session_id)
 
     def _hold(self) -> str:
-        with socket.create_server(("127.0.0.1", 0)) as any_socket:
-            self._port = any_socket.getsockname()[1]
         event = {
             "token": self.secrets["session"],
             "name": f"perdure-victim-{self._run}",
-            "port": self._port,
             "abstract": f"perdure-victim-{self._run}",
             "path": f"/tmp/perdure-victim-{self._run}.sock",
         }
         session_id = self._begin("handlers.py:hold", durable=False, project="victim", event=event)
         self.settled(session_id)
+        ports = [int(line.removeprefix("port ")) for line in self.lines(session_id) if line.startswith("port ")]
+        self._port = ports[0] if ports else NOBODYS_PORT  # Landlock lets it have no socket
         self.pids["victim"] = self.server.session(session_id).runner_pid
         zygotes = [pid for pid in children(self.pids["host"]) if "zygote" in command_line(pid)]
         if self.backend.name == "namespaces":  # these only wait for the zygotes, which are in process namespaces

@@ -7,6 +7,7 @@ was the last durable one may reach the outside world a second time.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import pytest
@@ -24,12 +25,24 @@ FAST = {
 STEP = 8
 BATCH = 16
 """Programs that are recorded in one engine."""
+KILLED_BATCH = 8
+"""Programs that are killed in one engine, and one test: an engine costs as much as a program's kills."""
 TOGETHER = 32
 """Sessions that die with one coordinator where every entry is tried: an engine has room for 64."""
 
 every_case = pytest.mark.parametrize("case", ALL, ids=[case.id for case in ALL])
-fast_case = pytest.mark.parametrize("case", fast := [c for c in ALL if c.id in FAST], ids=[c.id for c in fast])
-waiting_case = pytest.mark.parametrize("case", WAITING, ids=[c.id for c in WAITING])
+waiting_case = pytest.mark.parametrize("case", WAITING, ids=[case.id for case in WAITING])
+
+
+def in_batches(several: Sequence[Case]) -> pytest.MarkDecorator:
+    """A test's `batch`, named after the first and the last program."""
+    batches = [several[first : first + KILLED_BATCH] for first in range(0, len(several), KILLED_BATCH)]
+    return pytest.mark.parametrize("batch", batches, ids=[f"{batch[0].id}..{batch[-1].id}" for batch in batches])
+
+
+fast_batch = in_batches([case for case in ALL if case.id in FAST])
+every_batch = in_batches(ALL)
+waiting_batch = in_batches(WAITING)
 
 
 @cache
@@ -119,9 +132,7 @@ def assert_same_effects(case: Case, run: Outcome, model: Outcome, last: str = ""
         allowed = case.in_flight if last == "STARTED" or (last and several) else 0
         assert case.check or not several or max(difference.values(), default=0) <= 1, difference
         assert sum(max(n, 0) for n in difference.values()) <= allowed, difference
-        assert not [path for path, n in difference.items() if n < 0 and path not in (*case.once, *case.too_late)], (
-            difference
-        )
+        assert not [path for path, n in difference.items() if n < 0 and path not in case.once], difference
     assert not [path for path in case.once if run.ledger.requests[path] > 1]
     assert len(run.ledger.keys) == case.keys
 
@@ -152,44 +163,57 @@ def test_recorded(bench: Bench, case: Case) -> None:
         assert_same_effects(case, run, model)
 
 
-def check_killed(bench: Bench, case: Case, what: str, step: int, **how: int) -> None:
-    """Kill after every `step`th entry; each run must be as the undisturbed one."""
-    model = recorded_run(bench, case.id)
+def check_killed(bench: Bench, batch: Sequence[Case], what: str, step: Callable[[Case], int], **how: int) -> None:
+    """Kill each program after every `step`th entry; each run must be as the undisturbed one."""
+    models = [recorded_run(bench, case.id) for case in batch]
+    plan = [(case, kill_points(case, model, step(case))) for case, model in zip(batch, models, strict=True)]
+    failures = []
+    for case, model, runs in zip(batch, models, bench.killed_each(plan, what, PROGRAMS, **how), strict=True):
+        for after, run in runs.items():
+            try:
+                assert_killed(case, run, model, after)
+            except AssertionError as error:
+                error.add_note(f"{case.id}: {what} after entry {after}: {run.rows[after - 1 : after]}")
+                failures.append(error)
+    if failures:
+        raise ExceptionGroup("runs that differ", failures)
+
+
+def kill_points(case: Case, model: Outcome, step: int) -> Sequence[int]:
     first = 1 + ALL.index(case) % step  # so that the sampled kill points differ between programs
-    points = range(min(first, len(model.rows)), len(model.rows) + 1, step) if model.rows else ()
-    for after, run in bench.killed(case, points, what, PROGRAMS, **how).items():
-        last, following = [*(row["kind"] for row in run.rows[after - 1 :]), "", ""][:2]
-        in_flight = "STARTED" in (last, following)  # it travels with the row before it
-        try:
-            assert_recorded(case, run)
-            assert_expected(case, run, alternative=in_flight)
-            assert_same_output(case, run, model, alternative=in_flight)
-            assert_same_effects(case, run, model, last)
-        except AssertionError as error:
-            error.add_note(f"{what} after entry {after}: {run.rows[after - 1 : after]}")
-            raise
+    return range(min(first, len(model.rows)), len(model.rows) + 1, step) if model.rows else ()
 
 
-@fast_case
-def test_runner_killed_now_and_then(bench: Bench, case: Case) -> None:
-    check_killed(bench, case, RUNNER, STEP)
+def assert_killed(case: Case, run: Outcome, model: Outcome, after: int) -> None:
+    """A run that was killed after this entry is as the undisturbed one."""
+    last, following = [*(row["kind"] for row in run.rows[after - 1 :]), "", ""][:2]
+    in_flight = "STARTED" in (last, following)  # it travels with the row before it
+    assert_recorded(case, run)
+    assert_expected(case, run, alternative=in_flight)
+    assert_same_output(case, run, model, alternative=in_flight)
+    assert_same_effects(case, run, model, last)
 
 
-@fast_case
-def test_coordinator_killed_now_and_then(bench: Bench, case: Case) -> None:
-    check_killed(bench, case, COORDINATOR, STEP)
+@fast_batch
+def test_runner_killed_now_and_then(bench: Bench, batch: Sequence[Case]) -> None:
+    check_killed(bench, batch, RUNNER, lambda _: STEP)
 
 
-@pytest.mark.slow
-@every_case
-def test_runner_killed_after_every_entry(bench: Bench, case: Case) -> None:
-    check_killed(bench, case, RUNNER, 1)
+@fast_batch
+def test_coordinator_killed_now_and_then(bench: Bench, batch: Sequence[Case]) -> None:
+    check_killed(bench, batch, COORDINATOR, lambda _: STEP)
 
 
 @pytest.mark.slow
-@every_case
-def test_coordinator_killed_after_every_entry(bench: Bench, case: Case) -> None:
-    check_killed(bench, case, COORDINATOR, STEP // 2 if case.heavy else 1, together=TOGETHER)
+@every_batch
+def test_runner_killed_after_every_entry(bench: Bench, batch: Sequence[Case]) -> None:
+    check_killed(bench, batch, RUNNER, lambda case: STEP // 2 if case.long else 1)
+
+
+@pytest.mark.slow
+@every_batch
+def test_coordinator_killed_after_every_entry(bench: Bench, batch: Sequence[Case]) -> None:
+    check_killed(bench, batch, COORDINATOR, lambda case: STEP // 2 if case.heavy else 1, together=TOGETHER)
 
 
 @waiting_case
@@ -202,6 +226,6 @@ def test_suspended_at_every_wait(bench: Bench, case: Case) -> None:
 
 
 @pytest.mark.slow
-@waiting_case
-def test_suspended_and_killed(bench: Bench, case: Case) -> None:
-    check_killed(bench, case, RUNNER, 1, suspend_at_once=True)
+@waiting_batch
+def test_suspended_and_killed(bench: Bench, batch: Sequence[Case]) -> None:
+    check_killed(bench, batch, RUNNER, lambda _: 1, suspend_at_once=True)

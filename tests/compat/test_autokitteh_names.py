@@ -44,12 +44,12 @@ NAMES = [
 ]
 CLIENTS = {
     "airtable": ["airtable_client"],
-    "anthropic": ["anthropic_client"],
+    "anthropic": ["anthropic_client", "anthropic_pydantic_ai_provider"],
     "asana": ["asana_client"],
     "atlassian": ["confluence_client", "get_base_url", "jira_client"],
     "auth0": ["auth0_client"],
     "aws": ["boto3_client"],
-    "connections": ["check_connection_name", "refresh_oauth"],
+    "connections": ["check_connection_name", "encode_jwt", "refresh_oauth"],
     "discord": ["bot_token", "discord_client"],
     "github": ["github_client"],
     "google": [
@@ -70,7 +70,7 @@ CLIENTS = {
     "kubernetes": ["kubernetes_client"],
     "linear": ["linear_client"],
     "notion": ["notion_client"],
-    "openai": ["openai_client"],
+    "openai": ["openai_client", "openai_pydantic_ai_provider"],
     "packages": ["install"],
     "microsoft": ["teams_client"],
     "pydantic": ["anthropic_pydantic_ai_provider", "openai_pydantic_ai_provider", "pydantic_gateway_provider"],

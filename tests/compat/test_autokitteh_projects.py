@@ -68,6 +68,8 @@ def test_v1_answers_at_once_and_in_pieces(platform: Platform) -> None:
     platform.deploy("front_desk")
     url = platform.urls["question"]
     assert (ask(url).status_code, ask(url).text) == (400, "ask something")
+    assert ask(url).headers["content-type"].startswith("text/plain")
+    assert ask(url, q="page").headers["content-type"].startswith("text/html")
     assert ask(url, q="where").json() == {"url": platform.urls["arrival"]}
     assert (ask(url, q="nowhere").status_code, ask(url, q="nowhere").text) == (404, "ValueError")
     assert ask(url, q="who").json()["nobody"] is None

@@ -90,8 +90,10 @@ class Dockerd:
         file.unlink(missing_ok=True)  # where nobody reaps orphans, the next dockerd would take its zombie for alive
 
     def remove(self) -> None:
-        """Remove all it has, when it has ended."""
-        shutil.rmtree(self.folder)
+        """Remove all it has, when it has ended; shims of its containers may still be removing what was theirs."""
+        deadline = time.monotonic() + READY_S
+        while self.folder.exists():
+            shutil.rmtree(self.folder, ignore_errors=time.monotonic() < deadline)
 
 
 def answers(url: str) -> bool:

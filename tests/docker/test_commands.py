@@ -164,6 +164,14 @@ def test_a_host_that_is_killed(terminal: Terminal, engine: str) -> None:
     gone(engine, terminal.folder)
 
 
+def test_a_server_that_ends_while_its_host_is_dead(terminal: Terminal, engine: str) -> None:
+    server = terminal.serve("home", "--runner", "docker")
+    until(lambda: left(engine, terminal.folder) == ["running"], "a container waits")
+    kill(server.host_pid)
+    server.stop()
+    assert left(engine, terminal.folder) == []
+
+
 def test_an_engine_that_is_killed(terminal: Terminal, own: Dockerd) -> None:
     terminal.write("p/handlers.py", STEPS)
     server = terminal.serve("home", "--runner", "docker")

@@ -25,8 +25,7 @@ from perdure_server.rpc.doors import Tls
 from perdure_server.rpc.server import GrpcServer
 from perdure_server.security.access import Access
 
-PATIENCE_S = 30.0
-HASTE = Patience(handshake_ms=500, idle_ms=1_000, connections=60, streams=16)
+PATIENCE_S = 60.0
 
 
 def now_us() -> int:
@@ -64,12 +63,13 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(world: World, home: Path, patience: Patience = HASTE) -> AsyncIterator[Doors]:
+async def open_doors(world: World, home: Path, patience: Patience | None = None) -> AsyncIterator[Doors]:
     """All four kinds of doors of one coordinator, by two servers."""
     access = Access(world.store, now_us, home=home, certificate_valid_s=60)
     assert access.authority is not None
     doors = Doors(world, home, access)
     control = Control(world.coordinator, str(home), access)
+    patience = patience or Patience()
     plain = GrpcServer(world.coordinator, control, [f"unix:{home}/s", "127.0.0.1:0"], patience=patience)
     tls = Tls(access.authority, ["localhost", "127.0.0.1"])
     secure = GrpcServer(world.coordinator, control, ["127.0.0.1:0"], tls=tls, hosts="127.0.0.1:0", patience=patience)
@@ -162,8 +162,13 @@ class Stream:
         return getattr(message, kind)
 
     async def ended(self) -> tuple[grpc.StatusCode, str]:
-        code = await asyncio.wait_for(self.call.code(), PATIENCE_S)
-        return code, str(dict(await self.call.trailing_metadata() or ()).get("perdure-code", ""))
+        return await self.ended_by(self.call)
+
+    @staticmethod
+    async def ended_by(call: Any) -> tuple[grpc.StatusCode, str]:
+        """How a stream ended, of which nothing is read."""
+        code = await asyncio.wait_for(call.code(), PATIENCE_S)
+        return code, str(dict(await call.trailing_metadata() or ()).get("perdure-code", ""))
 
 
 def endpoint(home: Path, **said: object) -> None:

@@ -43,7 +43,7 @@ async def test_a_token_is_all_that_a_host_needs(doors: Doors, world: World, tmp_
         (connection,) = world.coordinator.hosts
         assert (connection.host_id, connection.peer[:5]) == ("alpha", "ipv4:")
         await world.until(lambda: connection.certificate_until_us)
-        assert connection.certificate_until_us == identity.until_us
+        assert connection.certificate_until_us == pytest.approx(identity.until_us, abs=60e6)  # by two clocks
         await world.start("s")
         assert (await stream.until("start")).session_id == "s"
 
@@ -173,7 +173,8 @@ async def test_a_certificate_is_renewed_before_it_ends_and_the_stream_stays(
     doors: Doors, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = await joined(doors, tmp_path / "host")
-    soon = Identity(**{**_fields(identity), "until_us": now_us() + 400_000})
+    now = now_us()
+    soon = Identity(**{**_fields(identity), "since_us": now - 70_000_000, "until_us": now + 30_000_000})
     dialler = Joined(soon, tmp_path / "host", lambda _line: None)
     channel, metadata = await dialler.dial()
     async with Stream(channel, metadata) as stream:
@@ -184,10 +185,39 @@ async def test_a_certificate_is_renewed_before_it_ends_and_the_stream_stays(
         assert renewed is not None
         assert renewed.until_us > identity.until_us
         (connection,) = world.coordinator.hosts
-        assert connection.certificate_until_us == renewed.until_us
+        assert connection.certificate_until_us == pytest.approx(renewed.until_us, abs=60e6)  # by two clocks
         keeping.cancel()
     async with Stream(mutual_channel(doors, renewed)) as stream:
         assert (await stream.greet("alpha")).HasField("welcome")
+
+
+@pytest.mark.parametrize("jumps_to_day", [20, 0])
+async def test_a_host_whose_clock_is_wrong_and_jumps_renews_once_and_stays(
+    doors: Doors, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jumps_to_day: int
+) -> None:
+    """It was told that its new certificate had ended; or it renewed as fast as it was answered."""
+    day, saved = 10, Mock(wraps=Identity.save)
+    monkeypatch.setattr(joining, "_now_us", lambda: now_us() + day * 86_400_000_000)
+    monkeypatch.setattr(Identity, "save", lambda self, state_dir: saved(self, state_dir))
+    dialler = Joined(await joined(doors, tmp_path / "host"), tmp_path / "host", lambda _line: None)
+    channel, metadata = await dialler.dial()
+    async with Stream(channel, metadata) as stream:
+        await stream.greet("alpha")
+        day = jumps_to_day
+        keeping = asyncio.create_task(dialler.keep(channel))
+        await world.until(lambda: saved.call_count >= 2)
+        for _ in range(10):  # answers that come while it could renew again
+            assert (await status(hosts_of(channel).Renew(rpb.RenewRequest())))[1] == "P0216"
+        assert saved.call_count == 2
+        day = 30
+        again, _ = await dialler.dial()
+        await again.close()
+        keeping.cancel()
+
+
+async def test_who_cannot_be_reached_may_have_another_clock(tmp_path: Path) -> None:
+    error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "not yet valid")
+    assert "is this machine's clock right? It says 20" in joining._refused(error, "coordinator:1").help
 
 
 async def test_a_stream_ends_with_a_certificate_that_was_not_renewed(

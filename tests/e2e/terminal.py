@@ -69,7 +69,8 @@ class Terminal:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PERDURE", "PYTHON"))}
-        return kept | {"HOME": str(self.folder), "NO_COLOR": "1"} | self.variables
+        patient = {"PERDURE_CONNECT_TIMEOUT": str(PATIENCE_S)}
+        return kept | {"HOME": str(self.folder), "NO_COLOR": "1"} | patient | self.variables
 
     def write(self, path: str, text: str) -> Path:
         """A file of the user's, relative to the folder; the text may be indented."""
@@ -82,7 +83,8 @@ class Terminal:
         """Start a command; it is killed at the end of the test if it is still there."""
         command = [*self.program, *map(str, arguments)]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **(pipes | how))
+        where = {"cwd": self.folder} | pipes | how
+        process = subprocess.Popen(command, env=self.environment, text=True, **where)
         self.children.append(process)
         return process
 

@@ -110,8 +110,8 @@ def test_the_store_from_the_command_line(terminal: Terminal, server: Server) -> 
 
     store("set", "a/1", '{"n": [1, 2.5]}', "--version", "0")
     assert "P0227" in store("set", "a/1", "2", "--version", "0", code=1).err
-    assert "P0201" in store("set", "a/1", "{", code=2).err
-    assert "P0224" in store("get", "b", code=2).err
+    assert "error[P0201] the value:1:2 is no JSON" in store("set", "a/1", "{", code=2).err
+    assert "P0235" in store("get", "b", code=2).err
     shown = store("get", "a/1", "--json").document
     assert (shown["value"], shown["version"], shown["published"], shown["url"]) == ({"n": [1, 2.5]}, 1, False, None)
     assert store("get", "a/1").out == '{"n":[1,2.5]}\n'
@@ -120,4 +120,5 @@ def test_the_store_from_the_command_line(terminal: Terminal, server: Server) -> 
     assert [each["key"] for each in store("list", "--prefix", "a/", "--json").document] == ["a/1"]
     assert "deleted a/1" in store("del", "a/1").err
     assert "there was no a/1" in store("del", "a/1").err
+    assert store("del", "a/1", "--json").document == {"key": "a/1", "existed": False}
     assert "nothing is stored" in store("list").err

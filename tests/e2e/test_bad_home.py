@@ -124,6 +124,37 @@ def test_a_journal_of_a_newer_version(terminal: Terminal, home: Path) -> None:
 # --- one coordinator at a time ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["", "host", "blobs", "host/home"])
+def test_a_file_where_a_folder_belongs(terminal: Terminal, name: str) -> None:
+    terminal.write("p/main.py", SIMPLE)
+    terminal.write("h" + (f"/{name}" if name else ""), "in the way")
+    ran = terminal.run("run", "p", "--home", "h", code=FAILED)
+    assert "error[P0237] the home h cannot be used: " in ran.err
+    assert ": Not a directory" in ran.err
+    assert "--home" in ran.err
+
+
+def test_a_folder_where_a_file_belongs(terminal: Terminal) -> None:
+    terminal.write("p/main.py", SIMPLE)
+    terminal.write("h/lock/x", "in the way")
+    ran = terminal.run("run", "p", "--home", "h", code=FAILED)
+    assert "error[P0237] the home h cannot be used: h/lock: Is a directory" in ran.err
+
+
+@pytest.mark.parametrize("command", [("run", "p"), ("serve", "--grpc", "127.0.0.1:0")])
+@pytest.mark.parametrize("place", ["/proc/h", "/dev/null/h"])
+def test_there_is_no_place_for_the_home(terminal: Terminal, place: str, command: tuple[str, ...]) -> None:
+    terminal.write("p/main.py", SIMPLE)
+    ran = terminal.run(*command, "--home", place, code=FAILED)
+    assert f"error[P0237] the home {place} cannot be used: " in ran.err
+
+
+def test_a_server_says_so_too(terminal: Terminal) -> None:
+    terminal.write("h/host", "in the way")
+    ran = terminal.run("serve", "--home", "h", "--grpc", "127.0.0.1:0", code=FAILED)
+    assert "error[P0237]" in ran.err
+
+
 def test_a_home_has_one_coordinator(terminal: Terminal) -> None:
     terminal.write("p/main.py", SIMPLE)
     server = terminal.serve()

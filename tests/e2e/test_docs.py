@@ -25,8 +25,9 @@ def commands(page):
             yield from (line.partition(" #")[0].strip() for line in block["text"].splitlines() if line.strip())
 
 
-def shell(command, folder, timeout=100):
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1"}
+def shell(command, folder, timeout=280):
+    patient = {"NO_COLOR": "1", "PERDURE_CONNECT_TIMEOUT": "60"}
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **patient}
     run = subprocess.run(
         command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout
     )
@@ -34,6 +35,7 @@ def shell(command, folder, timeout=100):
     return run
 
 
+@pytest.mark.timeout(900)
 def test_every_command_of_the_readme_works(tmp_path):
     """In a copy of the tree without its environments: commands may leave their traces there."""
     ignored = shutil.ignore_patterns(".git", ".venv*", ".perdure", "__pycache__", ".*_cache", ".hypothesis", "build")
@@ -50,6 +52,7 @@ def test_every_command_of_the_readme_works(tmp_path):
 PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if any(b["file"] for b in blocks(p)))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_the_files_and_commands_of_a_page_work(page, tmp_path):
     for block in blocks(page):

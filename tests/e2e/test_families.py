@@ -79,7 +79,7 @@ def kill_if_there(pid: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_fifty_children_and_their_parent_survive_kills(terminal: Terminal) -> None:
     chance = random.Random(5)
     terminal.write("project/main.py", PROGRAM)

@@ -16,6 +16,7 @@ from terminal import Server, Terminal, alive, kill, until
 CALLS = 50
 KILLS = 20
 SLOW_S = 0.04  # each request's time at the server: kills fall before, into and after calls
+PATIENCE_S = 120.0
 VICTIMS = ("runner", "host", "coordinator")
 
 HANDLER = f"""
@@ -31,17 +32,31 @@ HANDLER = f"""
 
 
 class SlowEffects(EffectServer):
-    """Remembers the order of requests as well, and takes its time."""
+    """Remembers the order of requests as well, and takes its time.
+
+    Of the run "killed" it answers only so many calls: however late a kill comes, the session is not at its end.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.order: list[tuple[str, int]] = []
+        self._answered = 0
+        self._more = threading.Condition()
 
     def count(self, run: str, request: str, key: str | None) -> int:
-        times = super().count(run, request, key)
-        self.order.append((run, int(request.rpartition("/")[2])))
+        times, number = super().count(run, request, key), int(request.rpartition("/")[2])
+        self.order.append((run, number))
         time.sleep(SLOW_S)
+        if run == "killed":
+            with self._more:
+                self._more.wait_for(lambda: number < self._answered, PATIENCE_S)
         return times
+
+    def answer(self, calls: int) -> None:
+        """So many."""
+        with self._more:
+            self._answered = calls
+            self._more.notify_all()
 
     def seen(self, run: str) -> list[int]:
         """The numbers of a run's requests, in the order of their arrival."""
@@ -75,7 +90,7 @@ def strike(server: Server, session: str, victim: str) -> None:
     """Kill it; what does not come back by itself is started again."""
     match victim:
         case "runner":
-            kill(until(lambda: living_runner(server, session), "the session has a runner"))
+            until(lambda: killed_runner(server, session), "the session's runner is killed")
         case "host":
             kill(server.host_pid)
         case "coordinator":
@@ -83,15 +98,19 @@ def strike(server: Server, session: str, victim: str) -> None:
             server.start()
 
 
-def living_runner(server: Server, session: str) -> int:
+def killed_runner(server: Server, session: str) -> bool:
+    """Kill the session's runner, if it has one; that of a host that was killed may be dying already."""
     try:
         pid = server.session(session).runner_pid
-    except grpc.RpcError:
-        return 0
-    return pid if alive(pid) else 0
+        if alive(pid):
+            kill(pid)
+            return True
+    except (grpc.RpcError, ProcessLookupError):
+        pass
+    return False
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_twenty_kills_repeat_no_completed_call(terminal: Terminal, effects: SlowEffects) -> None:
     chance = random.Random(2)
     moments = sorted(chance.sample(range(1, CALLS - 4), KILLS))
@@ -104,12 +123,14 @@ def test_twenty_kills_repeat_no_completed_call(terminal: Terminal, effects: Slow
     before = 0
     for number, moment in enumerate(moments):
         due = max(moment, before + 1)
+        effects.answer(due)
         until_called(server, session, effects, due)
         time.sleep(chance.uniform(0, SLOW_S))  # a random moment is what is tested
         strike(server, session, VICTIMS[number % len(VICTIMS)])
         before = len(set(effects.seen("killed")))
     assert not server.session(session).ended_at, "the last kill came too late to disturb anything"
 
+    effects.answer(CALLS)
     server.until(session, "completed")
     server.until(undisturbed, "completed")
     plain = terminal.run("sessions", "show", undisturbed, "--home", server.home, "--json").document

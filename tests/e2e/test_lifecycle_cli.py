@@ -54,9 +54,17 @@ def test_a_project_is_rolled_back_ended_and_deleted(terminal: Terminal) -> None:
     ).document
     assert again["build_id"] == second["build_id"]
     assert post(trigger["url"]) == 202
-    builds = terminal.run("builds", "list", "--project", "shop", *where, "--json").document
-    assert {build["build_id"]: build["sessions"] for build in builds} == {first["build_id"]: 0, second["build_id"]: 1}
-    terminal.run("builds", "fetch", first["build_id"][:16], "-o", "b.tar.gz", *where)
+
+    def sessions() -> dict[str, int]:
+        builds = terminal.run("builds", "list", "--project", "shop", *where, "--json").document
+        return {build["build_id"]: build["sessions"] for build in builds}
+
+    until(lambda: second["build_id"] in sessions() and sessions()[second["build_id"]], "the event has its session")
+    assert sessions() == {first["build_id"]: 0, second["build_id"]: 1}
+    fetched = terminal.run("builds", "fetch", first["build_id"][:16], "-o", "b.tar.gz", *where, "--json").document
+    assert fetched == {"build_id": first["build_id"], "file": "b.tar.gz"}
+    for kind in ("builds", "deployments", "triggers", "events"):
+        assert terminal.run(kind, "list", "--project", "nobody", *where).err.startswith(f"no {kind}")
     assert (terminal.folder / "b.tar.gz").stat().st_size
 
     ended = terminal.run("deployments", "deactivate", "--project", "shop", *where, "--json").document

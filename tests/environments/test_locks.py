@@ -117,12 +117,15 @@ async def test_what_excludes_each_other_is_told_with_its_line(house: Wheelhouse,
     error = await refusal("# two\nneedy\ntiny==2.0\n", sources)
     assert (error.code, error.location) == ("P0303", "requirements.txt:2:1")
     assert "needy depend on tiny<2" in error.message
+    assert error.help == "loosen what excludes each other"
 
 
 async def test_a_package_that_is_not_there_is_named(sources: Indexes) -> None:
     error = await refusal("tiny\nno-such-thing\n", sources)
     assert (error.code, error.location) == ("P0303", "requirements.txt:2:1")
     assert "no-such-thing was not found" in error.message
+    assert error.help.startswith("is its name right?")
+    assert (await refusal("tiny==99\n", sources)).help == "name a version that the index has"
 
 
 async def test_a_source_distribution_is_named_and_not_run(house: Wheelhouse, sources: Indexes, tmp_path: Path) -> None:

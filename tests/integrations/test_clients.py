@@ -23,7 +23,7 @@ from vendor_answers import ROUTES
 from vendor_home import has_user, interpreter
 from vendor_stubs import Stub, http_stub, redis_stub, smtp_stub
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PROJECT = Path(__file__).parent / "project"
 AT_ONCE = 3

@@ -60,6 +60,8 @@ def test_a_connection_is_made_used_listed_and_removed(terminal: Terminal) -> Non
     files = [file for file in terminal.folder.rglob("*") if file.is_file() and file != token]
     assert [file for file in files if SECRET.encode() in file.read_bytes()] == []
     assert "removed team" in terminal.run("connections", "remove", "team", "--project", "shop").err
+    gone = terminal.run("connections", "remove", "team", "--project", "shop", "--json")
+    assert gone.document == {"name": "team", "existed": False}
     assert terminal.run("connections", "list", "--project", "shop", "--json").document == []
     assert terminal.run("vars", "list", "--project", "shop", "--json").document == []
 
@@ -105,3 +107,8 @@ def test_the_table_of_integrations(terminal: Terminal) -> None:
     found = {entry["name"]: entry for entry in terminal.run("connections", "integrations", "--json").document}
     assert found["slack"]["ways"] == [["token"], ["oauth_access_token"]]
     assert found["smtp"]["clients"] == ["smtp_client"]
+    shown = terminal.run("connections", "integrations").out
+    assert max(map(len, shown.splitlines())) <= 100
+    words = {word for entry in found.values() for word in (entry["name"], *entry["clients"])}
+    assert words <= set(shown.replace(",", " ").split())
+    assert (shown.count("oauth_*"), shown.count("oauth_client_id")) == (sum(e["oauth"] for e in found.values()), 0)

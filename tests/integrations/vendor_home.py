@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
 HOME = HERE.parent.parent / f".venv-integrations-{sys.version_info[0]}.{sys.version_info[1]}"
-_TIMEOUT_S = 280
+_TIMEOUT_S = 400
 
 
 def interpreter() -> tuple[Path | None, str]:
     """Its Python; or None, and why there is none."""
+    with _alone():
+        return _made()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Tests run in several processes: one makes it, and the others wait until it has."""
+    folder = os.open(HERE, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _made() -> tuple[Path | None, str]:
     needs = HERE / "requirements.txt"
     wanted = hashlib.sha256(repr((sys.version, needs.read_text())).encode()).hexdigest()
     python, mark = HOME / "bin" / "python", HOME / "installed"

@@ -30,6 +30,15 @@ outcomes = {}
 details = {}
 
 
+def pytest_sessionstart():
+    """The same examples in both modes, however slow the machine is."""
+    if "hypothesis" in sys.modules:
+        from hypothesis import settings
+
+        settings.register_profile("compared", derandomize=True, database=None, deadline=None)
+        settings.load_profile("compared")
+
+
 def pytest_runtest_logreport(report):
     """Remember the worst of set-up, call and tear-down."""
     outcome = "xfail" if hasattr(report, "wasxfail") else report.outcome

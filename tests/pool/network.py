@@ -47,7 +47,8 @@ class Machine:
 @contextmanager
 def machines(number: int) -> Iterator[tuple[str, list[Machine]]]:
     """This machine's address on the switch, and the other machines, for the length of the block."""
-    net, switch = f"10.213.{os.getpid() % 250}", f"pd{os.getpid()}"
+    pid = os.getpid()  # other workers have other networks
+    net, switch = f"10.{128 + pid // 250 % 100}.{pid % 250}", f"pd{pid}"
     with ExitStack() as stack:
         _ip("link", "add", switch, "type", "bridge")
         stack.callback(_ip, "link", "del", switch)

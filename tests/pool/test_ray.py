@@ -125,6 +125,10 @@ def host_of(node: subprocess.Popen[bytes]) -> int:
     return next(pid for pid in descendants(node.pid) if "perdure_server.app.ray_node" in command_line(pid))
 
 
+def started_again(host: pb.Host | None, before: int) -> bool:
+    return host is not None and host.pid not in {0, before}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cluster_runs_the_quickstart_and_loses_nothing_with_a_node(
@@ -174,7 +178,5 @@ def test_a_cluster_runs_the_quickstart_and_loses_nothing_with_a_node(
 
         pid = host_of(head)
         kill(pid)
-        until(
-            lambda: left in hosts(server) and hosts(server)[left].pid not in {0, pid}, "Ray starts it again", PATIENCE_S
-        )
+        until(lambda: started_again(hosts(server).get(left), pid), "Ray starts it again", PATIENCE_S)
         server.stop()

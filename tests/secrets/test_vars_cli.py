@@ -39,10 +39,10 @@ def give(terminal: Terminal, *arguments: str, value: str = VALUE) -> str:
 
 
 def environment(pid: int) -> bytes:
-    """As it was given to a process; empty when that is gone."""
+    """As it was given to a process; empty when that is gone, or lives where nobody else can look."""
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
 
 
@@ -57,10 +57,17 @@ def test_a_secret_is_set_run_with_listed_and_unset(terminal: Terminal) -> None:
         ("MODE", False, "live\x1b[2J"),
         ("TOKEN", True, None),
     ]
-    assert terminal.run("vars", "list", "--project", "shop").out == "MODE  live\\x1b[2J\nTOKEN  (secret)\n"
+    table = terminal.run("vars", "list", "--project", "shop").out
+    assert [line.split() for line in table.splitlines()] == [
+        ["NAME", "VALUE"],
+        ["MODE", "live\\x1b[2J"],
+        ["TOKEN", "(secret)"],
+    ]
     assert terminal.run("vars", "list", "--project", "other").err == "no variables\n"
     assert "unset TOKEN" in terminal.run("vars", "unset", "TOKEN", "--project", "shop").err
     assert "was not set" in terminal.run("vars", "unset", "TOKEN", "--project", "shop").err
+    unset = terminal.run("vars", "unset", "TOKEN", "--project", "shop", "--json")
+    assert unset.document == {"name": "TOKEN", "existed": False}
     assert "P0104" in terminal.run("run", "shop", code=2).err
 
 
@@ -68,13 +75,30 @@ def test_values_come_from_the_environment_and_from_files_but_from_no_argument(te
     terminal.write("value", VALUE)
     terminal.variables["GIVEN"] = VALUE
     for source in (("--from-env", "GIVEN"), ("--from-file", "value")):
-        terminal.run("vars", "set", "TOKEN", "--secret", "--project", "shop", *source)
+        told = terminal.run("vars", "set", "TOKEN", "--secret", "--project", "shop", *source, "--json")
+        assert told.document == {"name": "TOKEN", "secret": True}
         assert terminal.run("run", "shop", "--json").document["result"] == len(VALUE)
     refused = terminal.run("run", "shop", "--var", f"TOKEN={VALUE}", code=2)
     assert "P0103" in refused.err
     assert VALUE not in refused.err
     assert "P0104" in terminal.run("vars", "set", "TOKEN", "--project", "shop", "--from-env", "NONE", code=2).err
     assert "P0110" in terminal.run("vars", "set", "TOKEN", "--project", "shop", "--from-file", "none", code=2).err
+
+
+def test_a_secret_that_the_environment_should_have_given_is_missed_at_deploy(terminal: Terminal) -> None:
+    (terminal.folder / "shop/perdure.yaml").write_text(MANIFEST.replace("{secret: true}", "{secret: true, env: GIVEN}"))
+    server = terminal.serve()
+    refused = terminal.run("deploy", "shop", "--server", server.address, code=2).err
+    assert "P0104" in refused
+    assert "perdure.yaml:3:3 variable TOKEN: GIVEN is not set" in refused
+    assert "perdure vars set TOKEN --secret --project shop" in refused
+    assert terminal.run("deployments", "list", "--server", server.address, "--json").document == []
+    give(terminal, "TOKEN", "--secret", "--project", "shop", "--server", server.address)
+    assert terminal.run("deploy", "shop", "--server", server.address).err.count("P0104") == 0
+    server.stop()
+    assert terminal.run("run", "shop", "--home", "other", code=2).err.count("GIVEN is not set") == 1
+    terminal.variables["GIVEN"] = VALUE
+    assert terminal.run("run", "shop", "--home", "other", "--json").document["result"] == len(VALUE)
 
 
 def test_what_the_manifest_here_calls_secret_is_one(terminal: Terminal) -> None:

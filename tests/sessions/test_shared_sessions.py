@@ -99,7 +99,7 @@ def test_the_store_in_a_session(entry):
 
 
 def test_refusals_are_errors_with_codes():
-    codes = ["P0224", "P0227", "P0224", "P0114", "P0206", "P0204", "P0103", "P0204", "P0222", "P0402"]
+    codes = ["P0224", "P0227", "P0235", "P0114", "P0206", "P0204", "P0103", "P0204", "P0222", "P0402"]
     assert testing.run(refused).result == codes
     assert testing.run(refused, crash_after=9).result == codes
 

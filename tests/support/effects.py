@@ -7,6 +7,7 @@ What follows says what to answer, always the same for the same request (except `
     /RUN/status/404/NAME   that status, with NAME as its text
     /RUN/fail/2/NAME       503 to the first two requests for this path, then NAME
     /RUN/slow/0.2/NAME     NAME, after 0.2 seconds
+    /RUN/with/3/NAME       NAME, when the run has asked for three different paths, this one included
     /RUN/big/N             N bytes, the same ones every time
 
 A POST is answered with its own body. A header `Idempotency-Key` is kept in the ledger.
@@ -23,6 +24,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle, islice
+
+PATIENCE_S = 120.0
 
 
 @dataclass
@@ -46,7 +49,7 @@ class EffectServer(ThreadingHTTPServer):
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         super().__init__((address, 0), _Handler)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._ledgers: defaultdict[str, Ledger] = defaultdict(Ledger)
 
     @property
@@ -67,7 +70,13 @@ class EffectServer(ThreadingHTTPServer):
             ledger.requests[request] += 1
             if key:
                 ledger.keys.add(key)
+            self._lock.notify_all()
             return ledger.requests[request]
+
+    def wait_for(self, run: str, paths: int) -> None:
+        """Until the run has asked for so many different ones."""
+        with self._lock:
+            self._lock.wait_for(lambda: len(self._ledgers[run].requests) >= paths, PATIENCE_S)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -77,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         run, _, path = self.path.lstrip("/").partition("/")
         times = self.server.count(run, f"GET /{path}", self.headers["Idempotency-Key"])
+        match path.split("/"):
+            case ["with", paths, _]:
+                self.server.wait_for(run, int(paths))
         status, body = _answer(path, times)
         self._send(status, body)
 

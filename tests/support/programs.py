@@ -24,9 +24,10 @@ class Case:
     calls: one "kind function" a call, in order; the function's module may be left out.
     effects: requests to the counting server. `keys`: different idempotency keys it must see.
     in_flight: requests that one attempt of its largest activity makes: so many may come twice after a crash.
-    once: requests that may never come twice. `too_late`: requests with a time-out that may pass while nobody runs.
+    once: requests that may never come twice.
     check: an expression over `result` and `prints`, for programs whose values differ from run to run.
     plain: whether a plain run can do the same. `waits`: it sleeps or waits for signals. `heavy`: slow to run.
+    long: its journal has a hundred entries and more, most of them alike.
     signals: (when, name, payload); when is "start" or "waiting". `events`: what events of the source "hook" bring
     besides `run`, the session's id; sent when the session waits for one, each once.
     """
@@ -47,11 +48,11 @@ class Case:
     keys: int = 0
     in_flight: int = 1
     once: list[str] = field(default_factory=list)
-    too_late: list[str] = field(default_factory=list)
     check: str | None = None
     plain: bool = True
     waits: bool = False
     heavy: bool = False
+    long: bool = False
     vars: dict[str, str] = field(default_factory=dict)
     signals: list[tuple[str, str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)

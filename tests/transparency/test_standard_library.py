@@ -11,6 +11,7 @@ from transparency.compare import Bench, differ
 
 
 @pytest.mark.slow
+@pytest.mark.everywhere
 @pytest.mark.timeout(900)
 def test_the_standard_librarys_own_tests(tmp_path):
     bench = Bench(sys.executable, tmp_path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,42 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from coordinator_support import FakeHost, World
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from perdure_proto.v1 import control_pb2 as pb
+from support.services import SECRETS, SIGN
 from web_support import Web
-
-DISCORD = Ed25519PrivateKey.generate()
-PUBLIC = DISCORD.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-SECRETS = {
-    "slack": {"token": "xoxb", "signing_secret": "slack-secret"},
-    "github": {"token": "ghp", "webhook_secret": "hub-secret"},
-    "discord": {"token": "bot", "public_key": PUBLIC},
-    "stripe": {"webhook_secret": "whsec"},
-    "generic": {"webhook_secret": "any-secret"},
-}
-
-
-def _hmac(secret: str, *parts: bytes) -> str:
-    return hmac.new(secret.encode(), b"".join(parts), hashlib.sha256).hexdigest()
-
-
-def _slack(body: bytes, at: str) -> dict[str, str]:
-    signature = f"v0={_hmac('slack-secret', b'v0:', at.encode(), b':', body)}"
-    return {"x-slack-request-timestamp": at, "x-slack-signature": signature}
-
-
-def _discord(body: bytes, at: str) -> dict[str, str]:
-    return {"x-signature-timestamp": at, "x-signature-ed25519": DISCORD.sign(at.encode() + body).hex()}
-
-
-SIGN: dict[str, Callable[[bytes, str], dict[str, str]]] = {
-    "slack": _slack,
-    "github": lambda body, _: {"x-hub-signature-256": f"sha256={_hmac('hub-secret', body)}"},
-    "discord": _discord,
-    "stripe": lambda body, at: {"stripe-signature": f"t={at},v1={_hmac('whsec', at.encode(), b'.', body)}"},
-    "generic": lambda body, _: {"x-signature-256": f"sha256={_hmac('any-secret', body)}"},
-}
 
 
 class Service:
@@ -69,8 +34,8 @@ class Service:
 def service_fixture(web: Web, world: World, tmp_path: Path) -> Callable[..., Any]:
     """A service whose connection a manifest declares, and which gets its values afterwards."""
 
-    async def make(kind: str) -> Service:
-        await web.deploy(tmp_path / "p", f"connections: {{c: {kind}}}")
+    async def make(kind: str, manifest: str = "connections: {{c: {}}}", file: str = "perdure.yaml") -> Service:
+        await web.deploy(tmp_path / "p", manifest.format(kind), file=file)
         (declared,) = (await web.control.list_connections(pb.ListConnectionsRequest(project="p"))).connections
         values = {key: value.encode() for key, value in SECRETS[kind].items()}
         request = pb.PutConnectionRequest(project="p", name="c", integration=kind, values=values)
@@ -104,6 +69,48 @@ async def test_slack(web: Web, service: Callable[..., Any]) -> None:
     pressed = {"type": "block_actions", "trigger_id": "t2", "actions": [{"action_id": "ok"}]}
     action = await slack.send({"payload": json.dumps(pressed)}, form=True)
     assert stored(web, action) == ("interaction", pressed)
+
+
+THEIRS = """
+version: v1
+project:
+  connections: [{{name: c, integration: {}}}]
+  triggers:
+    - {{name: plain, connection: c, event_type: message, filter: "data.thread_ts == ''", call: main.py:main}}
+"""
+
+
+async def test_slack_has_all_fields_for_projects_of_autokitteh(web: Web, service: Callable[..., Any]) -> None:
+    slack = await service("slack", THEIRS, "autokitteh.yaml")
+
+    def callback(number: int, **event: Any) -> dict[str, Any]:
+        heard = {"authorizations": [{"user_id": "UBOT", "is_bot": True}]}
+        return {"type": "event_callback", "event_id": f"Ev{number}", "event": event, **heard}
+
+    async def sent(number: int, **event: Any) -> tuple[Any, list[str]]:
+        told = await slack.send(callback(number, **event))
+        return stored(web, told)[1], web.sessions(told.headers["perdure-event-id"])
+
+    message, started = await sent(1, type="message", text="hi", user="U1", odd=[1])
+    absent = {"subtype": "", "thread_ts": "", "bot_id": "", "blocks": [], "hidden": False, "reply_count": 0}
+    assert {name: message[name] for name in absent} == absent
+    assert (message["text"], message["odd"], message["message"], len(started)) == ("hi", [1], None, 1)
+    assert (await sent(2, type="message", user="U1", thread_ts="1.5"))[1] == []
+    changed, _ = await sent(3, type="message", subtype="message_changed", message={"user": "U1", "text": "hm"})
+    assert (changed["message"]["thread_ts"], changed["message"]["text"], changed["user"]) == ("", "hm", "")
+    reacted, _ = await sent(4, type="reaction_added", user="U1", item={"ts": "1.5"})
+    assert reacted["item"] == {"type": "", "channel": "", "ts": "1.5", "file": "", "file_comment": ""}
+    fields = {"command": "/go", "trigger_id": "t1", "is_enterprise_install": "false"}
+    command = stored(web, await slack.send(fields, form=True))[1]
+    assert (command["text"], command["is_enterprise_install"]) == ("", False)
+    pressed = {"type": "block_actions", "trigger_id": "t2", "actions": [{"action_id": "ok"}]}
+    action = stored(web, await slack.send({"payload": json.dumps(pressed)}, form=True))[1]
+    assert (action["actions"][0]["value"], action["view"], action["type"]) == ("", None, "block_actions")
+    unknown, _ = await sent(5, type="star_added", user="UBOT")
+    assert "text" not in unknown
+    for event in ({"user": "UBOT"}, {"message": {"user": "UBOT"}}, {"inviter": "UBOT", "user": "U1"}):
+        own = await slack.send(callback(6, type="message", **event))
+        assert (own.status_code, "perdure-event-id" in own.headers) == (200, False)
 
 
 async def test_github(web: Web, service: Callable[..., Any]) -> None:
@@ -178,4 +185,5 @@ async def test_an_unknown_address_and_another_method(web: Web, service: Callable
     unknown = await web.client.post(f"http://{web.address}/connections/nobody", json={})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "P0223")
     known = await service("github")
-    assert (await web.client.get(known.url)).status_code == 405
+    other = await web.client.get(known.url)
+    assert (other.status_code, other.json()["error"]["code"]) == (405, "P0702")

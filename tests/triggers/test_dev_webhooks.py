@@ -58,21 +58,21 @@ def dev_fixture(tmp_path: Path) -> Iterator[Dev]:
         yield dev
     finally:
         dev.process.send_signal(signal.SIGINT)
-        dev.process.wait(30)
+        dev.process.wait(PATIENCE_S)
 
 
 def test_the_webhooks_of_the_readme(dev: Dev) -> None:
     dev.until(lambda said: "ready grpc=" in said)
     urls = dict(re.findall(r"webhook (\w+): (http://127\.0\.0\.1:\d+/webhooks/orders/\w+) -> ", dev.said()))
     assert set(urls) == {"order", "paid", "price"}
-    begun = requests.post(urls["order"], json={"id": 7}, timeout=30)
+    begun = requests.post(urls["order"], json={"id": 7}, timeout=PATIENCE_S)
     assert begun.status_code == 202
-    answer = requests.get(urls["price"], params={"n": 3}, timeout=60)
+    answer = requests.get(urls["price"], params={"n": 3}, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json(), answer.headers["x-shop"]) == (200, {"price": 37.5}, "perdure")
     # It may arrive before the session has subscribed, as anybody's may: it is sent until it was heard.
     deadline = time.monotonic() + PATIENCE_S
     while "order 7: paid by Ada" not in dev.said():
-        assert requests.post(urls["paid"], json={"order": 7, "by": "Ada"}, timeout=30).status_code == 202
+        assert requests.post(urls["paid"], json={"order": 7, "by": "Ada"}, timeout=PATIENCE_S).status_code == 202
         assert time.monotonic() < deadline, dev.said()
         time.sleep(0.3)
     assert dev.said().count("deployed orders") == 1

@@ -14,7 +14,7 @@ from coordinator_support import World, refused
 from perdure_server.app.http import HttpAddress, http_face
 from perdure_server.coordinator.control import Control
 from perdure_server.security.access import Access
-from web_support import Web
+from web_support import PATIENCE_S, Web
 
 
 async def test_serve_says_where_and_takes_the_token_of_its_home(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ async def test_serve_says_where_and_takes_the_token_of_its_home(tmp_path: Path) 
         told = json.loads((tmp_path / "endpoint.json").read_text())
         assert (told["http"], told["url"]) == (ready[2].decode(), "https://hooks.example")
         headers = {"authorization": f"Bearer {told['token']}"}
-        async with httpx.AsyncClient(base_url=f"http://{told['http']}", headers=headers, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=f"http://{told['http']}", headers=headers, timeout=PATIENCE_S) as client:
             assert (await client.get("/api/v1/version")).json()["home"] == str(tmp_path)
             assert (await client.get("/livez")).status_code == 200
     finally:
@@ -66,7 +66,7 @@ async def test_it_ends_with_a_request_open_that_has_no_end(world: World) -> None
     control = Control(world.coordinator, "", access)
     row, secret = await access.tokens.create("t", "read", "", 0)
     headers = {"authorization": f"Bearer pt.{row.token_id}.{secret}"}
-    async with asyncio.timeout(30), httpx.AsyncClient(headers=headers) as client:
+    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(headers=headers, timeout=PATIENCE_S) as client:
         async with http_face(world.coordinator, control, access, (), HttpAddress("127.0.0.1:0")) as address:
             watched = await client.send(
                 client.build_request("GET", f"http://{address}/api/v1/sessions/s/watch"), stream=True

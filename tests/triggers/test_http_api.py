@@ -16,7 +16,7 @@ from perdure_server.security.scopes import Scope
 from perdure_server.web import messages, openapi
 from perdure_server.web.api import served
 from perdure_server.web.routes import PREFIX, ROUTES, Route
-from web_support import Web
+from web_support import PATIENCE_S, Web
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
@@ -140,6 +140,26 @@ async def test_what_is_wrong_is_said_as_json(
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    ("path", "told", "message", "hint"),
+    [
+        ("/sessions", {"entry_piont": "a.py:b"}, "there is no field 'entry_piont'", "did you mean 'entry_point'?"),
+        ("/sessions/s/stop", {"colour": 1}, "there is no field 'colour'", "there are: session_id, "),
+        ("/projects/p/events", {"x" * 200: 1}, f"there is no field '{'x' * 80}'", "there are: project, "),
+    ],
+)
+async def test_an_unknown_field_is_told_with_those_that_there_are(
+    web: Web, path: str, told: dict[str, object], message: str, hint: str
+) -> None:
+    error = (await web.api("POST", path, json=told)).json()["error"]
+    assert (error["code"], error["message"]) == ("P0702", message)
+    assert error["help"].startswith(hint)
+
+
+async def test_names_as_protobuf_writes_them_are_taken(web: Web) -> None:
+    assert code(await web.api("POST", "/sessions", json={"entryPoint": "a", "sessionId": "s"})) == (400, "P0114")
+
+
 async def test_probes_and_the_description_need_no_token(web: Web) -> None:
     assert (await web.client.get("/livez")).text == "ok\n"
     assert (await web.client.get("/readyz")).text == "ok\n"
@@ -162,7 +182,7 @@ async def test_https_with_a_certificate_of_the_homes_own_authority(world: World,
         port = address.rpartition(":")[2]
         assert world.coordinator.public_url == f"https://localhost:{port}"
         trust = ssl.create_default_context(cadata=access.authority.certificate.decode())
-        async with httpx.AsyncClient(verify=trust) as client:
+        async with httpx.AsyncClient(verify=trust, timeout=PATIENCE_S) as client:
             assert (await client.get(f"https://localhost:{port}/livez")).status_code == 200
             with pytest.raises(httpx.ConnectError):
                 await client.get(f"https://127.0.0.1:{port}/livez")  # not a name of its certificate

@@ -16,7 +16,7 @@ from perdure_server.security.needs import NEEDS
 from perdure_server.store import Mutation
 from perdure_server.web import bodies, hooks, sync
 from perdure_server.web.routes import ROUTES, Route
-from web_support import Web
+from web_support import PATIENCE_S, Web
 
 MANIFEST = """\
 name: p
@@ -51,7 +51,7 @@ async def test_two_readers_of_a_request_agree_or_it_is_refused(web: Web, rest: b
     async with web.bare() as (reader, writer):
         writer.write(b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\n" + rest)
         writer.write_eof()
-        answers = await asyncio.wait_for(reader.read(), 20)
+        answers = await asyncio.wait_for(reader.read(), PATIENCE_S)
     assert answers.count(b"HTTP/1.1 ") <= 1
     assert b"ok\n" not in answers
     assert b"HTTP/1.1 5" not in answers
@@ -61,7 +61,7 @@ async def test_a_deployer_cannot_have_more_buffered_than_an_event_may_have(web: 
     head = b"POST /webhooks/p/vast HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10000000000\r\n\r\n"
     async with web.bare() as (reader, writer):
         writer.write(head)
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"P0231" in answer
 
@@ -74,7 +74,7 @@ async def test_unfinished_bodies_are_bounded_together(web: Web, monkeypatch: pyt
         while bodies._Buffered.size < 40_000:
             await asyncio.sleep(0.01)
         more.write(head + b"x" * 40_000)
-        assert b"429" in await asyncio.wait_for(reader.readline(), 20)
+        assert b"429" in await asyncio.wait_for(reader.readline(), PATIENCE_S)
         slow.write(b"x")
         while bodies._Buffered.size:
             await asyncio.sleep(0.01)

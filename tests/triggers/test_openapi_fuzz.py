@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from web_support import Web, open_web
+from web_support import PATIENCE_S, Web, open_web
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 SLOW = {"WatchSession", "GetLogs"}  # they follow, if they are asked to: they may well have no end
@@ -46,10 +46,10 @@ def address_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(PATIENCE_S)
     yield told["at"]
     told["loop"].call_soon_threadsafe(told["ending"].set)
-    thread.join(30)
+    thread.join(PATIENCE_S)
 
 
 async def _prepared(web: Web) -> dict[str, str]:
@@ -60,7 +60,7 @@ async def _prepared(web: Web) -> dict[str, str]:
 @pytest.mark.slow
 def test_what_the_description_allows_is_answered_as_it_says(address: tuple[str, dict[str, str]]) -> None:
     url, headers = address
-    described = requests.get(f"{url}/api/openapi.json", timeout=10).json()
+    described = requests.get(f"{url}/api/openapi.json", timeout=PATIENCE_S).json()
     schema = openapi.from_dict(described)
     asked = 0
     for result in schema.get_all_operations():
@@ -80,7 +80,7 @@ def test_what_the_description_allows_is_answered_as_it_says(address: tuple[str, 
         def ask(case: Any) -> None:
             nonlocal asked
             asked += 1
-            response = case.call(base_url=url, headers=headers, timeout=20)
+            response = case.call(base_url=url, headers=headers, timeout=PATIENCE_S)
             case.validate_response(response, checks=CHECKS)
 
         ask()

@@ -46,6 +46,13 @@ async def say(web: Web, event_id: str, value: Any) -> None:
     web.world.coordinator.outcomes.told(event_id)
 
 
+def refusal(answer: httpx.Response) -> tuple[int, str, str]:
+    """What it says, and of which event; who operates the server finds the session by that."""
+    told = answer.json()
+    assert told["error"]["help"] == f"perdure events show {told['event_id']}"
+    return answer.status_code, told["error"]["code"], told["event_id"]
+
+
 async def test_status_headers_and_body_are_the_sessions(web: Web, hooks: None) -> None:
     coming, event_id, _ = await asked(web)
     headers = {"X-Shop": "ä", "Content-Length": "3", "Connection": "close", "bad name": "x", "X-Two": "a\r\nb: c"}
@@ -99,7 +106,7 @@ async def test_who_asks_again_gets_the_same_answer(web: Web, hooks: None) -> Non
 async def test_nobody_answers_in_time(web: Web, hooks: None) -> None:
     answer = await web.client.post("/webhooks/p/hasty")
     event_id = answer.headers["perdure-event-id"]
-    assert (answer.status_code, answer.json()["event_id"]) == (504, event_id)
+    assert refusal(answer) == (504, "P0236", event_id)
     assert web.world.state(web.sessions(event_id)[0]) == "created"  # it goes on
 
 
@@ -115,13 +122,26 @@ async def test_a_caller_that_leaves_is_waited_for_no_longer(web: Web, hooks: Non
 
 async def test_nobody_is_there_to_answer(web: Web, hooks: None) -> None:
     answer = await web.client.post("/webhooks/p/picky")
-    assert answer.status_code == 502
-    assert web.world.store.event(answer.headers["perdure-event-id"]) is not None
+    event_id = answer.headers["perdure-event-id"]
+    assert refusal(answer) == (502, "P0236", event_id)
+    assert answer.json()["error"]["message"] == "no session got the event"
+    assert web.world.store.event(event_id) is not None
 
 
 async def test_a_session_ends_without_an_answer(web: Web, world: World, hooks: None) -> None:
     FakeHost(world)
-    assert (await web.client.post("/webhooks/p/ask")).status_code == 502
+    answer = await web.client.post("/webhooks/p/ask")
+    assert refusal(answer) == (502, "P0236", answer.headers["perdure-event-id"])
+
+
+async def test_a_session_that_had_the_event_ends_without_an_answer(web: Web, world: World, hooks: None) -> None:
+    FakeHost(world)
+    subscribes = ("request", "event.subscribe", {"source": "picky"})
+    await world.start("s", [subscribes, ("event", None, ".1")], project="p")
+    await world.until(lambda: world.store.subscriptions_counted("s"))
+    answer = await web.client.post("/webhooks/p/picky")
+    assert refusal(answer) == (502, "P0236", answer.headers["perdure-event-id"])
+    assert answer.json()["error"]["message"] == "the session ended without an answer"
 
 
 async def test_a_session_fails_before_it_answers(web: Web, world: World, hooks: None) -> None:
@@ -131,7 +151,7 @@ async def test_a_session_fails_before_it_answers(web: Web, world: World, hooks: 
     await world.until(lambda: session_id in host.runners)
     host.runner(session_id).done(rpb.DONE_STATE_FAILED)
     answer = await coming
-    assert (answer.status_code, answer.json()["event_id"]) == (500, event_id)
+    assert refusal(answer) == (500, "P0236", event_id)
     assert session_id not in answer.text
 
 

@@ -18,7 +18,7 @@ from perdure_server.coordinator.control import Control
 from perdure_server.manifest.build import pack
 from perdure_server.security.access import Access
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @dataclass
@@ -39,10 +39,12 @@ class Web:
         headers = await self.as_(scope, project) | more.pop("headers", {})
         return await self.client.request(method, f"/api/v1{path}", headers=headers, **more)
 
-    async def deploy(self, folder: Path, manifest: str, project: str = "p") -> dict[str, pb.Trigger]:
+    async def deploy(
+        self, folder: Path, manifest: str, project: str = "p", file: str = "perdure.yaml"
+    ) -> dict[str, pb.Trigger]:
         """A project whose handler is never really run. Its triggers, by name."""
         folder.mkdir(exist_ok=True)
-        (folder / "perdure.yaml").write_text(manifest)
+        (folder / file).write_text(manifest)
         (folder / "main.py").write_text("def main(event):\n    pass\n")
         tarball = pack(folder)
 

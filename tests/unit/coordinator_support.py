@@ -286,7 +286,12 @@ class FakeHost:
     def send(self, **message: Any) -> None:
         """Deliver in the next turn, so that nothing depends on being called back at once."""
         connection, copy = self.connection, FromHost.FromString(FromHost(**message).SerializeToString())
-        asyncio.get_running_loop().call_soon(self.deliver, connection, copy)
+        self.world.on_their_way += 1
+        asyncio.get_running_loop().call_soon(self._arrived, connection, copy)
+
+    def _arrived(self, connection: Connection | None, message: FromHost) -> None:
+        self.world.on_their_way -= 1
+        self.deliver(connection, message)
 
     def deliver(self, connection: Connection | None, message: FromHost) -> None:
         if connection is None or connection.closed:
@@ -305,7 +310,9 @@ class World:
 
     def __init__(self, tmp_path: Path, program: list[Step], settings: Settings | None = None) -> None:
         self.clock = VirtualClock()
-        self.settings = settings or Settings()
+        self.settings = settings or Settings(host_timeout_s=1e9)  # pretended hosts say nothing while days pass
+        self.on_their_way = 0
+        """Messages of hosts."""
         self.store = Store.memory()
         self.blobs = BlobStore(tmp_path / "blobs")
         self.keys = SessionKeys.random()
@@ -327,8 +334,9 @@ class World:
         await self.coordinator.start()
 
     async def restart(self) -> None:
-        """The coordinator dies and a new one takes its place."""
+        """The coordinator dies and a new one takes its place, which finds all that this one has ever written."""
         await self.coordinator.close()
+        await self.store.commit(Mutation(lambda _transaction: None))  # after what is being written, as at a real start
         self.coordinator = self._coordinator()
         await self.coordinator.start()
 
@@ -360,15 +368,37 @@ class World:
         return "".join("?SRAMWXY"[entry.kind] for entry in self.journal(session_id))
 
     async def until(self, condition: Callable[[], object], *, turning: float = 0.0) -> None:
-        """Let things happen until `condition` holds; `turning`: and time pass, so many seconds a turn."""
+        """Let things happen until `condition` holds; `turning`: and time pass, so many seconds a turn.
+
+        While anything is under way no time passes: a thread that is slow would take hours, and be given up.
+        """
         async with asyncio.timeout(60):
             while not condition():
-                if turning:
+                if turning and not self.under_way:
                     self.clock.advance(turning)
                 await asyncio.sleep(0.0005)
 
+    @property
+    def under_way(self) -> bool:
+        """Is something to happen by itself: a write, a task of the coordinator, a message of a host?"""
+        group = self.store._group
+        writes = group is not None and (group._arrived or group._writing)
+        return bool(writes or self.coordinator._tasks or self.on_their_way)
+
+    async def settled(self) -> None:
+        """Let everything happen that does without time."""
+        turns = 0
+        async with asyncio.timeout(60):
+            while turns < 3:  # what a turn of the loop leaves for the next one cannot be seen
+                await asyncio.sleep(0.0005)
+                turns = 0 if self.under_way else turns + 1
+
     async def completed(self, session_id: str, *, turning: float = 0.0) -> cpb.Session:
-        await self.until(lambda: self.state(session_id) in {"completed", "failed", "stopped"}, turning=turning)
+        """The session when it has ended: its actor has gone as well, for the store knows before the loop is told."""
+        ends = {"completed", "failed", "stopped"}
+        await self.until(
+            lambda: session_id not in self.coordinator.actors and self.state(session_id) in ends, turning=turning
+        )
         return await self.session(session_id)
 
 

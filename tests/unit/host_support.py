@@ -17,6 +17,8 @@ from perdure_runner.host.link import BlobNotFoundError
 
 HERE = Path(__file__).parent
 PATIENT_S = 60.0
+PATIENT = HostPatience(exit_s=PATIENT_S, start_s=PATIENT_S)
+"""What ends is waited for: given up after two seconds, as usual, nobody would know how it ended."""
 
 
 def tarball(**files: str) -> bytes:
@@ -107,13 +109,22 @@ class FakeCoordinator:
         self.host.receive(runner.ToHost(stop=stop))
 
 
+async def pid_of(host: Host, session_id: str = "s") -> int:
+    """A runner's number on this machine, which is its launcher's word, and may come after the runner's own."""
+    session = host.sessions[session_id]
+    async with asyncio.timeout(PATIENT_S):
+        while session._process is None or not session._process.pid:
+            await asyncio.sleep(0.001)
+    return session._process.pid
+
+
 def config(state_dir: Path, **changes: Any) -> HostConfig:
     """A host whose runners are stand-ins (host_runner.py)."""
     import perdure
 
     packages = {"host_runner": str(HERE / "host_runner.py"), "perdure": str(Path(perdure.__path__[0]))}
-    settings: dict[str, Any] = {"main": "host_runner:main", "packages": packages, "host_id": "test"} | changes
-    return HostConfig(state_dir=state_dir, **settings)
+    ours: dict[str, Any] = {"main": "host_runner:main", "packages": packages, "host_id": "test", "patience": PATIENT}
+    return HostConfig(state_dir=state_dir, **(ours | changes))
 
 
 @contextlib.asynccontextmanager
@@ -131,4 +142,15 @@ async def running(
         await host.stop()
 
 
-__all__ = ["BUILD", "DIGEST", "FakeCoordinator", "HostLimits", "HostPatience", "config", "running", "tarball"]
+__all__ = [
+    "BUILD",
+    "DIGEST",
+    "PATIENT",
+    "FakeCoordinator",
+    "HostLimits",
+    "HostPatience",
+    "config",
+    "pid_of",
+    "running",
+    "tarball",
+]

@@ -133,3 +133,15 @@ def test_what_differs_besides_the_names_is_found_after_them() -> None:
     assert (found.line, found.what) == (14, "another call")
     (found,) = differences(knowing("s1", "c1", cut="'x..."), knowing("s2", "c2", cut="'y..."), same_journal=False)
     assert found.line == 14
+
+
+def test_an_end_by_an_error_of_perdures_own_is_judged_whatever_the_world_answered() -> None:
+    frames = [journal.Frame(file="main.py", line=line, name="main") for line in (3, 12)]
+    lost = journal.Error(type="perdure.HandleLost", message="gone", code="P0406", traceback=frames)
+    changed = run("s2", first="99", state="failed", error=lost)
+    (found,) = differences(run(), changed, same_journal=False)
+    assert (found.file, found.line, found.what) == ("main.py", 12, "another end")
+    assert found.found == "failed perdure.HandleLost: gone"
+    assert differences(changed, run("s3", first="98", state="failed", error=lost), same_journal=False) == []
+    raised = journal.Error(type="ValueError", message="no")
+    assert differences(run(), run("s2", first="99", state="failed", error=raised), same_journal=False) == []

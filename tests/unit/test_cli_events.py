@@ -18,6 +18,7 @@ from perdure_server.cli.settings import Settings
 
 Output = pytest.CaptureFixture[str]
 
+NOON_US = 1_700_049_600_000_000
 EVENT = pb.Event(
     event_id="evt_1",
     seq=7,
@@ -28,7 +29,11 @@ EVENT = pb.Event(
     data=b'{"n": 1}',
     memo={"method": "POST"},
     created_us=1_700_000_000_000_000,
-    dispatches=[pb.Dispatch(trigger="order", state="dead", session_id="ses_1", attempt=3, reason="no \x1b[31m luck")],
+    dispatches=[
+        pb.Dispatch(
+            trigger="order", state="dead", session_id="ses_1", attempt=3, reason="no \x1b[31m luck" + ", none" * 20
+        )
+    ],
 )
 
 
@@ -67,6 +72,7 @@ class Fake:
                     name="order", type="webhook", url="http://h/webhooks/x", project="shop", entry_point="m.py:f"
                 ),
                 pb.Trigger(name="night", type="schedule", schedule="@daily", timezone="UTC", project="shop"),
+                pb.Trigger(name="noon", type="schedule", schedule="0 12 * * *", timezone="UTC", next_us=NOON_US),
                 pb.Trigger(name="push", type="connection", connection="octo", project="shop"),
             ]
         )
@@ -104,14 +110,17 @@ def test_send(fake: Fake, capsys: Output) -> None:
     ]
     told = capsys.readouterr()
     assert told.out == "evt_2\n"
-    assert "2 subscriptions" in told.err
+    assert "2 subscriptions listen to" in told.err
+    fake.taken = 1
+    assert invoke(["events", "send", "order"]) == 0
+    assert "1 subscription listens to" in capsys.readouterr().err
 
 
 def test_what_nothing_takes_is_said(fake: Fake, capsys: Output) -> None:
     assert invoke(["events", "send", "order"]) == 0
     assert "no trigger takes it" in capsys.readouterr().err
     assert invoke(["events", "send", "order", "--data", "{"]) == 2
-    assert "P0201" in capsys.readouterr().err
+    assert "error[P0201] --data:1:2 is no JSON" in capsys.readouterr().err
 
 
 def test_list_asks_page_by_page(fake: Fake, capsys: Output) -> None:
@@ -133,10 +142,58 @@ def test_show_prints_no_escapes_of_strangers(fake: Fake, capsys: Output) -> None
     text = capsys.readouterr().out
     assert "\x1b[31m" not in text
     assert '{"n": 1}' in text
+    assert ", none" * 20 in text
     assert invoke(["events", "show", "evt_1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["data"] == {"n": 1}
     assert document["dispatches"][0]["session_id"] == "ses_1"
+
+
+def test_show_says_which_subscriptions_had_it(fake: Fake, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliveries = [
+        pb.Delivery(session_id="ses_1", subscription="main.2", state="taken", taken_us=1_700_000_001_000_000),
+        pb.Delivery(session_id="ses_2", subscription="main.1", state="waiting"),
+    ]
+    event = pb.Event(event_id="evt_1", data=b"1", deliveries=deliveries, deliveries_cut=True)
+
+    async def get_event(_request: pb.GetEventRequest) -> pb.Event:
+        return event
+
+    monkeypatch.setattr(fake, "get_event", get_event)
+    assert invoke(["events", "show", "evt_1"]) == 0
+    told = capsys.readouterr()
+    assert [line.split() for line in told.out.splitlines()[-2:]] == [
+        ["ses_1", "main.2", "taken", "2023-11-14T22:13:21.000000Z"],
+        ["ses_2", "main.1", "waiting"],
+    ]
+    assert "there may be more" in told.err
+    assert invoke(["events", "show", "evt_1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["deliveries_cut"] is True
+    assert document["deliveries"] == [
+        {
+            "session_id": "ses_1",
+            "subscription": "main.2",
+            "state": "taken",
+            "taken_at": "2023-11-14T22:13:21.000000Z",
+        },
+        {"session_id": "ses_2", "subscription": "main.1", "state": "waiting", "taken_at": None},
+    ]
+    event = pb.Event(event_id="evt_1", data=b"1")
+    assert invoke(["events", "show", "evt_1"]) == 0
+    assert "no trigger and no subscription" in capsys.readouterr().err
+
+
+def test_the_newest_event_is_called_latest(fake: Fake, capsys: Output) -> None:
+    fake.events = 3
+    assert invoke(["events", "show", "latest"]) == 0
+    assert fake.asked == [pb.ListEventsRequest(limit=1), pb.GetEventRequest(event_id="evt_1")]
+    assert invoke(["events", "redispatch", "latest"]) == 0
+    assert fake.asked[-1] == pb.RedispatchEventRequest(event_id="evt_1")
+    fake.events = 0
+    capsys.readouterr()
+    assert invoke(["events", "show", "latest"]) == 2
+    assert "P0222" in capsys.readouterr().err
 
 
 def test_redispatch(fake: Fake, capsys: Output) -> None:
@@ -150,9 +207,10 @@ def test_triggers_list(fake: Fake, capsys: Output) -> None:
     text = capsys.readouterr().out
     assert "http://h/webhooks/x" in text
     assert "@daily UTC, next never" in text
+    assert "0 12 * * * UTC, next 2023-11-15 12:00:00 UTC\n" in text
     assert "any event of octo" in text
     assert invoke(["triggers", "list", "--json"]) == 0
-    assert [each["url"] for each in json.loads(capsys.readouterr().out)] == ["http://h/webhooks/x", None, None]
+    assert [each["url"] for each in json.loads(capsys.readouterr().out)] == ["http://h/webhooks/x", None, None, None]
 
 
 def test_triggers_test_exits_by_what_would_start(fake: Fake, capsys: Output) -> None:

@@ -83,6 +83,25 @@ async def test_only_long_waits_are_spoken_of_each_once(capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "waiting for a timer, until 2026-11-18 01:00:00 UTC (in 60 min)\n"
 
 
+async def test_a_wait_is_spoken_of_again_when_the_session_has_done_something(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The rows of a wait may become known after the wait; being suspended is no new wait, nor is being resumed."""
+
+    def told(state: str, entries: int) -> control.SessionUpdate:
+        wait = journal.Wait(kind=journal.WAIT_KIND_SIGNAL, names=["go"]) if state == "waiting" else None
+        session = samples.session(state, waiting_for=wait)
+        session.entries = entries
+        return control.SessionUpdate(session=session)
+
+    once = [told("waiting", 2), told("waiting", 3), told("starting", 3), told("running", 3), told("waiting", 3)]
+    again = [told("running", 4), told("waiting", 6)]
+    await Follower(samples.FakeControl(updates=once), "s1").follow()
+    assert capsys.readouterr().err == "waiting for a signal named go, for as long as it takes\n"
+    await Follower(samples.FakeControl(updates=[*once, *again]), "s1").follow()
+    assert capsys.readouterr().err == "waiting for a signal named go, for as long as it takes\n" * 2
+
+
 async def test_that_no_host_takes_it_up_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     said: asyncio.Queue[str] = asyncio.Queue()
     monkeypatch.setattr(render, "say", said.put_nowait)

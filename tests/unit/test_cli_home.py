@@ -1,5 +1,6 @@
 """Looking at a home that has no server, and at the machine."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,21 @@ def test_an_address_in_use_is_a_warning_with_a_remedy() -> None:
 def test_a_home_that_is_a_file_fails(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert probes.home_state(tmp_path / "file").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "remedy"),
+    [
+        (40, 40, "have root raise the hard limit of 40 (1024 at least)"),
+        (40, 4096, "ulimit -n 4096"),
+        (40, 1 << 20, "ulimit -n 65536"),
+        (40, resource.RLIM_INFINITY, "ulimit -n 65536"),
+        (1024, 1024, ""),
+    ],
+)
+def test_the_remedy_for_few_open_files_can_be_followed(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, remedy: str
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    found = probes.open_files()
+    assert found.remedy.partition(":")[0] == remedy

@@ -19,9 +19,10 @@ SOON = journal.Wait(kind=journal.WAIT_KIND_TIMER, fires_at_us=1)
 
 
 class AnyId(samples.FakeControl):
-    """Every session is the same but for its id; with `hangs`, none ends."""
+    """Every session is the same but for its id. It ends when it gets a signal, or after a while; with `hangs` never."""
 
     hangs = False
+    signalled = False
 
     async def get_session(self, request: control.GetSessionRequest) -> control.Session:
         session = control.Session()
@@ -33,8 +34,15 @@ class AnyId(samples.FakeControl):
         for update in self.updates:
             update.session.session_id = request.session_id
             yield update
+            for _ in range(100):
+                if not self.signalled:
+                    await asyncio.sleep(0)
         if self.hangs:
             await asyncio.Event().wait()
+
+    async def signal_session(self, request: control.SignalSessionRequest) -> control.SignalSessionResponse:
+        self.signalled = True
+        return await super().signal_session(request)
 
 
 class FakeTwins:

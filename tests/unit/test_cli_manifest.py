@@ -76,7 +76,10 @@ def test_a_sound_manifest(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "perdure.yaml is sound (vars: 2, triggers: 1)" in told.err
     (folder / "perdure.yaml").unlink()
     assert invoke(["manifest", "validate", str(folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["valid"] is True
+    found = json.loads(capsys.readouterr().out)
+    assert (found["valid"], found["file"]) == (True, None)
+    assert invoke(["manifest", "validate", str(folder)]) == 0
+    assert "has no perdure.yaml: the defaults count" in capsys.readouterr().err
 
 
 def test_faults_of_the_manifest_and_of_the_code_are_told_together(

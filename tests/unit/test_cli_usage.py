@@ -25,6 +25,7 @@ WRONG = [
     (["sessions", "replay", "s1", "--pdb", "--json"], "--pdb is for people"),
     (["sessions", "list", "--state", "lost"], "--state"),
     (["sessions", "history"], "Missing argument"),
+    (["deploy"], "no perdure.yaml or autokitteh.yaml here"),
     (["host"], "--coordinator"),
     (["explain", "P051"], "did you mean 'P0501'?"),
     (["completion", "powershell"], "powershell"),

@@ -2,6 +2,7 @@
 
 import array
 import collections
+import ctypes
 import dataclasses
 import datetime as dt
 import decimal
@@ -338,6 +339,16 @@ class Liar:
         return int, ("no number",)
 
 
+class Hungry:
+    def __reduce__(self):
+        raise MemoryError
+
+
+class Asserting:
+    def __reduce__(self):
+        raise AssertionError
+
+
 class Unwilling:
     def __getstate__(self):
         raise RuntimeError("not me")
@@ -382,6 +393,8 @@ class TestRefused:
             for value in (near, text, binary, iter(text)):
                 with pytest.raises(perdure.UnrecordableValue):
                     codec.encode([value])
+        with pytest.raises(perdure.UnrecordableValue, match="cannot set '__doc__'"):
+            codec.encode(ctypes.CDLL(None))  # its class of functions can be written, and not made again
         folder = tempfile.TemporaryDirectory()
         with folder, pytest.raises(perdure.UnrecordableValue, match="finalize"):
             codec.encode(folder)
@@ -391,6 +404,15 @@ class TestRefused:
             with pytest.raises(perdure.ValueTooLarge, match=r"takes 1\.\d MiB recorded; the limit is 1\.0 MiB"):
                 codec.encode(value)
         assert there_and_back("x" * (LIMIT - 2)) == "x" * (LIMIT - 2)
+
+    def test_no_memory_to_record_it(self):
+        with pytest.raises(perdure.ValueTooLarge, match="more memory than the session has left") as caught:
+            codec.encode(Hungry())
+        assert "limits: memory" in caught.value.help
+
+    def test_an_error_without_a_message_is_named(self):
+        with pytest.raises(perdure.UnrecordableValue, match=r"cannot be recorded \(AssertionError\)"):
+            codec.encode(Asserting())
 
     @pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: (inner,), lambda inner: {"a": inner}])
     def test_deep_nesting_is_refused_or_comes_back(self, wrap):

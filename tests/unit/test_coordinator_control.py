@@ -12,9 +12,10 @@ from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.settings import Settings
+from perdure_server.core.errors import PerdureError
 from perdure_server.core.ids import make_id
 from perdure_server.manifest.build import digest, pack
-from perdure_server.store import Build, Deployment, Mutation
+from perdure_server.store import Build, Deployment, Mutation, Transaction
 
 PROGRAM: list[Step] = [("activity", "a"), ("log", "one"), ("activity", "b"), ("log", "two")]
 
@@ -119,10 +120,24 @@ async def test_a_fork_shares_history_up_to_the_end_of_a_call(world: World) -> No
     assert (await world.completed(again.session_id)).state == "completed"
 
 
+async def test_which_project_is_meant_is_asked_only_where_there_are_several(world: World) -> None:
+    request = cpb.StartSessionRequest(entry_point="main.py:main")
+    with pytest.raises(PerdureError, match="no project is deployed yet"):
+        await world.control.start_session(request)
+    names = [f"p{n:02}" for n in range(12)]
+
+    def write(transaction: Transaction) -> None:
+        for name in names:
+            transaction.put_project(name, 1)
+
+    await world.store.commit(Mutation(write))
+    with pytest.raises(PerdureError, match=r"there are several projects: p00, .*p09, \.\.\.$") as caught:
+        await world.control.start_session(request)
+    assert (caught.value.code, caught.value.help) == ("P0206", "name one: --project NAME")
+
+
 @pytest.mark.parametrize(("seq", "near"), [(1, "0 or 2"), (3, "2 or 4"), (99, "from 4;")])
 async def test_a_fork_in_the_middle_of_a_call_names_the_nearest_ends(world: World, seq: int, near: str) -> None:
-    from perdure_server.core.errors import PerdureError
-
     FakeHost(world)
     await world.start("s")
     await world.completed("s")

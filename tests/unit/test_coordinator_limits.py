@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from coordinator_support import FakeHost, Step, World
 from perdure_proto.v1 import control_pb2 as cpb
+from perdure_proto.v1 import journal_pb2 as jpb
+from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core import limits
 from perdure_server.core.errors import PerdureError
@@ -61,7 +63,31 @@ async def test_too_many_entries(make: Make) -> None:
     await world.start("s")
     session = await world.completed("s")
     assert (session.state, session.error.code) == ("failed", "P0601")
-    assert session.error.message.startswith("journal_entries: limit 50, used 5")
+    assert session.error.message == "journal_entries: limit 50, used 51"
+    assert len(world.kinds("s")) == 50
+
+
+async def test_a_message_of_many_entries_is_cut_at_the_limit(make: Make) -> None:
+    """Markers come by the hundred: what is above the limit is not kept, nor what was printed after that."""
+    world = await make([("activity", "a"), ("hang",)], journal_entries=50)
+    host = FakeHost(world)
+    await world.start("s")
+    await world.until(lambda: world.kinds("s") == "SA")
+    runner = host.runners["s"]
+    records = [rpb.Record(no=runner.no, log=jpb.LogLine(ordinal=1, index=0, text="first", stream=jpb.STREAM_STDOUT))]
+    for n in range(256):
+        marker = jpb.Entry(ordinal=2 + n, kind=jpb.ENTRY_KIND_MARKER, function="m")
+        records.append(rpb.Record(no=runner.no + len(records), entry=marker))
+    line = jpb.LogLine(ordinal=300, index=0, text="last", stream=jpb.STREAM_STDOUT)
+    records.append(rpb.Record(no=runner.no + len(records), log=line))
+    host.send(records=rpb.Records(records=records, sync=True, **runner.name))
+    session = await world.completed("s")
+    assert (session.state, session.error.code) == ("failed", "P0601")
+    assert session.error.message == "journal_entries: limit 50, used 51"
+    assert world.kinds("s") == "SA" + "M" * 48
+    lines = [line.text async for line in world.control.get_logs(cpb.GetLogsRequest(session_id="s"))]
+    assert "first" in lines
+    assert "last" not in lines
 
 
 async def test_too_much_output_keeps_what_came_before_and_says_so_in_the_log(make: Make) -> None:

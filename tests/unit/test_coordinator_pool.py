@@ -42,9 +42,9 @@ class PoolHost(FakeHost):
 
     labels: dict[str, str]
 
-    def __init__(self, world: World, host_id: str, answers: bool = True, **labels: str) -> None:
+    def __init__(self, world: World, host_id: str, answers: bool = True, join: bool = True, **labels: str) -> None:
         self.labels, self.answers = labels, answers
-        super().__init__(world, host_id)
+        super().__init__(world, host_id, join=join)
 
     def join(self) -> None:
         self.runners.clear()
@@ -258,3 +258,19 @@ async def test_how_a_runner_is(make: Make, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("perdure_server.coordinator.pool.HEALTH_TIMEOUT_S", 0.01)
     with refused("P0213"):
         await world.control.get_runner_health(asked)
+
+
+async def test_a_host_that_fails_over_its_welcome_is_removed_and_its_error_told(make: Make) -> None:
+    """The link of an embedded host is a call: what the host raises comes out where it said hello."""
+
+    class Unwell(PoolHost):
+        def receive(self, message: ToHost) -> None:
+            raise OSError("no health today")
+
+    world = await make([("activity", "a")])
+    host = Unwell(world, "unwell", join=False)
+    with pytest.raises(OSError, match="no health today"):
+        host.join()
+    assert host.connection is not None
+    host.connection.close("the engine is closing")
+    assert world.coordinator.hosts.get("unwell") is None

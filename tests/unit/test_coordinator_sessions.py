@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,10 @@ async def test_always_suspend(make: Make) -> None:
     world = await make([("sleep", 9.0), ("activity", "a"), ("sleep", 9.0)], rules=Rules(suspend_after_s=0))
     FakeHost(world)
     await world.start("s")
-    for _ in range(2):
+    for wait in (1, 2):
         await world.until(lambda: world.suspended("s"))
         world.clock.advance(9.0)
-        await world.until(lambda: not world.suspended("s"))
+        await world.until(lambda wait=wait: world.kinds("s").count("X") == wait)
     session = await world.completed("s")
     assert (session.epoch, world.kinds("s")) == (3, "WXSAWX")
 
@@ -239,6 +240,17 @@ async def test_a_suspended_session_is_woken_to_clean_up(make: Make) -> None:
     await world.control.stop_session(cpb.StopSessionRequest(session_id="s"))
     session = await world.completed("s")
     assert (session.state, session.epoch) == ("stopped", 2)
+
+
+@pytest.mark.parametrize("grace_s", [1e300, math.inf])
+async def test_a_stop_that_would_never_kill_is_refused(make: Make, grace_s: float) -> None:
+    world = await make([("hang",)])
+    FakeHost(world)
+    await world.start("s")
+    await world.until(lambda: world.state("s") == "running")
+    with refused("P0103"):
+        await world.control.stop_session(cpb.StopSessionRequest(session_id="s", grace_s=grace_s))
+    assert world.state("s") == "running"
 
 
 async def test_a_stop_that_is_not_obeyed_kills_after_the_grace_period(make: Make) -> None:

@@ -39,6 +39,14 @@ def times(schedule: Schedule, after: str, count: int) -> list[str]:
         ("*/20 * * * * *", "UTC", "2026-01-01T00:00:59Z", ["01-01 00:01:00+0000", "01-01 00:01:20+0000"]),
         ("@daily", "UTC", "2026-01-01T12:00:00Z", ["01-02 00:00:00+0000", "01-03 00:00:00+0000"]),
         ("@every 1m30s", "UTC", "2026-01-01T00:00:00Z", ["01-01 00:01:30+0000", "01-01 00:03:00+0000"]),
+        ("@every 6h/30m", "UTC", "2026-01-01T00:00:00Z", ["01-01 00:30:00+0000", "01-01 06:30:00+0000"]),
+        ("@every 1d/8h", "UTC", "2026-01-01T08:00:00Z", ["01-02 08:00:00+0000", "01-03 08:00:00+0000"]),
+        # Days of the month and weekdays: one of them, or both. The first Friday that is a 13th is in February.
+        ("0 0 13 * FRI", "UTC", "2026-01-01T00:00:00Z", ["01-02 00:00:00+0000", "01-09 00:00:00+0000"]),
+        ("0 0 13 * &FRI", "UTC", "2026-01-01T00:00:00Z", ["02-13 00:00:00+0000", "03-13 00:00:00+0000"]),
+        ("0 0 9 1-7 * &MON", BERLIN, "2026-01-01T00:00:00Z", ["01-05 09:00:00+0100", "02-02 09:00:00+0100"]),
+        ("0 */12 1-7 * &1", BERLIN, "2026-03-29T00:00:00Z", ["04-06 00:00:00+0200", "04-06 12:00:00+0200"]),
+        ("0 0 0 29 2 &MON 2030-2080", "UTC", "2026-01-01T00:00:00Z", ["02-29 00:00:00+0000", "02-29 00:00:00+0000"]),
         ("0 12 ? * MON", "UTC", "2026-01-01T00:00:00Z", ["01-05 12:00:00+0000", "01-12 12:00:00+0000"]),
         ("CRON_TZ=Asia/Tokyo 0 9 * * *", "UTC", "2026-01-01T00:00:00Z", ["01-02 09:00:00+0900", "01-03 09:00:00+0900"]),
         # Spring: 2:30 is skipped, and happens at 3:00; intervals go on with the time that passes.
@@ -101,6 +109,16 @@ def test_leap_years_only() -> None:
         ("@every", "no duration"),
         ("@every 1x", "no duration"),
         ("@every 500ms", "one second to"),
+        ("@every -5m", "one second to"),
+        ("@every 36501d", "one second to"),
+        ("@every 1h/1h", "shorter than the interval"),
+        ("@every 1h/-5m", "shorter than the interval"),
+        ("@every 1h/", "no duration"),
+        ("@every 1h/5m/1m", "no duration"),
+        ("@every " + "1h" * 100, "no duration"),
+        ("0 0 1 &1 *", "'&1' says no months"),
+        ("0 0 31 4 &MON", "never happens"),
+        ("0 0 &1 * 1", "'&1' says no days"),
         ("@fortnightly", "unknown schedule"),
         ("@daily 3", "unknown schedule"),
         ("1" * 300, "at most 256"),
@@ -155,7 +173,9 @@ def test_intervals_are_even_whatever_the_clock_does(zone: str, minutes: int, hou
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(["*/7 * * * *", "30 2 * * *", "*/9 * * * * *", "@every 47s", "0 0 1 * *", "15 1-3 * * 0"]),
+    st.sampled_from(
+        ["*/7 * * * *", "30 2 * * *", "*/9 * * * * *", "@every 47s", "@every 5h/17m", "0 0 1 * *", "15 1-3 * * 0"]
+    ),
     ZONES,
     st.integers(0, 400 * 86_400),
     st.integers(1, 30 * 86_400),
@@ -177,6 +197,8 @@ def test_what_was_missed_is_bounded_and_the_latest() -> None:
     end = START_US + 400 * 86_400 * SECOND_US
     assert schedule.between(START_US, end, 5) == [end - n * SECOND_US for n in (4, 3, 2, 1, 0)]
     assert parse("@every 1s").between(START_US, end, 3) == [end - n * SECOND_US for n in (2, 1, 0)]
+    put_off = parse("@every 1h/20s").between(START_US, START_US + 7_300 * SECOND_US, 9)
+    assert put_off == [START_US + (n * 3_600 + 20) * SECOND_US for n in (0, 1, 2)]
     assert parse("@daily").between(START_US, START_US + 10, 3) == []
     assert ZoneInfo("UTC") == schedule.zone
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -15,11 +16,12 @@ from typing import Any
 
 import pytest
 from perdure_proto.v1 import runner_pb2 as runner
+from perdure_runner.child.zygote import READY
 from perdure_runner.host.backend import Files
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.docker import cell, ending, making
 from perdure_runner.host.docker.config import DockerConfig
-from perdure_runner.host.docker.engine import Engine, EngineError, NoEngineError, NotThereError
+from perdure_runner.host.docker.engine import Engine, EngineError, GoneError, NoEngineError, NotThereError
 from perdure_runner.host.docker.shape import Shape
 from perdure_runner.host.egress import Egress, EgressConfig
 from perdure_runner.host.pythons import Interpreter
@@ -27,6 +29,7 @@ from perdure_runner.host.pythons import Interpreter
 PYTHON = Interpreter("/usr/bin/python3", (3, 11, 2), "docker-cpython-311", foreign=True)
 SHAPE = Shape.usual("image", 0)
 PATIENCE_S = 30.0
+FOR_EVER_S = 1e9
 
 
 class FakeApi:
@@ -36,6 +39,7 @@ class FakeApi:
         self.there: dict[str, dict[str, str]] = {}  # name -> labels
         self.state = "exited"
         self.removals_that_fail = 0
+        self.failure: type[NoEngineError] = NoEngineError
         self.ghosts = False  # what is removed is listed on
 
     def containers(self, *, all: bool, filters: dict[str, str]) -> list[dict[str, Any]]:  # noqa: A002 (its name there)
@@ -50,7 +54,7 @@ class FakeApi:
         assert v
         if self.removals_that_fail:
             self.removals_that_fail -= 1
-            raise NoEngineError("it does not answer in time", "wait")
+            raise self.failure("it does not answer in time", "wait")
         if container not in self.there or self.ghosts:
             raise NotThereError(container)
         del self.there[container]
@@ -126,7 +130,8 @@ async def test_what_runs_is_ended_so_that_who_waits_for_it_goes_on() -> None:
     assert await finishing
 
 
-async def test_removal_goes_on_until_it_is_done(tmp_path: Path) -> None:
+async def test_removal_goes_on_until_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "_GONE_S", 0.0)  # this one is slow, not gone
     engine = FakeEngine()
     engine.api.there["c"] = {}
     engine.api.removals_that_fail = 3
@@ -145,6 +150,45 @@ async def test_an_engine_that_never_answers_is_given_up() -> None:
     assert not await undertaker.finish(0.0)
     with pytest.raises(asyncio.CancelledError):
         await removing
+
+
+async def test_an_engine_that_does_not_run_is_given_up_sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("docker.errors")
+    monkeypatch.setattr(ending, "_GONE_S", 0.0)
+    (tmp_path / "s").mkdir()
+    with socket.socket(socket.AF_UNIX) as nobody:  # an engine that was killed leaves its socket
+        nobody.bind(str(tmp_path / "s" / "killed"))
+    for name in ("none", "killed"):
+        engine = Engine(f"unix://{tmp_path}/s/{name}")
+        undertaker = ending.Undertaker(engine)
+        undertaker.remove("c")
+        assert not await undertaker.finish(FOR_EVER_S)
+        engine.close()
+
+
+async def test_an_engine_that_runs_again_in_time_is_not_given_up() -> None:
+    engine = FakeEngine()
+    engine.api.there["c"] = {}
+    engine.api.removals_that_fail, engine.api.failure = 3, GoneError
+    undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
+    undertaker.remove("c")
+    assert await undertaker.finish(PATIENCE_S)
+    assert engine.api.there == {}
+
+
+async def test_an_engine_that_runs_and_does_not_answer_is_not_gone(tmp_path: Path) -> None:
+    pytest.importorskip("docker.errors")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        engine = Engine(f"unix://{tmp_path}/s")
+        calling = asyncio.create_task(engine.call(lambda client: client.ping()))
+        connection, _ = await asyncio.to_thread(listener.accept)
+        connection.close()
+        with pytest.raises(NoEngineError) as refused:
+            await calling
+        engine.close()
+    assert not isinstance(refused.value, GoneError)
 
 
 async def test_a_sweep_takes_what_the_dead_left() -> None:
@@ -198,19 +242,97 @@ async def test_a_container_whose_making_was_not_answered_is_removed(tmp_path: Pa
     maker.close()
 
 
+class FakeZygote:
+    """The other end of a cell's control: its runner waits at once. `requests`: what it was asked for."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.lines: list[socket.socket] = []  # to runners that wait
+        self._control = control
+        control.send(b'{"op": "ready"}')
+        asyncio.get_running_loop().add_reader(control, self._serve)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._control)
+        for line in self.lines:
+            line.close()
+
+    def exited(self) -> None:
+        """Have the runner that waits end."""
+        for line in self.lines:
+            line.close()
+        self._control.send(b'{"op": "exited", "id": 1, "status": -9}')
+
+    def _serve(self) -> None:
+        packet, descriptors, _, _ = socket.recv_fds(self._control, 4096, 8)
+        if not packet:
+            asyncio.get_running_loop().remove_reader(self._control)
+            return
+        self.requests.append(json.loads(packet))
+        if self.requests[-1].get("spare"):
+            self.lines.append(socket.socket(fileno=descriptors[0]))
+            self.lines[-1].setblocking(False)
+            self.lines[-1].send(READY)
+        else:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
 @contextlib.contextmanager
-def placed(engine: FakeEngine, undertaker: ending.Undertaker, folder: Path) -> Iterator[tuple[cell.Cell, Files]]:
-    """A cell whose zygote is ready, and files for its session."""
+def placed(
+    engine: FakeEngine, undertaker: ending.Undertaker, folder: Path
+) -> Iterator[tuple[cell.Cell, Files, FakeZygote]]:
+    """A cell whose zygote is ready, files for its session, and the zygote."""
     for name in ("code", "cache", "cell"):
         (folder / name).mkdir()
     engine.api.there["c"] = dict(undertaker.marks)
     egress = Egress(EgressConfig())
     box = cell.Box(engine, undertaker, egress, "c", folder / "cell")  # type: ignore[arg-type]  # a fake
     ours, zygote = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with zygote:
-        zygote.send(b'{"op": "ready"}')
-        yield cell.Cell(box, ours, SHAPE, PYTHON, 1000), Files(folder / "code", folder / "cache")
+    fake = FakeZygote(zygote)
+    with zygote, contextlib.closing(fake):
+        yield cell.Cell(box, ours, SHAPE, PYTHON, 1000), Files(folder / "code", folder / "cache"), fake
     egress.close()
+
+
+async def test_a_session_gets_the_runner_that_waits_or_another_if_it_has_ended(tmp_path: Path) -> None:
+    for ended in (False, True):
+        engine, folder = FakeEngine(), tmp_path / str(ended)
+        folder.mkdir()
+        undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
+        with placed(engine, undertaker, folder) as (place, files, zygote):
+            await place.ready()
+            if ended:
+                zygote.exited()
+            launched = place.launch(runner.Start(session_id="s", epoch=1), files, lambda _: None)
+            while len(zygote.requests) < 1 + ended:
+                await asyncio.sleep(0)
+            assert [request["spare"] for request in zygote.requests] == [True, False][: 1 + ended]
+            assert {request["confine"]["open_files"] for request in zygote.requests} == {SHAPE.open_files}
+            if not ended:
+                told, descriptors, _, _ = socket.recv_fds(zygote.lines[0], 4096, 8)
+                assert json.loads(told)["confine"] == zygote.requests[0]["confine"]
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            launched.process.signal(signal.SIGKILL, group=False)
+            launched.socket.close()
+            launched.said.close()
+            assert await undertaker.finish(PATIENCE_S)
+
+
+async def test_who_gives_up_a_container_while_its_runner_comes_to_wait_removes_it(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
+    with placed(engine, undertaker, tmp_path) as (place, _, zygote):
+        asyncio.get_running_loop().remove_reader(zygote._control)
+        waiting = asyncio.create_task(place.ready())
+        while place._spare is None:
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+        while undertaker._tasks:
+            await asyncio.wait(undertaker._tasks)
+    assert engine.api.there == {}
 
 
 async def test_a_container_whose_runner_cannot_be_launched_is_removed(
@@ -218,7 +340,7 @@ async def test_a_container_whose_runner_cannot_be_launched_is_removed(
 ) -> None:
     engine = FakeEngine()
     undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
-    with placed(engine, undertaker, tmp_path) as (place, files):
+    with placed(engine, undertaker, tmp_path) as (place, files, _):
         await place.ready()
 
         def none_free(_flags: int) -> tuple[int, int]:
@@ -277,7 +399,7 @@ async def test_a_container_is_not_removed_while_it_is_renamed(tmp_path: Path, mo
         return await usual(work)
 
     monkeypatch.setattr(engine, "call", call)
-    with placed(engine, undertaker, tmp_path) as (place, files):
+    with placed(engine, undertaker, tmp_path) as (place, files, _):
         await place.ready()
         launched = place.launch(runner.Start(session_id="s", epoch=1), files, lambda _: None)
         await renaming.wait()
@@ -295,7 +417,7 @@ async def test_a_container_is_not_removed_while_it_is_renamed(tmp_path: Path, mo
 async def test_a_container_that_is_removed_gets_no_name(tmp_path: Path) -> None:
     engine = FakeEngine()  # without a method for renaming
     undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
-    with placed(engine, undertaker, tmp_path) as (place, files):
+    with placed(engine, undertaker, tmp_path) as (place, files, _):
         await place.ready()
         launched = place.launch(runner.Start(session_id="s", epoch=1), files, lambda _: None)
         launched.process.signal(signal.SIGKILL, group=False)

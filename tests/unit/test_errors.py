@@ -23,7 +23,7 @@ CODES = [
         *range(101, 110),
         *range(110, 115),
         *range(120, 125),
-        *range(201, 235),
+        *range(201, 238),
         *range(301, 307),
         *range(401, 408),
         410,
@@ -111,6 +111,7 @@ def test_exit_codes_and_statuses() -> None:
     assert exit_code(PerdureError("P0501", "m")) is Exit.DIVERGED
     assert exit_code(PerdureError("P0101", "m")) is Exit.USAGE
     assert grpc_status(PerdureError("P0204", "m")) == "NOT_FOUND"
+    assert grpc_status(PerdureError("P0235", "m")) == "NOT_FOUND"
 
 
 def test_unknown_codes_are_a_mistake_of_ours() -> None:

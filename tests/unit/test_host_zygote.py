@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from host_support import BUILD, DIGEST, HERE, FakeCoordinator, config, running, tarball
+from host_support import BUILD, DIGEST, HERE, FakeCoordinator, config, pid_of, running, tarball
 from perdure_proto.v1 import runner_pb2 as runner
 from perdure_runner.host import launch
 from perdure_runner.host.pythons import InterpreterNotFoundError, Interpreters
@@ -28,7 +28,7 @@ async def test_a_killed_zygote_loses_its_sessions_and_is_started_again(tmp_path:
         coordinator.start("stubborn")
         await coordinator.next("attached")
         (zygote,) = host._backend.zygotes
-        pid = host.sessions["s"]._process.pid
+        pid = await pid_of(host)
         os.kill(zygote.pid, signal.SIGKILL)
         lost = await coordinator.next("lost")
         assert not lost.fatal
@@ -50,8 +50,8 @@ from host_support import running
 async def main():
     async with running(Path({str(tmp_path)!r})) as (host, coordinator):
         coordinator.start("stubborn")
-        await coordinator.next("attached")
-        print(host.sessions["s"]._process.pid, *(zygote.pid for zygote in host._backend.zygotes), flush=True)
+        attached = await coordinator.next("attached")
+        print(attached.pid, *(zygote.pid for zygote in host._backend.zygotes), flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
 """

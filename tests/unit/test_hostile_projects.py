@@ -17,10 +17,10 @@ from perdure_server.coordinator.requests import OPERATIONS
 from perdure_server.coordinator.requests.operations import Asker
 from perdure_server.coordinator.settings import Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
-from perdure_server.coordinator.triggering import Accepted, Incoming
 from perdure_server.coordinator.triggering.lines import Line, Pending
 from perdure_server.coordinator.triggering.live import Group
 from perdure_server.coordinator.turns import Turns
+from perdure_server.core.incoming import Accepted, Incoming
 from perdure_server.manifest.triggers import Concurrency
 from perdure_server.store import Deployment, DispatchRow, Mutation, Transaction
 from triggering_support import HANG, Triggered, hook

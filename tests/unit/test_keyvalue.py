@@ -155,7 +155,7 @@ def test_a_version_is_never_given_again(store: Store) -> None:
 
 
 def test_who_publishes_and_deletes(store: Store) -> None:
-    with refused("P0224"):
+    with refused("P0235"):
         store.apply(operation("publish", {"key": "k"}))
     do(store, "set", key="k", value=1)
     do(store, "publish", key="k")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1.runner_pb2 import EVENT_FORM_UNSPECIFIED
 from perdure_server.coordinator.settings import Settings
+from perdure_server.core.errors import PerdureError
 from perdure_server.manifest.build import pack
 from perdure_server.store import (
     Append,
@@ -44,7 +46,9 @@ async def world_fixture(tmp_path: Path) -> AsyncIterator[Triggered]:
     await world.coordinator.close()
 
 
-async def deploy(world: World, tmp_path: Path, code: str, manifest: str = "name: shop\n") -> cpb.DeployResponse:
+async def deploy(
+    world: World, tmp_path: Path, code: str, manifest: str = "name: shop\n", *, build_only: bool = False
+) -> cpb.DeployResponse:
     folder = tmp_path / "code"
     folder.mkdir(exist_ok=True)
     (folder / "main.py").write_text(code)
@@ -52,7 +56,7 @@ async def deploy(world: World, tmp_path: Path, code: str, manifest: str = "name:
     world.clock.advance(1)
 
     async def parts() -> AsyncIterator[cpb.DeployRequest]:
-        yield cpb.DeployRequest(header=cpb.DeployHeader())
+        yield cpb.DeployRequest(header=cpb.DeployHeader(build_only=build_only))
         yield cpb.DeployRequest(chunk=pack(folder))
 
     return await world.control.deploy(parts())
@@ -195,6 +199,26 @@ def test_at_most_one_deployment_is_active_and_only_those_with_sessions_drain(ste
 # Projects.
 
 
+async def test_nothing_is_stored_for_a_project_that_there_is_not(world: Triggered, tmp_path: Path) -> None:
+    def asked(project: str) -> cpb.SetValueRequest:
+        return cpb.SetValueRequest(project=project, key="k", value=b"1")
+
+    with refused("P0206"):
+        await world.control.set_value(asked("shop"))
+    await deploy(world, tmp_path, "def run(event): ...\n")
+    assert (await world.control.set_value(asked("shop"))).version == 1
+    with pytest.raises(PerdureError) as caught:
+        await world.control.set_value(asked("shpo"))
+    assert (caught.value.code, caught.value.help) == ("P0206", "did you mean 'shop'?")
+    assert not (await world.control.list_values(cpb.ListValuesRequest(project="shpo"))).values
+
+
+async def test_sessions_of_a_build_alone_have_a_store_that_can_be_filled(world: Triggered, tmp_path: Path) -> None:
+    await deploy(world, tmp_path, "def run(event): ...\n", build_only=True)
+    value = cpb.SetValueRequest(project="shop", key="k", value=b"1")
+    assert (await world.control.set_value(value)).version == 1
+
+
 async def test_a_project_with_living_sessions_is_deleted_only_by_force(world: Triggered) -> None:
     await world.deploy(hook())
     event = await world.send()
@@ -259,6 +283,8 @@ async def test_sessions_and_events_go_by_age_with_everything_of_them(world: Trig
     world.clock.advance(DAY_S)
     assert await collected(world, sessions_s=2 * DAY_S, events_s=20 * DAY_S) == nothing  # young
     assert await collected(world) == nothing  # kept for ever
+    for never in (1e28, math.inf):
+        assert await collected(world, sessions_s=never, events_s=never) == nothing
     found = cpb.CollectGarbageResponse(sessions=1, events=1)
     request = cpb.CollectGarbageRequest(sessions_s=100, events_s=100, dry_run=True)
     assert await world.control.collect_garbage(request) == found

@@ -195,13 +195,13 @@ WRONG = {
     "vars: {A: {env: 5}}": ["P0103 1:17 env must be text, not a number"],
     "vars: {A: {env: X, secret: maybe}}": ["P0103 1:28 secret must be true or false, not text"],
     "activities: {a: {retry: often}}": ["P0103 1:25 retry must be a number, not text"],
-    "activities: {a: {retry: -1}}": ["P0103 1:25 retry must be between 0 and 1e+06, not -1"],
+    "activities: {a: {retry: -1}}": ["P0103 1:25 retry must be between 0 and 1,000,000, not -1"],
     "activities: {a: {retry: 1.5}}": ["P0103 1:25 retry must be a whole number"],
-    "activities: {a: {retry: {factor: 0.5}}}": ["P0103 1:34 factor must be between 1 and 1000, not 0.5"],
+    "activities: {a: {retry: {factor: 0.5}}}": ["P0103 1:34 factor must be between 1 and 1,000, not 0.5"],
     "activities: {a: {retry: {on: OSError}}}": ["P0103 1:30 on must be a list, not text"],
     "activities: {a: {retry: {on: [[x]]}}}": ["P0103 1:31 each of on must be text, not a list"],
     "activities: {a: {retry: {jitter: 2}}}": ["P0103 1:34 jitter must be between 0 and 1, not 2"],
-    "activities: {a: {timeout: 1e400}}": ["P0103 1:27 timeout must be between 0 and 1e+15, not 1e400"],
+    "activities: {a: {timeout: 1e400}}": ["P0103 1:27 timeout must be between 0 and 1,000,000,000,000,000, not 1e400"],
     "activities: {a: {timeout: soon}}": [
         "P0103 1:27 timeout must be a duration such as 500ms, 30s, 5m, 2h or 7d, not 'soon'"
     ],
@@ -209,15 +209,20 @@ WRONG = {
     "activities: {a: {record: false, retry: 3}}": [
         "P0103 1:18 what is not recorded has no retry, timeout or at_most_once"
     ],
-    "limits: {journal_entries: 0}": ["P0103 1:27 journal_entries must be between 1 and 1e+09, not 0"],
-    "limits: {memory: 1000TiB}": ["P0103 1:18 memory must be at most 1e+15, not '1000TiB'"],
-    f"limits: {{memory: {'9' * 400}TiB}}": [f"P0103 1:18 memory must be at most 1e+15, not '{'9' * 80}'"],
-    "limits: {run_time: 99999999999d}": ["P0103 1:20 run_time must be at most 1e+15, not '99999999999d'"],
+    "limits: {journal_entries: 0}": ["P0103 1:27 journal_entries must be between 1 and 1,000,000,000, not 0"],
+    "limits: {memory: 1000TiB}": ["P0103 1:18 memory must be at most 1,000,000,000,000,000, not '1000TiB'"],
+    f"limits: {{memory: {'9' * 400}TiB}}": [
+        f"P0103 1:18 memory must be at most 1,000,000,000,000,000, not '{'9' * 80}'"
+    ],
+    "limits: {run_time: 99999999999d}": [
+        "P0103 1:20 run_time must be at most 1,000,000,000,000,000, not '99999999999d'"
+    ],
     "limits: {memory: true}": ["P0103 1:18 memory must be a size such as 64KiB or 10MB, not true or false"],
     "limits: {cpus: many}": ["P0103 1:16 cpus must be a number, not text"],
     "limits: {processes: 1.5}": ["P0103 1:21 processes must be a whole number"],
     "limits: {run_time: soon}": ["P0103 1:20 run_time must be a duration such as 500ms, 30s, 5m, 2h or 7d, not 'soon'"],
     "network: some": ["P0103 1:10 network must be none, all or a list of hosts, not 'some'"],
+    "network: {allow: [a.example]}": ["P0103 1:10 network must be none, all or a list of hosts, not a mapping"],
     "network:": ["P0103 1:9 network must be text, not nothing"],
     "network: [1]": ["P0103 1:11 each of network must be text, not a number"],
     **{
@@ -247,10 +252,7 @@ WRONG = {
     "requirements: {file: /x.txt}": ["P0103 1:22 '/x.txt' is not in the project's folder"],
     "requirements: [--index-url x]": ["P0103 1:15 '--index-url x' is no requirement"],
     "requirements: {allow_sdists: maybe}": ["P0103 1:30 allow_sdists must be true or false, not text"],
-    "a: &x [b]\nvars: *x": [
-        "P0102 1:1 unknown key 'a'",
-        "P0101 2:7 anchors and aliases are not supported",
-    ],
+    "a: &x [b]\nvars: *x": ["P0102 1:1 unknown key 'a'", "P0103 1:4 vars must be a mapping, not a list"],
     "name: {": ["P0101 1:8 expected the node content, but found '<stream end>', while parsing a flow node"],
     "vars:\n\tA: b": ["P0101 2:1 found character '\\t' that cannot start any token, while scanning for the next token"],
     "a: " + "[" * 30 + "]" * 30: ["P0101 1:23 too deeply nested"],
@@ -276,9 +278,7 @@ def test_tabs_get_advice() -> None:
     assert caught.value.problems[0].help == "indent with spaces"
 
 
-def test_bombs_and_floods_are_refused_quickly() -> None:
-    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 30))
-    assert any("aliases" in problem for problem in problems("l0: &l0 x\n" + levels))
+def test_floods_are_refused_quickly() -> None:
     assert problems("# " + "x" * 300_000) == ["P0101 None:None the file is larger than 262144 bytes"]
 
 

@@ -11,6 +11,7 @@ from perdure_server.manifest.connections import Connection
 from perdure_server.manifest.manifest import Manifest, load_manifest
 from perdure_server.manifest.network import Network
 from perdure_server.manifest.triggers import Schedule, Trigger, Webhook
+from perdure_server.manifest.unheard import unheard
 from perdure_server.manifest.variables import Variable
 
 FILE = "autokitteh.yaml"
@@ -158,10 +159,7 @@ WRONG = {
     ],
     _TRIGGER + "{name: a}": ["P0104 4:7 a trigger has no `type`"],
     _TRIGGER + "{type: webhook}": ["P0104 4:7 a trigger has no `name`"],
-    _TRIGGER + "{name: a, type: webhok}": [
-        "P0104 4:7 a trigger has no `type`",
-        "P0103 4:23 type is one of webhook, schedule, connection, not 'webhok'",
-    ],
+    _TRIGGER + "{name: a, type: webhok}": ["P0103 4:23 type is one of webhook, schedule, connection, not 'webhok'"],
     _TRIGGER + "{name: a, type: schedule}": ["P0104 4:7 a trigger of type schedule has no `schedule`"],
     _TRIGGER + "{name: a, type: schedule, webhook: {}, schedule: '@daily'}": [
         "P0103 4:33 a trigger of type schedule has no `webhook`"
@@ -173,6 +171,10 @@ WRONG = {
     _TRIGGER + "{name: a, webhook: {}, call: main.star:f}": ["P0103 4:36 'main.star:f' is no valid call"],
     _TRIGGER + "{name: a, webhook: {}, filter: 'data.'}": ["P0105"],
     _TRIGGER + "{name: a, schedule: 61 * * * *}": ["P0106 4:27"],
+    _TRIGGER + "{name: a, schedule: 61 * * * *, timezone: Mars/Olympus}": ["P0106 4:27", "P0106 4:49"],
+    _TRIGGER + "{name: a, schedule: 0 0 13 *}": ["P0106 4:27 a schedule has five to seven fields"],
+    "version: v1\nproject: {name: 'a": ["P0101"],
+    "version: v1 # " + "y" * 300_000: ["P0101 None:None the file is larger"],
     _TRIGGER + "{name: a, webhook: {}}\n    - {name: a, webhook: {}}": [
         "P0103 5:7 'a' is the name of a trigger already"
     ],
@@ -185,6 +187,65 @@ def test_what_is_wrong(text: str) -> None:
     assert len(found) == len(WRONG[text])
     for told, wanted in zip(found, WRONG[text], strict=True):
         assert told.startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("0 9 * * 1-5", "0 9 * * 1-5"),
+        ("*/5 * * * * *", "0 */5 * * * * *"),  # every five minutes, not seconds
+        ("0 0 1 1 * 2027", "0 0 0 1 1 * 2027"),
+        ("30 0 0 1 1 * 2027", "30 0 0 1 1 * 2027"),
+        ("TZ=Asia/Tokyo 0 6 * * * *", "TZ=Asia/Tokyo 0 0 6 * * * *"),
+        ("0 6 * * MON#1  # the first Monday", "0 6 * * MON"),  # so every one
+        ("0 6 1 * ?", "0 6 1 * ?"),
+        ("0 0 13 * FRI", "0 0 13 * &FRI"),
+        ("0 0 0 13 * 5 2027", "0 0 0 13 * &5 2027"),
+        ("0 0 13 * FRI *", "0 0 0 13 * &FRI *"),
+        ("0 0 1-7 * */2", "0 0 1-7 * */2"),
+        ("0 9 * janu-MARCH,sept we,saturday", "0 9 * JAN-MAR,SEP WED,SAT"),
+        ("0 9 1 1 * */3", "0 0 9 1 1 * 2000-2100/3"),
+        ("0 9 1 1 * 2026,*/3", "0 0 9 1 1 * 2026,2000-2100/3"),
+        ("@daily", "@daily"),
+        ("@daily # at night", "@daily"),
+        ("@every 90s", "@every 90s"),
+        ("@every 1h/15m", "@every 1h/15m"),
+        ("@every 1.5d", "@every 1.5d"),
+        ("@every 1500ms/500ms", "@every 1s/0s"),
+        ("@every 1h/", "@every 1h"),
+        ("CRON_TZ=UTC @every 1h # why", "CRON_TZ=UTC @every 1h"),
+    ],
+)
+def test_schedules_mean_what_they_mean_there(theirs: str, ours: str) -> None:
+    (trigger,) = parse(_TRIGGER + f"{{name: a, schedule: '{theirs}'}}").triggers
+    assert trigger.schedule == Schedule(ours)
+
+
+def test_triggers_that_no_service_starts_are_told() -> None:
+    text = """
+version: v1
+project:
+  connections:
+    - {name: hub, integration: github}
+    - {name: form, integration: googleforms}
+    - {name: mail, integration: gmail}
+    - {name: chat, integration: discord}
+  triggers:
+    - {name: a, connection: hub, event_type: push, call: "m.py:f"}
+    - {name: b, connection: form, event_type: responses, call: "m.py:f"}
+    - {name: c, connection: mail, event_type: mailbox_change, call: "m.py:f"}
+    - {name: d, connection: chat, event_type: message_create, call: "m.py:f"}
+    - {name: e, connection: chat, event_type: modal_submit, call: "m.py:f"}
+    - {name: f, connection: mail}
+    - {name: g, webhook: {}}
+"""
+    assert [str(each.message) for each in unheard(parse(text))] == [
+        "trigger c waits for events of mail: gmail sends perdure none",
+        "trigger d waits for events of chat: discord sends perdure none of type message_create",
+        "trigger f waits for events of mail: gmail sends perdure none",
+    ]
+    (*_, last) = unheard(parse(text))
+    assert last.help == "ask for what is new in a schedule, or bring them: perdure events send mail"
 
 
 def test_the_event_type_of_a_webhook_is_its_method() -> None:

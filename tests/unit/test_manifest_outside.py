@@ -183,6 +183,9 @@ WRONG = {
     ],
     "triggers: {a: {schedule: '@daily', sync: true}}": ["P0103 1:36 `sync` goes with `webhook` only"],
     "triggers: {a: {schedule: {cron: '@daily', timezone: Mars/Olympus}}}": ["P0106 1:53"],
+    "triggers: {a: {schedule: {cron: '61 * * * *', timezone: Mars/Olympus}}}": ["P0106 1:33", "P0106 1:57"],
+    "triggers: {a: {webhok: x}}": ["P0102 1:16 unknown key 'webhok'"],
+    "triggers: {a: {schedule: {crom: '@daily'}}}": ["P0102 1:27 unknown key 'crom'"],
     "triggers: {a: {webhook: , event_type: x}}": ["P0103 1:27 `event_type` goes with `connection` only"],
     "triggers: {a: {connection: nobody}}": ["P0107 1:28 there is no connection 'nobody'"],
     "connections: {a: slack}\ntriggers: {b: {connection: '@github.a'}}": [
@@ -201,7 +204,7 @@ WRONG = {
     "vars: {A: '@slack.team'}": ["P0107 1:11 there is no connection 'team' to 'slack'"],
     "triggers: {a: {webhook: , retry: many, concurrency: 0, rate: {limit: 1}, debounce: {max: 1s}}}": [
         "P0103 1:34 retry must be a number, not text",
-        "P0103 1:53 concurrency must be between 1 and 1e+06, not 0",
+        "P0103 1:53 concurrency must be between 1 and 1,000,000, not 0",
         "P0104 1:62 rate has no `per`",
         "P0104 1:84 debounce has no `for`",
     ],

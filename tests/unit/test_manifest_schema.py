@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manifest_samples import parse_manifest
 from perdure_server.core.errors import Problems
+from perdure_server.manifest.composing import plain
 from perdure_server.manifest.manifest import KEYS
-from perdure_server.manifest.nodes import plain
 from perdure_server.manifest.planning import SECRET, Change, changes
 from perdure_server.manifest.schema import json_schema
 

@@ -21,9 +21,14 @@ def named(
     ("kind", "message", "code", "told"),
     [
         ("MemoryError", "", "P0603", "memory: limit 64 MiB"),
-        ("OSError", "[Errno 28] No space left on device", "P0607", "disk: limit 5 MiB or 50 files in /tmp"),
-        ("RuntimeError", "can't start new thread", "P0606", "processes: limit 20 at once"),
-        ("OSError", "[Errno 24] Too many open files: '/dev/null'", "P0612", "open_files: limit 64 in one process"),
+        (
+            "OSError",
+            "[Errno 28] No space left on device",
+            "P0607",
+            "disk: limit 5 MiB or files: limit 50, all of it used",
+        ),
+        ("RuntimeError", "can't start new thread", "P0606", "processes: limit 20, all of them used"),
+        ("OSError", "[Errno 24] Too many open files: '/dev/null'", "P0612", "open_files: limit 64, all of them used"),
     ],
 )
 def test_what_the_kernel_says_when_a_limit_is_reached(kind: str, message: str, code: str, told: str) -> None:

@@ -91,7 +91,7 @@ async def test_listeners_may_still_answer_if_the_event_is_meant_for_them(world: 
     """Who listens to the source for other events keeps nobody waiting."""
     await session_of(world, "")
     other = SubscriptionRow("s", "main.1", "p", "hook", "data.n == 1", 0)
-    meant = SubscriptionRow("s", "main.2", "p", "hook", "event_type == 'post'", 9)  # it has had the event
+    meant = SubscriptionRow("s", "main.2", "p", "hook", "event_type == 'post'", 0)
     await world.store.commit(Mutation(lambda tx: tx.put_subscription(other)))
     async with asyncio.timeout(60):
         assert await followed(world) == []
@@ -101,6 +101,27 @@ async def test_listeners_may_still_answer_if_the_event_is_meant_for_them(world: 
     following = asyncio.create_task(followed(world))
     await tell(world, {"body": "a", "more": True})
     await world.store.commit(Mutation(lambda tx: tx.delete_subscription("s", "main.2")))
+    async with asyncio.timeout(60):
+        assert [piece["body"] for piece in await following] == ["a"]
+
+
+async def test_who_had_the_event_may_answer_as_long_as_it_lives(world: World) -> None:
+    """Its subscription may be over, and nobody need have looked while there was one."""
+    await session_of(world, "")
+    row = SubscriptionRow("s", "main.1", "p", "hook", "", 0)
+    await world.store.commit(Mutation(lambda tx: tx.put_subscription(row)))
+    assert (await world.store.commit(Mutation(lambda tx: tx.deliver("s", "main.1", 1, 9)))).value
+    await world.store.commit(Mutation(lambda tx: tx.delete_subscription("s", "main.1")))
+    listened = world.coordinator.subscriptions.listened
+    assert (await listened("evt_1", Heard()), await listened("evt_2", Heard())) == (True, False)
+    following = asyncio.create_task(followed(world))
+    await tell(world, {"body": "a", "more": True}, replace(ASKER, event_id=""), event_id="evt_1")
+    FakeHost(world)
+    await world.until(lambda: world.state("s") == "waiting")
+    assert not following.done()
+    await world.control.signal_session(_go())
+    await world.completed("s")
+    assert not await listened("evt_1", Heard())
     async with asyncio.timeout(60):
         assert [piece["body"] for piece in await following] == ["a"]
 

@@ -18,6 +18,7 @@ from perdure_proto.v1.runner_pb2_grpc import HostsStub
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.rpc import hosts as hosts_module
+from perdure_server.rpc import outbox as outbox_module
 from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.client import RemoteControl
 from perdure_server.rpc.errors import status_of
@@ -221,6 +222,29 @@ async def test_an_outbox_melts_acknowledgements_and_cuts_a_host_that_does_not_re
     for _ in range(MAX_MESSAGES + 1):
         outbox.receive(ToHost(heartbeat=rpb.Heartbeat()))
     assert outbox.closed_because == "the host reads too slowly"
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_a_write_that_waits_for_ever_ends_with_the_outbox(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that reads nothing was never cut once its window was full: what it was told then was lost."""
+    monkeypatch.setattr(outbox_module, "LAST_WORDS_S", 60.0 if slow else 0.01)
+    outbox, began = Outbox(), asyncio.Event()
+
+    async def write(_message: ToHost) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    writing = asyncio.create_task(outbox.write_all(write))
+    outbox.receive(ToHost(heartbeat=rpb.Heartbeat()))
+    await began.wait()
+    if slow:
+        for _ in range(MAX_MESSAGES + 1):
+            outbox.receive(ToHost(heartbeat=rpb.Heartbeat()))
+    else:
+        outbox.closed("it was revoked")
+    async with asyncio.timeout(30):
+        await asyncio.wait([writing])
+    assert outbox.closed_because == ("the host reads too slowly" if slow else "it was revoked")
 
 
 async def test_history_waits_for_room() -> None:

@@ -13,6 +13,8 @@ from perdure_proto.v1.journal_pb2 import ENTRY_KIND_ACTIVITY, ENTRY_KIND_STARTED
 from perdure_runner import frames
 from perdure_runner.child import link as module
 from perdure_runner.child.link import TRUST_S, Link
+from perdure_runner.host import launch
+from perdure_runner.host.config import HostConfig
 from perdure_runner.host.lease import Lease
 from perdure_server.coordinator.settings import Settings
 
@@ -35,12 +37,13 @@ def begin(asked: FakeCoordinator, folder: Path) -> None:
     asked.start("handlers.py:main", build=hashlib.sha256(BUILD).hexdigest(), event=f'"{folder}"'.encode())
 
 
-def real(**changes: Any) -> dict[str, Any]:
-    return {"main": "perdure_runner.child.process:main", "packages": None} | changes
+def real(state_dir: Path) -> dict[str, Any]:
+    ours = {"timeless_runner": str(Path(__file__).with_name("timeless_runner.py"))}
+    return {"main": "timeless_runner:main", "packages": {**launch.packages(HostConfig(state_dir)), **ours}}
 
 
 async def test_one_that_is_sure_begins_at_once(tmp_path: Path) -> None:
-    async with running(tmp_path / "state", coordinator(), **real()) as (_host, asked):
+    async with running(tmp_path / "state", coordinator(), **real(tmp_path)) as (_host, asked):
         begin(asked, tmp_path / "made")
         kinds: list[int] = []
         while ENTRY_KIND_ACTIVITY not in kinds:
@@ -49,7 +52,7 @@ async def test_one_that_is_sure_begins_at_once(tmp_path: Path) -> None:
 
 
 async def test_one_that_is_not_sure_has_its_attempt_committed_first(tmp_path: Path) -> None:
-    async with running(tmp_path / "state", coordinator(), **real()) as (host, asked):
+    async with running(tmp_path / "state", coordinator(), **real(tmp_path)) as (host, asked):
         host.lease = Ended()
         begin(asked, tmp_path / "made")
         first = await asked.next("records")

@@ -77,13 +77,20 @@ def test_a_signal_interrupts_a_question_and_its_answer_is_not_kept(pair: tuple[L
     def stop() -> None:
         raise Interrupted
 
-    before = signal.signal(signal.SIGALRM, interrupt)
+    def interrupt_who_asks(main: int = threading.get_ident()) -> None:
+        theirs.recv(1, socket.MSG_PEEK)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        interrupting = threading.Thread(target=interrupt_who_asks)
+        interrupting.start()
         with pytest.raises(Interrupted):
             link.ask("op", b"{}")
+        interrupting.join()
+        assert not link._answers
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGUSR1, before)
     theirs.sendall(frames.encode({"t": "answer", "id": 1, "refused": 0}, b"1"))
     served = host(theirs, 3)  # the first is that of the interrupted one
     other = threading.Thread(target=lambda: link.ask("op", b"2"))

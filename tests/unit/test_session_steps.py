@@ -142,6 +142,18 @@ def test_a_session_that_never_ran_stops_at_once_and_an_ended_one_refuses() -> No
     assert effects == (fx.Refuse("P0205", "the session has ended: stopped"),)
 
 
+def test_what_keeps_runners_from_being_started_is_told_and_no_runner_is_said_to_have_died() -> None:
+    """A host that cannot install the requirements, or fetch the build, says so; there was no process to exit."""
+    session, effects = run(SessionState(), ev.RunnerWanted())[0], ()
+    why = "the requirements cannot be installed: error: Failed to fetch ... dns error"
+    for epoch in (1, 2, 3):
+        session, _ = run(session, ev.Placed())
+        session, effects = step(session, ev.RunnerLost(epoch, why), RULES)
+    assert isinstance(effects[-1], fx.Finish)
+    assert effects[-1].code == "P0604"
+    assert effects[-1].message == f"no runner could be started, 3 times in a row; at last: {why}"
+
+
 def test_runners_that_die_without_progress_are_tried_later_each_time_and_then_given_up() -> None:
     session, delays = attached(), []
     for epoch in (1, 2):
@@ -154,6 +166,15 @@ def test_runners_that_die_without_progress_are_tried_later_each_time_and_then_gi
     assert isinstance(effects[-1], fx.Finish)
     assert effects[-1].code == "P0604"
     assert "exit code -11" in effects[-1].message
+
+
+def test_a_host_that_has_no_room_counts_as_nobodys_death() -> None:
+    session, _ = run(SessionState(), ev.RunnerWanted(), ev.Placed())
+    for epoch in range(1, 20):
+        session, effects = step(session, ev.RunnerLost(epoch, "the host is full", refused=True), RULES)
+        assert effects == (fx.Place(RULES.backoff_s),)
+        session, _ = run(session, ev.Placed())
+    assert (session.phase, session.crashes) == (Phase.STARTING, 0)
 
 
 def test_progress_forgives_earlier_deaths() -> None:

@@ -1,4 +1,4 @@
-"""How the compiled call sites are built, found, and done without."""
+"""How what is compiled is built, and how compiled call sites are found, and done without."""
 
 import os
 import runpy
@@ -32,9 +32,10 @@ def which(*options, **environ):
 def test_it_is_built_for_this_interpreter(builder, tmp_path):
     if reason := builder["unsupported"]():
         pytest.skip(reason)
-    module = builder["build"](tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [module.name]
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import _sites; print(_sites.CallGuard().call.__name__)"
+    modules = [builder["build"](tmp_path, name) for name in builder["MODULES"]]
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(modules)
+    paths = f"import sys; sys.path[:0] = {[str(module.parent) for module in modules]!r}"
+    code = f"{paths}; import _sharing, _sites; print(_sites.CallGuard().call.__name__)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "call\n"
 
 
@@ -47,8 +48,8 @@ def test_versions_that_it_was_ported_to_have_a_header(builder):
 def test_without_a_compiler_it_says_so(builder, tmp_path, monkeypatch, compiler):
     monkeypatch.setenv("LDSHARED", compiler)
     with pytest.raises(RuntimeError, match=compiler):
-        builder["build"](tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        builder["build"](tmp_path, "patching/_sites")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_other_interpreters_are_told(builder, monkeypatch):

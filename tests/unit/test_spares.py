@@ -10,7 +10,7 @@ from host_support import FakeCoordinator, running
 from perdure_proto.v1.runner_pb2 import Limits
 from perdure_runner.host.cgroups import kinds
 from perdure_runner.host.host import Host
-from perdure_runner.host.spares import Spare
+from perdure_runner.host.spares import Spare, Spares
 
 MIB = 1 << 20
 
@@ -21,12 +21,17 @@ async def _until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
+async def _filled(spares: Spares) -> Spare:
+    """The runner that the next session gets, as soon as all wait that are to."""
+    waits = lambda: [spare for spare in spares._spares if spare.waits() and spare.process.pid]  # noqa: E731
+    await _until(lambda: len(waits()) == spares._count)
+    return waits()[0]
+
+
 async def _waiting(host: Host) -> Spare:
-    """The one runner that waits for a session, as soon as it does."""
+    """That of the one zygote."""
     (spares,) = host._backend._spares.values()
-    await _until(lambda: any(spare.waits() and spare.process.pid for spare in spares._spares))
-    (spare,) = spares._spares
-    return spare
+    return await _filled(spares)
 
 
 async def _run(coordinator: FakeCoordinator, session_id: str) -> None:
@@ -83,8 +88,7 @@ async def test_they_end_with_their_zygote_and_with_their_host(tmp_path: Path) ->
         await _until(lambda: not zygote.alive)
         await _run(coordinator, "second")
         (*_, spares) = host._backend._spares.values()
-        await _until(lambda: any(spare.waits() and spare.process.pid for spare in spares._spares))
-        second = spares._spares[0].process.pid
+        second = (await _filled(spares)).process.pid
     await _gone(second)
 
 
@@ -94,9 +98,7 @@ async def test_only_the_zygotes_used_last_have_any(tmp_path: Path) -> None:
         for seed in (1, 2, 3):
             coordinator.start("echo:1", f"s{seed}", hash_seed=seed)
             await coordinator.next("done")
-            spares = [*host._backend._spares.values()][-1]
-            await _until(lambda spares=spares: any(each.waits() and each.process.pid for each in spares._spares))
-            pids.append(spares._spares[0].process.pid)
+            pids.append((await _filled([*host._backend._spares.values()][-1])).process.pid)
         await _gone(pids[0])
         assert len(host._backend._spares) == 2
         assert all(Path(f"/proc/{pid}/exe").exists() for pid in pids[1:])

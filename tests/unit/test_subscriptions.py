@@ -17,7 +17,7 @@ from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.coordinator.settings import Settings
-from perdure_server.coordinator.triggering import Incoming
+from perdure_server.core.incoming import Incoming
 from perdure_server.store import ConnectionRow, Deployment, Mutation, Transaction
 
 Make = Callable[..., Awaitable[World]]
@@ -215,7 +215,7 @@ async def test_sources_that_do_not_exist_are_refused(make: Make) -> None:
     row = ConnectionRow("shop", "team", "slack", "slug", 1)
     await world.store.commit(Mutation(lambda tx: tx.put_connection(row)))
     host = FakeHost(world)
-    await world.until(lambda: world.kinds("s") == "WXWXWX")
+    await world.until(lambda: "s" in host.runners and len(host.runner("s").outcome) == 3)
     refused, *others = (json.loads(answer) for answer in host.runner("s").outcome)
     assert (refused["code"], refused["help"]) == ("P0223", "did you mean 'hook'?")
     assert [other["source"] for other in others] == ["hook", "team"]
@@ -386,7 +386,7 @@ async def _like_the_model(waits: list[tuple[str, ...]], happens: list[tuple[str,
         expected = model(sent, waits)
         events = [end for end in expected if end is not None]
         await world.until(lambda: len(got(world)) >= len(events) or world.state("s") == "completed", turning=0.1)
-        await world.completed("s", turning=20.0)
+        await world.completed("s", turning=100.0)
         assert got(world) == expected
         await world.coordinator.close()
         world.store.close()

@@ -12,7 +12,7 @@ from coordinator_support import FakeHost, refused
 from perdure_proto.v1 import control_pb2 as cpb
 from perdure_proto.v1 import runner_pb2 as rpb
 from perdure_server.coordinator.settings import Settings
-from perdure_server.coordinator.triggering import Incoming
+from perdure_server.core.incoming import Incoming
 from perdure_server.manifest.triggers import Concurrency, Debounce, Rate, Trigger
 from perdure_server.store import Mutation
 from triggering_support import HANG, PROJECT, Triggered, hook
@@ -200,6 +200,7 @@ async def test_debounce_takes_the_last_of_a_burst(world: Triggered) -> None:
     for _ in range(3):
         burst.append(await world.send(data=b'{"k": 1}'))
         world.clock.advance(3)
+        await world.settled()
     other = await world.send(data=b'{"k": 2}')
     assert world.dispatch(burst[2]).state == "pending"
     await world.in_state(burst[2], "completed", turning=0.5)
@@ -214,6 +215,7 @@ async def test_debounce_waits_no_longer_than_its_most(world: Triggered) -> None:
     for _ in range(5):
         events.append(await world.send())
         world.clock.advance(3)
+        await world.settled()
     await world.in_state(events[3], "completed")
     assert [world.dispatch(event).state for event in events[:3]] == ["dropped"] * 3
     record = world.store.load_session(world.dispatch(events[3]).session_id)
@@ -311,7 +313,7 @@ async def test_a_deployments_own_queue_holds_events_back(tmp_path: Path) -> None
     events = []
     for _ in range(6):
         events.append(await world.send())
-        await world.until(lambda: not world.coordinator._tasks)
+        await world.settled()
     assert [world.dispatch(event).state for event in events] == [*["started"] * 3, *["pending"] * 3]
     for n in range(6):
         (session_id,) = await world.running(1)

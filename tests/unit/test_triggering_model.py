@@ -35,27 +35,24 @@ class Play:
         key = self.chance.choice("ab")
         mark = self.chance.choice(["", "", f"d{self.chance.randrange(5)}"])
         self.sent.append(await self.world.send(data=json.dumps({"k": key}).encode(), dedup=mark))
-        await self.settled()
+        await self.world.settled()
 
     async def end(self) -> None:
         if alive := self.world.alive():
             failed = self.may_fail and self.chance.random() < 0.3
             session_id = self.chance.choice(alive)
             self.world.end(session_id, rpb.DONE_STATE_FAILED if failed else rpb.DONE_STATE_COMPLETED)
-        await self.settled()
+        await self.world.settled()
 
     async def pass_time(self) -> None:
         for _ in range(self.chance.choice([1, 6, 20])):
             self.world.clock.advance(LEAP_S)
-            await self.settled()
+            await self.world.settled()
 
     async def die(self) -> None:
         if self.chance.random() < 0.3:
             await self.world.restart()
-            await self.settled()
-
-    async def settled(self) -> None:
-        await self.world.until(lambda: not self.world.coordinator._tasks)
+            await self.world.settled()
 
     def events(self) -> dict[str, cpb.Event]:
         return {event.event_id: event for event in self.sent}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -57,7 +59,7 @@ async def passes(world: Triggered, seconds: float, step: float) -> None:
     """Time passes in steps, and what it brings is dealt with."""
     for _ in range(round(seconds / step)):
         world.clock.advance(step)
-        await world.until(lambda: not world.coordinator._tasks)
+        await world.settled()
 
 
 async def test_a_minute_of_seconds_across_a_restart(world: Triggered) -> None:
@@ -199,13 +201,13 @@ async def test_jitter_is_the_same_for_the_same_time(world: Triggered) -> None:
 
 
 async def overlapping(world: Triggered, policy: str) -> list[str]:
-    """The states of three events, five minutes apart, while every session hangs."""
+    """The states of three events, five minutes apart, while every session hangs that is not stopped."""
     at(world, "2026-05-01T12:00:00+00:00")
     await world.deploy(timed("*/5 * * * *", overlap=policy))
     for n in range(3):
         world.clock.advance(300)
         await world.until(lambda n=n: len(due(world)) == n + 1)  # type: ignore[misc]
-        await world.until(lambda: not world.coordinator._tasks)
+        await world.settled()
     return states(world)
 
 
@@ -237,6 +239,26 @@ async def test_overlap_cancels_the_old(hanging: Triggered) -> None:
     await overlapping(hanging, "cancel_old")
     await hanging.until(lambda: states(hanging) == ["failed", "failed", "started"])
     assert len(await hanging.running(1)) == 1
+
+
+async def test_overlap_cancels_what_is_being_started(hanging: Triggered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next time comes before the session of the one before is durable."""
+    variables, written = hanging.coordinator.variables, asyncio.Event()
+    check, checks = variables.check, itertools.count(1)
+
+    async def held(project: str, deployment: str) -> None:
+        if next(checks) == 2:  # the first one lets the event in, the second one its session
+            await written.wait()
+        await check(project, deployment)
+
+    monkeypatch.setattr(variables, "check", held)
+    at(hanging, "2026-05-01T12:00:00+00:00")
+    await hanging.deploy(timed("*/5 * * * *", overlap="cancel_old"))
+    for n in range(2):
+        hanging.clock.advance(300)
+        await hanging.until(lambda n=n: states(hanging) == ["pending"] * (n + 1))  # type: ignore[misc]
+    written.set()
+    await hanging.until(lambda: states(hanging) == ["failed", "started"])
 
 
 @given(st.sampled_from(["none", "last", "all"]), st.lists(st.integers(1, 200), max_size=20))

@@ -27,7 +27,6 @@ class Triggered(World):
     """A project with triggers. `begin` it first."""
 
     def __init__(self, tmp_path: Path, program: Iterable[Step] = (), settings: Settings | None = None) -> None:
-        # Pretended hosts say nothing while days pass.
         super().__init__(tmp_path, list(program), replace(settings or Settings(), host_timeout_s=1e9))
         self.deployments = 0
 
@@ -60,7 +59,8 @@ class Triggered(World):
 
         await self.store.commit(Mutation(write))
         self.coordinator.builds.deployed(deployment)
-        await self.until(lambda: self._is_live(deployment.deployment_id) and not self.coordinator._tasks)
+        await self.until(lambda: self._is_live(deployment.deployment_id))
+        await self.settled()
         return deployment
 
     def _is_live(self, deployment_id: str) -> bool:

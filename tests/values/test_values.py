@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 
 from table import ROWS, Row  # noqa: E402 - the worker finds it in its own folder, too
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def environment() -> Path:

@@ -1180,6 +1180,8 @@ class Event(google.protobuf.message.Message):
     CREATED_US_FIELD_NUMBER: builtins.int
     DISPATCHES_FIELD_NUMBER: builtins.int
     TAKEN_FIELD_NUMBER: builtins.int
+    DELIVERIES_FIELD_NUMBER: builtins.int
+    DELIVERIES_CUT_FIELD_NUMBER: builtins.int
     event_id: builtins.str
     seq: builtins.int
     """place among all events of the coordinator"""
@@ -1195,10 +1197,16 @@ class Event(google.protobuf.message.Message):
     created_us: builtins.int
     taken: builtins.int
     """by subscriptions of running sessions"""
+    deliveries_cut: builtins.bool
+    """there may be others"""
     @property
     def memo(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     @property
     def dispatches(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Dispatch]: ...
+    @property
+    def deliveries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Delivery]:
+        """to subscriptions; of GetEvent only"""
+
     def __init__(
         self,
         *,
@@ -1213,10 +1221,41 @@ class Event(google.protobuf.message.Message):
         created_us: builtins.int = ...,
         dispatches: collections.abc.Iterable[global___Dispatch] | None = ...,
         taken: builtins.int = ...,
+        deliveries: collections.abc.Iterable[global___Delivery] | None = ...,
+        deliveries_cut: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["created_us", b"created_us", "data", b"data", "dispatches", b"dispatches", "event_id", b"event_id", "event_type", b"event_type", "memo", b"memo", "project", b"project", "seq", b"seq", "source", b"source", "source_type", b"source_type", "taken", b"taken"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_us", b"created_us", "data", b"data", "deliveries", b"deliveries", "deliveries_cut", b"deliveries_cut", "dispatches", b"dispatches", "event_id", b"event_id", "event_type", b"event_type", "memo", b"memo", "project", b"project", "seq", b"seq", "source", b"source", "source_type", b"source_type", "taken", b"taken"]) -> None: ...
 
 global___Event = Event
+
+@typing.final
+class Delivery(google.protobuf.message.Message):
+    """An event and a subscription of a session."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    TAKEN_US_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    subscription: builtins.str
+    """the id that subscribe() gave"""
+    state: builtins.str
+    """"taken"; "waiting": it is the session's as soon as it asks for it"""
+    taken_us: builtins.int
+    """when its next_event() got it"""
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        subscription: builtins.str = ...,
+        state: builtins.str = ...,
+        taken_us: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["session_id", b"session_id", "state", b"state", "subscription", b"subscription", "taken_us", b"taken_us"]) -> None: ...
+
+global___Delivery = Delivery
 
 @typing.final
 class Dispatch(google.protobuf.message.Message):

@@ -803,6 +803,7 @@ class Start(google.protobuf.message.Message):
     ENVIRONMENT_FIELD_NUMBER: builtins.int
     SECRETS_FIELD_NUMBER: builtins.int
     EVENT_FORM_FIELD_NUMBER: builtins.int
+    ANCESTORS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     epoch: builtins.int
     build: builtins.str
@@ -842,6 +843,10 @@ class Start(google.protobuf.message.Message):
     def secrets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """names of `vars` whose values are masked in all output"""
 
+    @property
+    def ancestors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Ancestor]:
+        """of a fork: whose entries its journal begins with, the newest one first"""
+
     def __init__(
         self,
         *,
@@ -867,11 +872,32 @@ class Start(google.protobuf.message.Message):
         environment: builtins.str = ...,
         secrets: collections.abc.Iterable[builtins.str] | None = ...,
         event_form: global___EventForm.ValueType = ...,
+        ancestors: collections.abc.Iterable[global___Ancestor] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits", "network", b"network"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["activities", b"activities", "build", b"build", "created_at", b"created_at", "durable", b"durable", "entry_point", b"entry_point", "environment", b"environment", "epoch", b"epoch", "event", b"event", "event_form", b"event_form", "hash_seed", b"hash_seed", "history_entries", b"history_entries", "key", b"key", "limits", b"limits", "logged_index", b"logged_index", "logged_ordinal", b"logged_ordinal", "network", b"network", "project", b"project", "python", b"python", "replay_only", b"replay_only", "secrets", b"secrets", "session_id", b"session_id", "vars", b"vars"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activities", b"activities", "ancestors", b"ancestors", "build", b"build", "created_at", b"created_at", "durable", b"durable", "entry_point", b"entry_point", "environment", b"environment", "epoch", b"epoch", "event", b"event", "event_form", b"event_form", "hash_seed", b"hash_seed", "history_entries", b"history_entries", "key", b"key", "limits", b"limits", "logged_index", b"logged_index", "logged_ordinal", b"logged_ordinal", "network", b"network", "project", b"project", "python", b"python", "replay_only", b"replay_only", "secrets", b"secrets", "session_id", b"session_id", "vars", b"vars"]) -> None: ...
 
 global___Start = Start
+
+@typing.final
+class Ancestor(google.protobuf.message.Message):
+    """Entries up to `upto_seq` were recorded under this id, but for those that an older ancestor has recorded."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    UPTO_SEQ_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    upto_seq: builtins.int
+    def __init__(
+        self,
+        *,
+        session_id: builtins.str = ...,
+        upto_seq: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["session_id", b"session_id", "upto_seq", b"upto_seq"]) -> None: ...
+
+global___Ancestor = Ancestor
 
 @typing.final
 class HistoryPage(google.protobuf.message.Message):
@@ -1182,6 +1208,7 @@ class Lost(google.protobuf.message.Message):
     EXIT_CODE_FIELD_NUMBER: builtins.int
     CODE_FIELD_NUMBER: builtins.int
     FATAL_FIELD_NUMBER: builtins.int
+    REFUSED_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     epoch: builtins.int
     reason: builtins.str
@@ -1191,6 +1218,8 @@ class Lost(google.protobuf.message.Message):
     """"P...." when a limit was reached; then the session fails"""
     fatal: builtins.bool
     """trying again cannot help"""
+    refused: builtins.bool
+    """the host did not begin it: it has no room, or it leaves"""
     def __init__(
         self,
         *,
@@ -1200,7 +1229,8 @@ class Lost(google.protobuf.message.Message):
         exit_code: builtins.int = ...,
         code: builtins.str = ...,
         fatal: builtins.bool = ...,
+        refused: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "epoch", b"epoch", "exit_code", b"exit_code", "fatal", b"fatal", "reason", b"reason", "session_id", b"session_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "epoch", b"epoch", "exit_code", b"exit_code", "fatal", b"fatal", "reason", b"reason", "refused", b"refused", "session_id", b"session_id"]) -> None: ...
 
 global___Lost = Lost

@@ -27,11 +27,10 @@ Begun = tuple[Call, Decision]
 class Asking:
     """The part of `perdure._runtime.Runtime` that waits."""
 
-    def __init__(self, session_id: str, calls: Calls, callers: Callers) -> None:
-        self.session_id = session_id
+    def __init__(self, calls: Calls, callers: Callers) -> None:
         self._calls = calls
         self._callers = callers
-        self._direct = direct.Direct(session_id, calls.link)
+        self._direct = direct.Direct(calls.link)
 
     @abstractmethod
     def direct(self) -> bool:

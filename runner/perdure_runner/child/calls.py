@@ -68,9 +68,8 @@ Debug = Callable[[BaseException | None], None]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What must be known of the session."""
+    """How the session is run."""
 
-    session_id: str
     replay_only: bool = False
     debug: Debug | None = None
     """Called before a read-only replay leaves, or a session that diverges does."""

@@ -24,7 +24,7 @@ MOST_BYTES: Final = 1 << 20
 class Direct:
     """Implements `perdure._runtime.Runtime` without a journal."""
 
-    def __init__(self, session_id: str, link: Link) -> None:
+    def __init__(self, link: Link, session_id: str = "") -> None:
         self.session_id = session_id
         self._link = link
 

@@ -23,7 +23,7 @@ class EventForm(enum.IntEnum):
     AUTOKITTEH = 2
 
 
-def arguments(handler: Callable[..., Any], start: Mapping[str, Any]) -> Arguments:
+def arguments(handler: Callable[..., Any], start: Mapping[str, Any], session_id: str) -> Arguments:
     """The handler's arguments, from the session's `start` frame: its event, unless the handler takes none.
 
     To a handler of AutoKitteh's the session's id is given, too, if it has a parameter `session_id`.
@@ -34,7 +34,7 @@ def arguments(handler: Callable[..., Any], start: Mapping[str, Any]) -> Argument
         return loading.arguments(handler, event), {}
     event = perdure.Event.from_json(event)
     if form is EventForm.AUTOKITTEH and "session_id" in (names := _names(handler)):
-        return ((event,) if names != ["session_id"] else ()), {"session_id": start["session"]}
+        return ((event,) if names != ["session_id"] else ()), {"session_id": session_id}
     return loading.arguments(handler, event), {}
 
 

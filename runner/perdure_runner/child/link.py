@@ -226,19 +226,20 @@ class Link:
 
     def ask(self, operation: str, body: bytes) -> Answer:
         """Have something done that is not recorded, and wait for the answer. Any thread may, and signals may raise."""
-        self.guard.close()
+        number = 0
         try:
-            with self._sending:
-                self._settle()
-                self._asks = number = self._asks + 1
-                self._answers[number] = None
-                self._transmit(frames.encode({"t": "ask", "id": number, "op": operation}, body))
-        finally:
-            self.guard.open()
-        try:
+            self.guard.close()
+            try:
+                with self._sending:
+                    self._settle()
+                    self._asks = number = self._asks + 1
+                    self._answers[number] = None
+                    self._transmit(frames.encode({"t": "ask", "id": number, "op": operation}, body))
+            finally:
+                self.guard.open()
             self._reading.until_interrupted(lambda: self._answers[number] is not None, self._await_readable)
         finally:
-            answer = self._answers.pop(number)
+            answer = self._answers.pop(number, None)
         assert answer is not None
         return answer
 

@@ -73,6 +73,13 @@ def take(spans: Sequence[Span], wanted: Callable[[], object]) -> None:
         _madvise(span.address, span.size, _POPULATE_WRITE)
 
 
+def written(begin: int, end: int) -> list[bool]:
+    """Of each page from `begin` to `end`, whether it is there and no file's."""
+    with open("/proc/self/pagemap", "rb", buffering=0) as file:
+        entries = array("Q", os.pread(file.fileno(), (end - begin) // _PAGE * _ENTRY, begin // _PAGE * _ENTRY))
+    return [bool(entry & _PRESENT) and not entry & _OF_FILE for entry in entries]
+
+
 def _writable() -> Iterator[Span]:
     """Memory that forks share until they write to it."""
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as lines:

@@ -37,6 +37,7 @@ from perdure_runner.child import (
     relay,
     restore,
 )
+from perdure_runner.child.ancestry import Ancestry
 from perdure_runner.child.callers import Callers
 from perdure_runner.child.calls import About, Calls, Debug
 from perdure_runner.child.direct import Direct
@@ -86,7 +87,7 @@ def main(sock: socket.socket, debug: Debug | None = None) -> int:
     link.hello()
     start, _ = link.expect("start")
     link.trust(start.get("lease", 0.0))
-    history = _receive_history(link)
+    history = _receive_history(link, Ancestry(start["session"], start.get("shared", ())))
     try:
         session = _Session(link, start, history, debug)
     except Exception:  # noqa: BLE001 - nothing of the user's has run yet: ours
@@ -95,8 +96,8 @@ def main(sock: socket.socket, debug: Debug | None = None) -> int:
     return session.run()
 
 
-def _receive_history(link: Link) -> History:
-    history = History()
+def _receive_history(link: Link, ancestry: Ancestry) -> History:
+    history = History(ancestry)
     while True:
         header, payload = link.expect("hist")
         offset = 0
@@ -135,7 +136,7 @@ class _Session:
         self._loaded = False
         recorder = self._durable(history) if start.get("durable", True) else None
         if recorder is None:
-            _runtime.current = Direct(start["session"], link)
+            _runtime.current = Direct(link, start["session"])
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
         out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes, self._several)
@@ -183,10 +184,10 @@ class _Session:
     def _durable(self, history: History) -> Recorder:
         rules = Rules(self._start.get("rules") or [])
         policy = Policy(self.is_user_file, no_activity=(*rules.no_activity,))
-        about = About(self._start["session"], bool(self._start.get("replay_only")), self._debug)
+        about = About(bool(self._start.get("replay_only")), self._debug)
         begin_us = _microseconds(self._start.get("created_at") or "")
         self._calls = Calls(about, self._link, history, self._values, Lanes(), begin_us)
-        recorder = Recorder(about.session_id, self._calls, policy, rules, Callers(self.is_user_file, self.relative))
+        recorder = Recorder(history.ancestry, self._calls, policy, rules, Callers(self.is_user_file, self.relative))
         self._calls.references = table = handles.Table(self._calls, recorder, policy)
         recorder.unwrap = table.unwrap
         _runtime.current = recorder
@@ -235,7 +236,7 @@ class _Session:
         module = loading.load(module_name, self._root)
         self._loaded = True
         handler = loading.find(module, handler_name)
-        arguments, keywords = handing.arguments(handler, self._start)
+        arguments, keywords = handing.arguments(handler, self._start, perdure.session_id() or "")
         result = handler(*arguments, **keywords)
         if inspect.iscoroutine(result):
             import asyncio
@@ -244,15 +245,21 @@ class _Session:
         return result
 
     def _send(self, state: str, outcome: Any, error: BaseException | None) -> None:
+        if state == "completed":
+            try:
+                encoded = self._values.encode(outcome)
+            except perdure.ValueTooLarge as refused:
+                # nobody may take it for a handler that returned nothing: neither people nor a parent that waits
+                text = f"what the handler returned cannot be kept: {refused}"
+                state, error = "failed", perdure.ValueTooLarge(text, help=refused.help)
+            except perdure.Error as refused:
+                # a live object is no reason to lose the session: there is no value, but people get its preview
+                shown = codec.preview(outcome)
+                encoded = self._values.encode(shown, as_json=False)._replace(preview=shown)
+                self._streams[1].write(f"perdure: the result is kept as its preview only: {refused}\n")
         fields: dict[str, Any] = {"state": state}
         payload = b""
         if error is None:
-            try:
-                encoded = self._values.encode(outcome)
-            except perdure.Error as refused:
-                # a result that cannot be kept is no reason to lose the session: people get its preview
-                encoded = self._values.encode(None)._replace(preview=codec.preview(outcome))
-                self._streams[1].write(f"perdure: the result is kept as its preview only: {refused}\n")
             fields |= {"enc": encoded.encoding, "mac": encoded.mac.hex(), "pv": encoded.preview}
             payload = encoded.data
         else:

@@ -16,6 +16,7 @@ from perdure import _runtime
 
 from perdure_runner.child import attempts, turn
 from perdure_runner.child.activity import Activity
+from perdure_runner.child.ancestry import Ancestry
 from perdure_runner.child.asking import Asking
 from perdure_runner.child.blame import speaks_for_others
 from perdure_runner.child.callers import Callers
@@ -43,6 +44,7 @@ class Doing(NamedTuple):
     """An attempt of an activity that runs."""
 
     name: str
+    session_id: str
     key: str
     attempt: int
     number: int
@@ -58,8 +60,9 @@ A = TypeVar("A", bound=Activity)
 class Recorder(Asking):
     """Implements `sites.Router` for the call sites and `perdure._runtime.Runtime` for the SDK."""
 
-    def __init__(self, session_id: str, calls: Calls, policy: Policy, rules: Rules, callers: Callers) -> None:
-        super().__init__(session_id, calls, callers)
+    def __init__(self, ancestry: Ancestry, calls: Calls, policy: Policy, rules: Rules, callers: Callers) -> None:
+        super().__init__(calls, callers)
+        self._ancestry = ancestry
         self._policy = policy
         self._rules = rules
         self._here = calls.lanes.here
@@ -86,6 +89,12 @@ class Recorder(Asking):
         if self._running and self._calls.lanes.strand() is None:
             return next(reversed(self._running.values()))
         return None
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, as the code that asks is to know it."""
+        doing = self._doing()
+        return self._ancestry.now() if doing is None else doing.session_id
 
     # ---- sites.Router
 
@@ -196,10 +205,11 @@ class Recorder(Asking):
 
     def _describe(self, activity: Activity, name: str) -> Doing:
         lane = self._calls.lanes.current()
-        key = f"{self.session_id}-{activity.ordinal}"
+        session_id = self._ancestry.during(lane.name, activity.ordinal)
+        key = f"{session_id}-{activity.ordinal}"
         if lane.name != MAIN:
-            key = f"{self.session_id}-{lane.name}-{activity.ordinal}"
-        return Doing(name, key, activity.attempt, lane.begun)
+            key = f"{session_id}-{lane.name}-{activity.ordinal}"
+        return Doing(name, session_id, key, activity.attempt, lane.begun)
 
     @contextmanager
     def _inside(self, doing: Doing) -> Iterator[None]:

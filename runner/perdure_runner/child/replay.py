@@ -11,6 +11,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from perdure_runner.child.ancestry import Ancestry
+
 Row = dict[str, Any]
 """One journal row as it travels in a frame: the keys of docs/explanation/architecture.md, and `data`, its payload."""
 
@@ -218,7 +220,8 @@ class History:
     Rows of versions have no place among the calls: code may ask for a version where it did not before, and stop asking.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ancestry: Ancestry | None = None) -> None:
+        self.ancestry = ancestry or Ancestry("")
         self._calls: dict[tuple[str, int], tuple[Row, Row, Row, int]] = {}
         self._left: dict[str, int] = {}
         self._played = 0
@@ -238,6 +241,8 @@ class History:
             self._retries[key] = row
         if known is None:
             self._left[row["lane"]] = self._left.get(row["lane"], 0) + 1
+            if (seq := row.get("seq")) is not None:
+                self.ancestry.add(*key, seq)
             self._calls[key] = (row, row, row, self.rows)
         else:
             self._calls[key] = (known[0], known[2], row, self.rows)
@@ -293,6 +298,8 @@ class History:
         known = self._calls.pop((lane, ordinal), None)
         if known is not None:
             self._left[lane] -= 1
+            if self.ancestry.shares:
+                self.ancestry.taken(lane, ordinal)
         return known
 
     def in_order(self, position: int) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 
 import perdure
 
+from perdure_runner.child import sharing
 from perdure_runner.child.blame import OURS, speaks_for_others
 from perdure_runner.child.link import Link
 
@@ -63,8 +64,12 @@ class Signals:
                     help="Use another signal, such as SIGUSR2.",
                 )
             if self._is_free():
-                return _signal(signalnum, handler)
-            return _users(_signal(signalnum, _Handling(handler, self) if callable(handler) else handler))
+                before = _signal(signalnum, handler)
+            else:
+                before = _users(_signal(signalnum, _Handling(handler, self) if callable(handler) else handler))
+            if signalnum == sharing.SIGNAL:
+                sharing.listen()
+            return before
 
         return set_handler
 

@@ -7,10 +7,12 @@ SOCK_SEQPACKET socket, one JSON object a packet:
                 "confine": {...}, "egress": bool
                     with descriptors: for each of n control groups, the file by which one joins it; the runner's socket;
                     where its C-level output goes; a socket to the egress proxy. What `confine` may say: `Cell.enter`
-            {"op": "fork", "id": n, "groups": n, "alone": bool, "spare": true}
+            {"op": "fork", "id": n, "groups": n, "alone": bool, "spare": true}, perhaps with "confine": {...}
                     with descriptors: the groups' files; a SOCK_SEQPACKET socket. The fork does all that depends on no
-                    session, says READY there, and waits there for its launch, and for its end
+                    session, says READY there, and waits there for its launch, and for its end. With "confine" it is
+                    confined so before it waits, and what the launch says of that is the same
             {"op": "signal", "id": n, "signal": n, "group": bool}
+                    SIGURG: give pages back (`sharing.py`); it is sent on if the runner waits for something
     zygote  {"op": "ready", "pid": n}
             {"op": "forked", "id": n, "pid": n}        the pid is the host's
             {"op": "failed", "id": n, "reason": text}  no process was made
@@ -27,6 +29,7 @@ import contextlib
 import fcntl
 import gc
 import importlib
+import itertools
 import json
 import os
 import resource
@@ -39,9 +42,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from perdure_runner.child import immortal, pages
+from perdure_runner.child import immortal, pages, relay, sharing
 from perdure_runner.child.sandbox import limits
 from perdure_runner.child.sandbox.cell import Cell
+from perdure_runner.child.sandbox.nest import Nest
 
 PRELOAD = """
 argparse ast asyncio base64 bisect calendar collections.abc concurrent.futures concurrent.futures.thread
@@ -55,6 +59,8 @@ traceback types typing unicodedata urllib.error urllib.parse urllib.request uuid
 _MAX_PACKET = 64 << 10
 _MAX_DESCRIPTORS = 8
 _CRASHED = 70  # EX_SOFTWARE
+_SPANS_A_LOOK = 8
+"""So many spans of memory are copied between looks for a launch: 50 us."""
 READY = b"!"
 """What a spare says when it waits."""
 _COMPILER_SECONDS = 60
@@ -91,10 +97,13 @@ def serve(control: socket.socket, main: Main, cell: Cell, learn: Learn | None = 
     zygote = _Zygote(control, main, cell)
     gc.collect()
     gc.disable()
-    immortal.make_all()
+    shares = isinstance(cell, Nest) and sharing.is_possible()
+    uncounted = immortal.make_all(also_counted=shares)
     gc.freeze()
     if learn is not None:
         zygote.written = learn()
+    if shares:
+        sharing.share(uncounted)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         zygote.run()
     zygote.kill_all()
@@ -108,6 +117,7 @@ class _Runner:
     number: int
     pid: int
     init: int  # 0: it has no process namespace of its own
+    outer: int  # its number in the host's
     alive: set[int]
     status: int = 0
 
@@ -162,7 +172,7 @@ class _Zygote:
         request = json.loads(packet)
         if request["op"] == "fork":
             self._fork(request, descriptors)
-        elif (runner := self._by_number.get(request["id"])) is not None:
+        elif (runner := self._by_number.get(request["id"])) is not None and _is_due(request["signal"], runner):
             runner.signal(request["signal"], group=request["group"])
         return True
 
@@ -175,7 +185,7 @@ class _Zygote:
         else:
             if pid == 0:
                 self._be_runner(request, descriptors)
-            runner = _Runner(number, pid, init, {pid, init} - {0})
+            runner = _Runner(number, pid, init, outer, {pid, init} - {0})
             self._by_number[number] = runner
             self._by_pid.update(dict.fromkeys(runner.alive, runner))
             answer = {"op": "forked", "id": number, "pid": outer}
@@ -221,16 +231,17 @@ class _Zygote:
             if request["alone"]:
                 self._cell.leave_network()
             launch, given = request, descriptors[groups:]
+            most, settled = os.sysconf("SC_OPEN_MAX"), request["spare"] and "confine" in request
             if request["spare"]:
-                launch, given = self._wait(given[0])
+                launch, given = self._wait(given[0], request.get("confine"))
             os.setpgid(0, 0)  # no session of its own, which would compete with the coordinator as an equal
             connection, output, *egresses = given
             egress = egresses[0] if launch["egress"] else None
-            confine = launch["confine"]
-            if confine.get("network") != "all":
-                self._cell.leave_network()
-            connection = _keep_only(self._null, output, connection, egress)
-            self._cell.enter(confine, counted=bool(confine.get("counted")), egress=4 if egress else None)
+            connection = _keep_only(self._null, output, connection, egress, most)
+            if not settled:
+                self._confine(launch["confine"], egress=4 if egress else None)
+            elif egress:
+                relay.open_door(4)
             gc.enable()
             status = self._main(socket.socket(fileno=connection))
         except BaseException:  # noqa: BLE001 (nothing may get past a fork)
@@ -241,18 +252,31 @@ class _Zygote:
                 sys.stderr.flush()
             os._exit(status)
 
-    def _wait(self, line: int) -> tuple[dict[str, Any], list[int]]:
+    def _confine(self, confine: dict[str, Any], *, egress: int | None = None) -> None:
+        if confine.get("network") != "all":
+            self._cell.leave_network()
+        self._cell.enter(confine, counted=bool(confine.get("counted")), egress=egress)
+
+    def _wait(self, line: int, confine: dict[str, Any] | None) -> tuple[dict[str, Any], list[int]]:
         """Hold nothing of the zygote's, and give the launch that comes on `line`; if none does any more, end."""
         _close_all_but({0, 1, 2, line, self._null})
+        if confine is not None:
+            self._confine(confine)
         with socket.socket(fileno=line) as host:
             host.send(READY)
             arrivals = select.poll()
             arrivals.register(host, select.POLLIN)
-            pages.take(self.written, lambda: arrivals.poll(0))
+            turns = itertools.count(1)
+            pages.take(self.written, lambda: next(turns) % _SPANS_A_LOOK == 0 and arrivals.poll(0))
             packet, descriptors = _receive(host)
         if not packet:
             os._exit(0)
         return json.loads(packet), descriptors
+
+
+def _is_due(number: int, runner: _Runner) -> bool:
+    """Whether a signal is one for now: pages are given back by who waits."""
+    return number != sharing.SIGNAL or sharing.is_waiting(runner.outer)
 
 
 def _receive(sock: socket.socket) -> tuple[bytes, list[int]]:
@@ -283,9 +307,9 @@ def _close_all_but(kept: Collection[int]) -> None:
     os.closerange(below, os.sysconf("SC_OPEN_MAX"))
 
 
-def _keep_only(null: int, output: int, connection: int, egress: int | None) -> int:
-    """Close every descriptor but standard input (empty), output and error, the connection, which becomes 3, and the
-    proxy's, which becomes 4."""
+def _keep_only(null: int, output: int, connection: int, egress: int | None, most: int) -> int:
+    """Close every descriptor below `most` but standard input (empty), output and error, the connection, which becomes
+    3, and the proxy's, which becomes 4."""
     # A number of theirs may be 0 to 4 itself when the zygote was started with these closed; the copies' are not.
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 5) for descriptor in (connection, egress) if descriptor]
     os.dup2(null, 0, inheritable=True)
@@ -293,7 +317,7 @@ def _keep_only(null: int, output: int, connection: int, egress: int | None) -> i
     os.dup2(output, 2, inheritable=True)
     for number, copy in enumerate(high, 3):
         os.dup2(copy, number, inheritable=False)
-    os.closerange(3 + len(high), os.sysconf("SC_OPEN_MAX"))
+    os.closerange(3 + len(high), most)
     return 3
 
 

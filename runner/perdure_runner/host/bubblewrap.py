@@ -1,6 +1,9 @@
 """Runners in bubblewrap: for machines where only a program with privileges may make namespaces, as bwrap often has.
 
 Each session starts an interpreter of its own: nothing can be forked into a sandbox from outside. The code is read-only.
+
+bwrap cannot limit the number of files, so the runner itself does, before there is any code of the user's. For that it
+starts with capabilities in its user namespace, which it then gives up for good.
 """
 
 import asyncio
@@ -27,10 +30,19 @@ from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter
 
 _ALWAYS = (
-    *("--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "runner", "--cap-drop", "ALL"),
+    *("--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "runner", "--cap-drop", "ALL"),
     *("--die-with-parent", "--new-session", "--clearenv"),
 )
-_DEVICES = ("--proc", "/proc", "--dev", "/dev")
+_RESIZING = ("--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP")  # the second one: to give up both for good
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+_WRITABLE = ("/tmp", "/dev/shm")  # noqa: S108 (the session's own)
+_NOTHING = "perdure_runner.child.sandbox.locked:nothing"
 _KILLED = 128  # bwrap's exit status for a signal is this and its number
 _INFO_BYTES = 4096
 
@@ -40,17 +52,29 @@ def tool() -> str | None:
     return shutil.which("bwrap")
 
 
+def trial(program: str, config: HostConfig, python: str) -> list[str]:
+    """A command line that ends with status 0 where a runner can limit its files: it tries, on /dev.
+
+    Its standard input must be a socket.
+    """
+    told = json.dumps({"files": 1, "resized": ["/dev"]})
+    attach = launch.command(config, python, "attach", "--fd=0", f"--main={_NOTHING}", f"--confine={told}")
+    return [program, *_ALWAYS, *_RESIZING, "--ro-bind", "/", "/", "--proc", "/proc", "--tmpfs", "/dev", "--", *attach]
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What of this machine an interpreter's sessions see, read-only. `network`: only with the machine's network.
 
     `filter`: of system calls. A session can write into the memory of bwrap's process, the first of its namespace, so
-    that one must not be able to do more than the session itself.
+    that one must not be able to do more than the session itself. `unlimited`: why the number of files cannot be
+    limited; "" if it can.
     """
 
     always: Sequence[str]
     network: Sequence[str]
     filter: bytes
+    unlimited: str = ""
 
 
 class Wrapped:
@@ -158,7 +182,8 @@ class Bubble:
     def _start(self, start: Start, files: Files, passed: _Passed, *, counted: bool) -> "subprocess.Popen[bytes]":
         groups, way_out = ",".join(map(str, passed.groups)), passed.way_out
         attach = ["attach", f"--fd={passed.connection}", f"--main={self.config.main}", f"--groups={groups}"]
-        attach += [f"--confine={json.dumps(confine(start, files) | {'counted': counted})}"]
+        told = confine(start, files) | {"counted": counted, "resized": [] if self.shown.unlimited else _WRITABLE}
+        attach += [f"--confine={json.dumps(told)}"]
         attach += [] if way_out is None else [f"--egress={way_out}"]
         sandbox = self._sandbox(start, files, passed.info, passed.rules)
         try:
@@ -183,9 +208,9 @@ class Bubble:
         brought = [path for path in (files.code, files.cache, files.environment) if path is not None]
         return [
             *(tool() or "bwrap", *_ALWAYS, *(("--share-net",) if network else ()), "--info-fd", str(info)),
-            *("--seccomp", str(rules)),
+            *("--seccomp", str(rules), *(() if self.shown.unlimited else _RESIZING)),
             *_variables(launch.environment(self.config, start.hash_seed)),
-            *(*size, "--tmpfs", "/tmp", *_DEVICES, *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
+            *("--proc", "/proc", *_devices(), *(word for path in _WRITABLE for word in (*size, "--tmpfs", path))),
             *(word for path in _settings_of_the_kernel() for word in ("--ro-bind", path, path)),
             *(word for path in visible for word in _shown(path)),
             *(word for path in brought for word in ("--ro-bind", str(path), str(path))),
@@ -212,6 +237,14 @@ def _settings_of_the_kernel() -> Iterator[str]:
         for entry in os.scandir("/proc"):
             if not entry.name.isdigit() and not entry.is_symlink():
                 yield entry.path
+
+
+def _devices() -> Iterator[str]:
+    """Not by --dev: for that bwrap makes a second user namespace, in which one has no power over mounts."""
+    for name in _DEVICES:
+        yield from ("--dev-bind", f"/dev/{name}", f"/dev/{name}")
+    for name, target in _LINKS.items():
+        yield from ("--symlink", target, f"/dev/{name}")
 
 
 def _variables(environment: dict[str, str]) -> Iterator[str]:

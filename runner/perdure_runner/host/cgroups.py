@@ -5,6 +5,7 @@ cannot be had is left out: `Groups.missing` says why. The names are those of the
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ from perdure_runner.host.backend import LimitReached
 
 CONTROLLERS = ("memory", "pids", "cpu")
 _PREFIX = "perdure-"
+_numbers = itertools.count(1)  # of this process: what a host has left there is not in the way of its next one
 _PERIOD_US = 100_000
 _MIB = 1 << 20
 _NOT_EVERYWHERE = {"memory.memsw.limit_in_bytes", "memory.swap.max", "memory.oom.group"}
@@ -36,7 +38,6 @@ class Groups:
     """Makes the groups of one host."""
 
     def __init__(self, proc: Path = Path("/proc/self")) -> None:
-        self._count = 0
         self._left: list[Group] = []  # whose processes were not all gone
         self._lock = threading.Lock()
         self._hierarchies: list[Hierarchy] = []
@@ -68,8 +69,8 @@ class Groups:
         needed = [each for each in self._hierarchies if _settings(each, limits)]
         if not needed:
             return None
-        self._count += 1
-        group = Group([Hierarchy(h.version, h.folder / f"s{self._count}", h.controllers) for h in needed])
+        name = f"s{next(_numbers)}"
+        group = Group([Hierarchy(h.version, h.folder / name, h.controllers) for h in needed])
         self._try(group, group.make)
         return group
 

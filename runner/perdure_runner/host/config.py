@@ -42,6 +42,7 @@ class HostPatience:
     start_s: float = 30.0  # for a zygote to be ready
     compile_s: float = 120.0  # for the code cache of a build, or of an environment
     install_s: float = 600.0  # for the packages of an environment
+    quiet_s: float = 2.0  # without a word of a session, until it is asked to give memory back
     linger_s: float = 0.005  # for records that nobody waits for: most travel with the next that somebody does
 
 

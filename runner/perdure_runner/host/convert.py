@@ -255,13 +255,15 @@ def entry_frame(entry: journal.Entry) -> tuple[Header, bytes]:
     return fields, _payload_frame(fields, payload)
 
 
-def history_frames(entries: Iterable[journal.Entry], last: bool) -> Iterator[bytes]:
-    """Give a page of history as encoded frames: one, or several when it is large."""
+def history_frames(entries: Iterable[journal.Entry], last: bool, *, numbered: bool = False) -> Iterator[bytes]:
+    """Give a page of history as encoded frames: one, or several when it is large. `numbered`: with their places."""
     page: list[Header] = []
     payloads: list[bytes] = []
     texts = data = 0
     for entry in entries:
         fields, payload = entry_frame(entry)
+        if numbered:
+            fields["seq"] = entry.seq
         text_size = entry.ByteSize() - len(payload)
         if page and (texts + text_size > PAGE_TEXT or data + len(payload) > PAGE_PAYLOAD):
             yield encode({"t": "hist", "e": page, "last": False}, b"".join(payloads))
@@ -317,6 +319,7 @@ def start_frame(
             "project": start.project,
             "proxied": proxied,
             "created_at": start.created_at,
+            "shared": [[each.session_id.partition("~")[0], each.upto_seq] for each in reversed(start.ancestors)],
         }
     )
 

@@ -27,7 +27,7 @@ from perdure_runner.host.installing import InstallError
 from perdure_runner.host.link import Coordinator
 from perdure_runner.host.locks import MAX_BYTES, Lock, LockError
 from perdure_runner.host.pythons import Interpreter
-from perdure_runner.host.trees import clear_away, into_place, remove
+from perdure_runner.host.trees import clear_away, into_place, read_only, remove
 from perdure_runner.host.uv import UvMissingError
 
 _AT_ONCE = 2  # that are made; more would only wait for the same disk
@@ -176,7 +176,7 @@ class EnvironmentStore:
         size = installing.check(site, self._config.limits.environment_bytes)
         with contextlib.suppress(OSError):
             installing.compile_all(site, final / "site", python, self._config.patience.compile_s)
-        installing.seal(made)
+        read_only(made)
         into_place(made, final)
         final.chmod(0o555)
         return size

@@ -169,7 +169,7 @@ class Host:
         """The coordinator is out of reach: its sessions go on elsewhere, so all runners die here."""
         self._beat_every(0)
         for session in [*self._sessions.values()]:
-            session.silence()
+            self._give_up(session)
 
     def send(self, message: FromHost) -> None:
         """Give the coordinator a message."""
@@ -231,12 +231,11 @@ class Host:
         if old is not None:
             if start.epoch <= old.start.epoch:
                 return
-            self._leaving.add(old)
-            del self._sessions[start.session_id]
-            old.silence()
+            self._give_up(old)
         if self._stopping or len(self._sessions) >= self.config.capacity:
             reason = "the host is leaving" if self._stopping else "the host is full"
-            self.send(FromHost(lost=Lost(session_id=start.session_id, epoch=start.epoch, reason=reason)))
+            refused = Lost(session_id=start.session_id, epoch=start.epoch, reason=reason, refused=True)
+            self.send(FromHost(lost=refused))
             return
         session = self._sessions[start.session_id] = Session(start, self)
         self._empty.clear()
@@ -245,6 +244,12 @@ class Host:
             task = asyncio.create_task(self._prepare(session))
             self._preparing.add(task)
             task.add_done_callback(lambda task: self._prepared(task, session))
+
+    def _give_up(self, session: Session) -> None:
+        """It goes on elsewhere, or anew; until its process is dead it takes nobody's place."""
+        self._leaving.add(session)
+        del self._sessions[session.start.session_id]
+        session.silence()
 
     def _launch_at_once(self, session: Session) -> bool:
         """Launch a session if nothing needs to be awaited for it: the usual case, and the fast one."""

@@ -137,16 +137,6 @@ def compile_all(site: Path, final: Path, python: Interpreter, limit_s: float) ->
         process.wait()
 
 
-def seal(root: Path) -> None:
-    """Take the write permission from everything below `root`; programs that packages bring stay programs."""
-    for folder, folders, files in os.walk(root):
-        for name in files:
-            path = os.path.join(folder, name)
-            os.chmod(path, 0o555 if os.stat(path).st_mode & 0o100 else 0o444)
-        for name in folders:
-            os.chmod(os.path.join(folder, name), 0o555)  # noqa: S103 (the same)
-
-
 def _for(python: Interpreter) -> Sequence[str]:
     """Say which interpreter packages are for. One that is not here is described: any will do to install for it."""
     if not python.foreign:

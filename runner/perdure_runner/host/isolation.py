@@ -6,6 +6,7 @@ docs/explanation/isolation.md says what each kind keeps from whom.
 import asyncio
 import json
 import os
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from perdure_runner.host import launch
 from perdure_runner.host.backend import BackendError
-from perdure_runner.host.bubblewrap import Shown, tool
+from perdure_runner.host.bubblewrap import Shown, tool, trial
 from perdure_runner.host.config import HostConfig, Profile
 
 KINDS = ("namespaces", "bubblewrap", "landlock", "plain")
@@ -22,7 +23,10 @@ KINDS = ("namespaces", "bubblewrap", "landlock", "plain")
 CHOICES = ("auto", "strict", *KINDS)
 """What may be asked for: the best there is, nothing less than namespaces, or one of the kinds."""
 _PROBE_S = 20.0
-_BWRAP = ("--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true")
+_BWRAP = (
+    *("--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--ro-bind", "/", "/", "--proc", "/proc"),
+    *("--size", "65536", "--tmpfs", "/dev", "true"),  # old ones, and those with a set-user-id bit, know no size
+)
 
 
 class IsolationError(BackendError):
@@ -33,7 +37,8 @@ class IsolationError(BackendError):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What can be had: `reasons` has for each kind why it cannot, "" if it can. `shown`: what the interpreter needs."""
+    """What can be had: `reasons` has for each kind why it cannot, "" if it can. `shown`: what the interpreter needs;
+    what bubblewrap lacks was only tried if there is nothing better, or it is asked for."""
 
     reasons: Mapping[str, str]
     shown: Shown
@@ -57,11 +62,15 @@ async def choose(config: HostConfig, python: str) -> Chosen:
         return Chosen("own")
     if config.isolation == "plain":
         return Chosen("plain", (_alarm("it was asked for"),))
-    return decide(config.isolation, (await survey(config, python)).reasons)
+    found = await survey(config, python)
+    chosen = decide(config.isolation, found.reasons)
+    if chosen.kind == "bubblewrap" and found.shown.unlimited:
+        return Chosen(chosen.kind, (*chosen.notes, f"perdure: {found.shown.unlimited}"))
+    return chosen
 
 
 def decide(asked: str, reasons: Mapping[str, str]) -> Chosen:
-    """As `choose`, for strangers' code, from what is known of the machine."""
+    """As `choose`, for strangers' code, from what is known of the machine, but for what bubblewrap lacks."""
     wanted = "namespaces" if asked == "strict" else asked
     if wanted != "auto":
         if why := reasons[wanted]:
@@ -78,11 +87,10 @@ async def survey(config: HostConfig, python: str) -> Survey:
     """Try what this machine lets us do. Nothing is left behind."""
     probed, bubblewrap = await asyncio.gather(_probe(config, python), _try_bubblewrap())
     reasons = {**probed["reasons"], "bubblewrap": bubblewrap, "plain": ""}
-    return Survey({kind: reasons[kind] for kind in KINDS}, _shown(probed))
-
-
-def _shown(probed: Mapping[str, Any]) -> Shown:
-    return Shown(probed["shown"], probed["network"], bytes.fromhex(probed["filter"]))
+    wanted = bool(reasons["namespaces"]) or config.isolation == "bubblewrap"
+    unlimited = await _try_limits(config, python) if wanted and not bubblewrap else ""
+    shown = Shown(probed["shown"], probed["network"], bytes.fromhex(probed["filter"]), unlimited)
+    return Survey({kind: reasons[kind] for kind in KINDS}, shown)
 
 
 def say(notes: Sequence[str]) -> None:
@@ -120,10 +128,25 @@ async def _try_bubblewrap() -> str:
     program = tool()
     if program is None:
         return "there is no bwrap on the PATH (apt-get install bubblewrap)"
-    process = await asyncio.create_subprocess_exec(program, *_BWRAP, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
-    _, complaint = await process.communicate()
-    said = complaint.decode(errors="replace").strip()[-300:]
-    return "" if process.returncode == 0 else said or f"bwrap ended with status {process.returncode}"
+    return await _complaint(program, *_BWRAP)
+
+
+async def _try_limits(config: HostConfig, python: str) -> str:
+    """What bubblewrap cannot do here, though it can be had; "" if it can do all."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        complaint = await _complaint(*trial(tool() or "bwrap", config, python), stdin=theirs.fileno())
+    return complaint and f"bubblewrap cannot limit the number of files here: {complaint}"
+
+
+async def _complaint(*command: str, stdin: int = DEVNULL) -> str:
+    """Run a program; what it says if it fails, "" if it does not."""
+    process = await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=DEVNULL, stderr=PIPE)
+    _, said = await process.communicate()
+    if process.returncode == 0:
+        return ""
+    *_, last = ["", *said.decode(errors="replace").strip().splitlines()]
+    return last[-300:] or f"{command[0]} ended with status {process.returncode}"
 
 
 def _alarm(why: str) -> str:

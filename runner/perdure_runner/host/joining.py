@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import datetime as dt
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import grpc
 import grpc.aio
@@ -23,6 +24,9 @@ from perdure_runner.host.dialling import CHANNEL_OPTIONS, Metadata, RefusedError
 from perdure_runner.host.pinning import PinError, pinned_authority
 
 IDENTITY = "identity.json"
+SKEW: Final = dt.timedelta(minutes=5)
+"""How long before it was made a certificate begins: clocks of machines differ."""
+
 _PREFIX = "pj."
 _ANSWER_S = 20.0
 _RENEW_AT = 2 / 3  # of a certificate's life
@@ -65,7 +69,10 @@ class Invitation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a host is known by. Keys and certificates are PEM; `until_us` is the end of the certificate."""
+    """What a host is known by. Keys and certificates are PEM.
+
+    `since_us` and `until_us` are the certificate's life by this machine's own clock, which may be wrong.
+    """
 
     host_id: str
     address: str  # where to attach
@@ -87,9 +94,18 @@ class Identity:
             raise JoinError(f"{path} is damaged: {error}", help=f"remove it, and join again: {path}") from None
 
     @property
+    def age_us(self) -> int:
+        """How old its certificate is. Negative: the clock was put back."""
+        return _now_us() - self.since_us
+
+    @property
+    def life_us(self) -> int:
+        return self.until_us - self.since_us
+
+    @property
     def over(self) -> bool:
         """Has its certificate ended?"""
-        return _now_us() >= self.until_us
+        return self.age_us >= self.life_us
 
     def save(self, state_dir: Path) -> None:
         """Whole or not at all, and its owner's only."""
@@ -128,14 +144,15 @@ async def join(token: str, state_dir: Path, host_id: str = "") -> Identity:
         except grpc.aio.AioRpcError as error:
             raise _refused(error, invitation.address) from None
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    since_us, until_us = _life(joined.certificate)
     identity = Identity(
         host_id=joined.host_id,
         address=invitation.hosts,
         authority=authority.decode(),
         key=pem.decode(),
         certificate=joined.certificate.decode(),
-        since_us=_now_us(),
-        until_us=joined.expires_at_us,
+        since_us=since_us,
+        until_us=until_us,
     )
     identity.save(state_dir)
     return identity
@@ -148,12 +165,14 @@ class Joined:
         self._identity = identity
         self._state_dir = state_dir
         self._say = say
+        self._renewed_s: float | None = None  # when it was by this process, on a clock that nobody sets
 
     async def dial(self) -> tuple[grpc.aio.Channel, Metadata]:
         identity = self._identity
-        if identity.over:
+        if self._age_us() >= identity.life_us:
             raise RefusedError(
-                f"P0218: the certificate of host {identity.host_id} has ended; `perdure hosts invite --host "
+                f"P0218: the certificate of host {identity.host_id} ended at {_said(identity.until_us)}, and this "
+                f"machine's clock says {_said(_now_us())}; if that is right, `perdure hosts invite --host "
                 f"{identity.host_id}` makes a token to join again with"
             )
         credentials = grpc.ssl_channel_credentials(
@@ -181,19 +200,22 @@ class Joined:
                 pause_s = min(_RETRY_S[1], 2 * pause_s)
 
     def _until_renewal_s(self) -> float:
-        since, until = self._identity.since_us, self._identity.until_us
-        return (since + _RENEW_AT * (until - since) - _now_us()) / 1e6
+        age_us = self._age_us()
+        return (_RENEW_AT * self._identity.life_us - age_us) / 1e6 if age_us >= 0 else 0.0
+
+    def _age_us(self) -> int:
+        """How old the certificate is: by a clock that nobody sets, if it came to this process."""
+        return self._identity.age_us if self._renewed_s is None else int((_running_s() - self._renewed_s) * 1e6)
 
     async def _renew(self, stub: Any) -> None:
         key = serialization.load_pem_private_key(self._identity.key.encode(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
+        asked_s = _running_s()
         renewed: JoinResponse = await stub.Renew(RenewRequest(csr=_csr(key)), timeout=_ANSWER_S)
-        self._identity = replace(
-            self._identity,
-            certificate=renewed.certificate.decode(),
-            since_us=_now_us(),
-            until_us=renewed.expires_at_us,
-        )
+        since_us, until_us = _life(renewed.certificate)
+        certificate = renewed.certificate.decode()
+        self._identity = replace(self._identity, certificate=certificate, since_us=since_us, until_us=until_us)
+        self._renewed_s = asked_s
         self._identity.save(self._state_dir)
 
 
@@ -208,8 +230,30 @@ def _refused(error: grpc.aio.AioRpcError, address: str) -> JoinError:
     said = dict(trailing)
     if code := said.get("perdure-code"):
         return JoinError(error.details() or "", str(code), str(said.get("perdure-help", "")))
-    return JoinError(f"the coordinator at {address} answered {error.code().name}: {error.details()}")
+    clock = f"is it there, and is this machine's clock right? It says {_said(_now_us())}"
+    unheard = error.code() is grpc.StatusCode.UNAVAILABLE
+    answer = f"the coordinator at {address} answered {error.code().name}: {error.details()}"
+    return JoinError(answer, help=clock if unheard else "")
+
+
+def _life(certificate: bytes) -> tuple[int, int]:
+    """From when to when a certificate that came just now lasts, on this machine's clock.
+
+    How long that is depends on the coordinator's clock alone, so a host whose own is wrong renews in time, too.
+    """
+    shown = x509.load_pem_x509_certificate(certificate)
+    life = shown.not_valid_after_utc - shown.not_valid_before_utc - SKEW
+    now_us = _now_us()
+    return now_us, now_us + max(1, round(life.total_seconds())) * 1_000_000
+
+
+def _said(moment_us: int) -> str:
+    return dt.datetime.fromtimestamp(moment_us // 1_000_000, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _now_us() -> int:
     return time.time_ns() // 1000
+
+
+def _running_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

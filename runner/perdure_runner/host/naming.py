@@ -37,17 +37,17 @@ def _memory(limits: Limits) -> str:
 
 
 def _disk(limits: Limits) -> str:
-    parts = [mebibytes(limits.disk_bytes)] if limits.disk_bytes else []
-    parts += [f"{limits.files} files"] if limits.files else []
-    return f"disk: limit {' or '.join(parts)} in /tmp and the working directory" if parts else ""
+    parts = [f"disk: limit {mebibytes(limits.disk_bytes)}"] if limits.disk_bytes else []
+    parts += [f"files: limit {limits.files}"] if limits.files else []
+    return f"{' or '.join(parts)}, all of it used, in /tmp and the working directory together" if parts else ""
 
 
 def _processes(limits: Limits) -> str:
-    return f"processes: limit {limits.processes} at once, threads included" if limits.processes else ""
+    return f"processes: limit {limits.processes}, all of them used, threads included" if limits.processes else ""
 
 
 def _open_files(limits: Limits) -> str:
-    return f"open_files: limit {limits.open_files} in one process" if limits.open_files else ""
+    return f"open_files: limit {limits.open_files}, all of them used, in one process" if limits.open_files else ""
 
 
 def _is_open_files(error: Error) -> bool:

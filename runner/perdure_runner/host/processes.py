@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from perdure_proto.v1.runner_pb2 import NETWORK_MODE_ALL, Start
+from perdure_proto.v1.runner_pb2 import Start
 
 from perdure_runner.host import isolation, launch
 from perdure_runner.host.backend import Ended, Files, Launched, Place
@@ -23,7 +23,7 @@ from perdure_runner.host.pythons import Interpreter, Interpreters
 from perdure_runner.host.spares import Like, Spares
 from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
 
-_SPARES = {Profile.OWN: 1, Profile.UNTRUSTED: 2}
+_SPARES = {Profile.OWN: 2, Profile.UNTRUSTED: 3}
 """Runners that are made ahead of sessions."""
 _ZYGOTES_WITH_SPARES = 2  # those used last
 
@@ -43,7 +43,8 @@ class Nest:
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork; see `Place.launch`."""
         limits = self.held.limits(start)
-        spare = self.spares.take(Like(limits, start.network.mode != NETWORK_MODE_ALL))
+        told = confine(start, files)
+        spare = self.spares.take(Like(limits, told["network"] != "all", told))
         held = spare.held if spare is not None else self.held.hold(limits)
         ours, theirs = socket.socketpair()
         output, write_end = os.pipe2(os.O_CLOEXEC)
@@ -52,8 +53,7 @@ class Nest:
         if door is not None:
             ended = door.until(ended)
         way_out = door.give() if door is not None else None
-        told = confine(start, files, [held.folder] if held.folder else [])
-        told["counted"] = held.counted
+        told = told | {"counted": held.counted, "writable": [str(held.folder)] if held.folder else []}
         groups = held.joining() if spare is None else ()
         fork = Fork(theirs.detach(), write_end, told, groups, way_out)
         make = self.zygote.fork if spare is None else spare.launch
@@ -169,7 +169,10 @@ class Processes:
         return Nest(python, zygote, self._config.limits.output_bytes, self._kind, egress, self._held, spares)
 
     def _spares_of(self, zygote: Zygote) -> Spares:
-        spares = self._spares.pop(zygote, None) or Spares(zygote, self._held, _SPARES[self._config.profile])
+        spares = self._spares.pop(zygote, None)
+        if spares is None:
+            count, settle = _SPARES[self._config.profile], self._kind == "namespaces"
+            spares = Spares(zygote, self._held, count, settle=settle)
         self._spares[zygote] = spares
         for other in [*self._spares][:-_ZYGOTES_WITH_SPARES]:
             self._spares.pop(other).close()

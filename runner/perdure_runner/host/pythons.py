@@ -91,9 +91,12 @@ def _on_path(minor: str) -> str | None:
 
 
 def _pyenv(version: str) -> list[Path]:
-    """Give pyenv's interpreters of a version, newest first."""
+    """Give pyenv's interpreters of a version, newest first; none where its folder cannot be read."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    found = [path for path in root.glob(f"{version}*/bin/python") if _suits_text(path.parent.parent.name, version)]
+    try:
+        found = [path for path in root.glob(f"{version}*/bin/python") if _suits_text(path.parent.parent.name, version)]
+    except OSError:  # not for this user to read: as if it were not there
+        return []
     return sorted(found, key=lambda path: [int(part) for part in path.parent.parent.name.split(".")], reverse=True)
 
 

@@ -20,6 +20,7 @@ from perdure_runner.host.fields import ProtocolError, integer
 from perdure_runner.host.masking import Masker
 from perdure_runner.host.naming import name_limit
 from perdure_runner.host.outbox import Outbox
+from perdure_runner.host.quiet import Quiet
 from perdure_runner.host.states import COMMANDS, FRAMES, Command, State
 
 FRAME_VERSION = 1
@@ -64,6 +65,7 @@ class Session:
         self._status: int | None = None
         self._told_pid = 0
         self._confined = False
+        self._quiet = Quiet(self._loop, owner.patience.quiet_s, self._rest)
         self._timer: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
 
@@ -128,7 +130,7 @@ class Session:
             self._early.append((self.history, page))
             return
         try:
-            for frame in convert.history_frames(page.entries, page.last):
+            for frame in convert.history_frames(page.entries, page.last, numbered=bool(self.start.ancestors)):
                 self._connection.write(frame)
         except (FrameError, ProtocolError) as error:
             self.fail(f"history that no runner can take: {error}", "P0209", fatal=True)
@@ -196,6 +198,8 @@ class Session:
         if self._deaf:
             return
         self._outbox.received(len(data))
+        if self._confined:
+            self._quiet.heard()
         try:
             for header, payload in self._parser.feed(data):
                 self._frame(header, payload)
@@ -211,6 +215,11 @@ class Session:
     def _linger_over(self) -> None:
         self._lingering = None
         self._outbox.flush()
+
+    def _rest(self) -> None:
+        """It has said nothing for a while: it can give back memory that it does not differ in."""
+        if self._process is not None and self.state is not State.DONE:
+            self._process.signal(signal.SIGURG, group=False)
 
     def _frame(self, header: Header, payload: bytes) -> None:
         kind: Any = header.get("t")
@@ -302,6 +311,7 @@ class Session:
         self.over = True
         if self._timer is not None:
             self._timer.cancel()
+        self._quiet.close()
         if self._connection is not None:
             self._connection.close()
         if self._said is not None:

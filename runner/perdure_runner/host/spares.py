@@ -5,6 +5,10 @@ root, and to join a control group, for which the kernel waits for all processors
 
 They are made for sessions like the last one of their zygote, a moment after it was launched. So a zygote that nobody
 uses has none, and in a burst of sessions the zygote forks for them first.
+
+Where there are namespaces, all but one are settled in the place of that last session: its code, limits and network are
+what most sessions have that follow it. What is left for their launch is what is this one's alone: its connection, its
+limits of memory and of processors. The remaining one suits all sessions.
 """
 
 import asyncio
@@ -12,8 +16,8 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from perdure_proto.v1.runner_pb2 import Limits
 
@@ -26,30 +30,71 @@ _MOMENT_S = 0.01
 """After a launch, until there is time to make another one: the session comes to its code first."""
 
 
+_PASSED = 8
+"""So many sessions of other places in a row, and a runner that is settled in one is given up."""
+_FILES = 32
+"""Who may have fewer open is settled at its launch only: until then a runner needs some itself."""
+
+
+class Settled(NamedTuple):
+    """A place that a runner is in: what `confining.confine` said of it, and which folders these were then.
+
+    A folder that was removed and made anew is another one, and a mount of the old one is empty.
+    """
+
+    confine: Mapping[str, Any]
+    folders: Sequence[tuple[int, int]]
+
+
 class Like(NamedTuple):
-    """What has to be known of a session before its runner is made. `alone`: without the machine's network."""
+    """What has to be known of a session before its runner is made. `alone`: without the machine's network; `confine`:
+    what its launch will say, if that is known."""
 
     limits: Limits
     alone: bool
+    confine: Mapping[str, Any] | None = None
+
+    def settled(self) -> Settled | None:
+        """Its place, as that is now; None if no runner can be there ahead."""
+        if self.confine is None or 0 < self.confine["open_files"] < _FILES:
+            return None
+        places = [self.confine[name] for name in ("code", "cache", "environment")]
+        try:
+            folders = [(found.st_dev, found.st_ino) for found in map(os.stat, filter(None, places))]
+        except OSError:
+            return None
+        return Settled(self.confine, folders)
 
 
 class Spare:
     """A runner that waits for a session."""
 
-    def __init__(self, zygote: Zygote, held: Holding, like: Like, ended: Callable[["Spare"], None]) -> None:
-        """Have it forked. `ended` is called if it ends without a session.
+    def __init__(
+        self,
+        zygote: Zygote,
+        held: Holding,
+        like: Like,
+        ended: Callable[["Spare"], None],
+        place: Settled | None = None,
+    ) -> None:
+        """Have it forked, and settled in a place if there is one. `ended` is called if it ends without a session.
 
         Raises:
             ZygoteError, OSError: the zygote is gone, or this machine is out of something.
         """
         self.held = held
+        self.place = place
+        self.passed = 0
+        """Sessions of other places since one of its own."""
         self._like = like
         self._settled = False
         groups = held.joining()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.setblocking(False)
         try:
-            self.process = zygote.fork_spare(theirs.detach(), groups, lambda _status: ended(self), alone=like.alone)
+            confine = place and place.confine
+            told = lambda _status: ended(self)  # noqa: E731 (it is a line)
+            self.process = zygote.fork_spare(theirs.detach(), groups, told, alone=like.alone, confine=confine)
         except ZygoteError:
             self._line.close()
             raise
@@ -57,6 +102,10 @@ class Spare:
     def suits(self, like: Like) -> bool:
         """Whether such a session can have it: who is without the machine's network does not get it back."""
         return self._like.alone <= like.alone and kinds(self._like.limits) == kinds(like.limits)
+
+    def at(self, place: Settled | None) -> bool:
+        """Whether it is in this place; who is in none can still go to any."""
+        return self.place is None or self.place == place
 
     @property
     def settled(self) -> bool:
@@ -102,12 +151,13 @@ class Spare:
 
 
 class Spares:
-    """Those of one zygote, `count` at most."""
+    """Those of one zygote, `count` at most. `settle`: all but one in the place of the session launched last."""
 
-    def __init__(self, zygote: Zygote, held: Held, count: int) -> None:
+    def __init__(self, zygote: Zygote, held: Held, count: int, *, settle: bool) -> None:
         self._zygote = zygote
         self._held = held
         self._count = count
+        self._settle = settle
         self._like = Like(Limits(), alone=True)  # the session launched last
         self._spares: list[Spare] = []
         self._filling: asyncio.Task[None] | None = None
@@ -116,7 +166,11 @@ class Spares:
         """Give one for a session that is launched now, in a group with its limits, if there is one; and make more."""
         self._like = like
         self._fill_soon()
-        for spare in [each for each in self._spares if each.suits(like) and each.waits()]:
+        place = like.settled() if self._settle else None
+        suiting = [each for each in self._spares if each.suits(like) and each.at(place) and each.waits()]
+        for spare in self._spares:
+            spare.passed = 0 if spare.at(place) else spare.passed + 1
+        for spare in sorted(suiting, key=lambda each: each.place is None):
             self._spares.remove(spare)
             try:
                 spare.held.limit(like.limits)
@@ -140,10 +194,14 @@ class Spares:
             self._filling = asyncio.get_running_loop().create_task(self._fill())
 
     async def _fill(self) -> None:
-        while self._zygote.alive and sum(spare.suits(self._like) for spare in self._spares) < self._count:
+        while self._zygote.alive and len([*filter(self._keeps, self._spares)]) < self._count:
             await asyncio.sleep(_MOMENT_S)
             if not self._zygote.forking and not await self._make(self._like):  # for sessions, that is
                 return
+
+    def _keeps(self, spare: Spare) -> bool:
+        """Whether it is of use: for sessions like the last one, or for those whose place it is in, if any come."""
+        return spare.suits(self._like) if spare.place is None else spare.passed < _PASSED
 
     async def _make(self, like: Like) -> bool:
         """Make all that are missing; False if the machine is out of something, which sessions are told.
@@ -151,18 +209,26 @@ class Spares:
         First all groups, and in a thread: while a process joins one, the kernel makes none. And the second process that
         joins one hardly waits if the first has just done.
         """
-        for spare in [each for each in self._spares if not each.suits(like)]:
+        for spare in [each for each in self._spares if not self._keeps(each)]:
             self._spares.remove(spare)
             spare.end()
-        missing = self._count - len(self._spares)
-        holdings = await asyncio.to_thread(self._hold, like.limits, missing)
-        for held in holdings:
+        places = self._places(like)
+        holdings = await asyncio.to_thread(self._hold, like.limits, len(places))
+        failed = len(places) - len(holdings)
+        for held, place in zip(holdings, places, strict=False):
             try:
-                self._spares.append(Spare(self._zygote, held, like, self._ended))
+                self._spares.append(Spare(self._zygote, held, like, self._ended, place))
             except (OSError, ZygoteError):
                 held.clean_up()
-                missing += 1
-        return len(holdings) == missing
+                failed += 1
+        return not failed
+
+    def _places(self, like: Like) -> list[Settled | None]:
+        """Where those are to be that are missing: one nowhere, for whoever comes."""
+        place = like.settled() if self._settle else None
+        missing = self._count - len(self._spares)
+        anywhere = all(spare.place is not None for spare in self._spares)
+        return [place] * (missing - anywhere) + [None] * anywhere
 
     def _hold(self, like: Limits, count: int) -> list[Holding]:
         holdings: list[Holding] = []

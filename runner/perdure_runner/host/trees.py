@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 
@@ -15,12 +16,16 @@ def into_place(made: Path, final: Path) -> None:
 
 
 def read_only(root: Path) -> None:
-    """Take the write permission from everything below `root`; its own stays, or it could not be moved."""
+    """Take the write permission from everything below `root`; its own stays, or it could not be moved.
+
+    What is executable stays so. Links have no permissions: setting them would set those of what they lead to, if there
+    is anything.
+    """
     for folder, folders, files in os.walk(root):
-        for name in files:
-            os.chmod(os.path.join(folder, name), 0o444)
-        for name in folders:
-            os.chmod(os.path.join(folder, name), 0o555)  # noqa: S103 (readable by the runner's user)
+        for path in (os.path.join(folder, name) for name in (*files, *folders)):
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, 0o555 if mode & 0o111 else 0o444)
 
 
 def remove(root: Path) -> None:

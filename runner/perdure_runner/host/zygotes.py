@@ -133,17 +133,26 @@ class Zygote:
         Raises:
             ZygoteError: the zygote is gone.
         """
-        return self._fork(asked.launch(), asked.alone, asked.groups, asked.descriptors(), ended)
+        return self._fork(asked.launch(), asked.alone, asked.groups, asked.descriptors(), ended, spare=False)
 
     def fork_spare(
-        self, line: int, groups: Sequence[int], ended: Callable[[int | None], None], *, alone: bool
+        self,
+        line: int,
+        groups: Sequence[int],
+        ended: Callable[[int | None], None],
+        *,
+        alone: bool,
+        confine: Mapping[str, Any] | None = None,
     ) -> Forked:
         """Have a runner forked that waits at the other end of `line` for its launch; takes over all descriptors.
+
+        `confine`: where it waits, confined like the session that it is for.
 
         Raises:
             ZygoteError: the zygote is gone.
         """
-        return self._fork({}, alone, groups, [line], ended)
+        settled = {} if confine is None else {"confine": dict(confine)}
+        return self._fork(settled, alone, groups, [line], ended, spare=True)
 
     def _fork(
         self,
@@ -152,6 +161,8 @@ class Zygote:
         groups: Sequence[int],
         others: Sequence[int],
         ended: Callable[[int | None], None],
+        *,
+        spare: bool,
     ) -> Forked:
         descriptors = [*groups, *others]
         if not self.alive:
@@ -159,8 +170,8 @@ class Zygote:
                 os.close(descriptor)
             raise ZygoteError("the zygote is gone")
         self._count += 1
-        child = self._children[self._count] = Forked(self, self._count, ended, spare=not launch)
-        request = {"op": "fork", "id": self._count, "groups": len(groups), "alone": alone, "spare": child.spare}
+        child = self._children[self._count] = Forked(self, self._count, ended, spare=spare)
+        request = {"op": "fork", "id": self._count, "groups": len(groups), "alone": alone, "spare": spare}
         self.send({**request, **launch}, descriptors)
         return child
 

@@ -2,15 +2,16 @@
 
 import re
 from datetime import datetime
+from typing import Any
 
 from perdure import _runtime
 from perdure._errors import Error
 from perdure.integrations import _tokens
-from perdure.integrations._connection import Connection
+from perdure.integrations._connection import Connection, vendor
 
 from .errors import ConnectionInitError, OAuthRefreshError
 
-__all__ = ["check_connection_name", "refresh_oauth"]
+__all__ = ["check_connection_name", "encode_jwt", "refresh_oauth"]
 
 
 def check_connection_name(connection: str) -> None:
@@ -29,3 +30,14 @@ def refresh_oauth(integration: str, connection: str) -> tuple[str, datetime | No
     except Error as error:
         raise OAuthRefreshError(connection, error) from error
     return token, expires and expires.replace(tzinfo=None)
+
+
+def encode_jwt(payload: dict[str, int], connection: str, algorithm: str) -> str:
+    """A JSON Web Token with this payload, signed with the connection's own `private_key` (PEM).
+
+    There, the platform's key signs. Replay makes it again, so that it is in no journal. Raises ConnectionInitError
+    where the connection has no key, and what PyJWT raises.
+    """
+    key = Connection(connection, "github").need("private_key")
+    made: Any = vendor("jwt", "PyJWT[crypto]").encode(payload, key, algorithm=algorithm)
+    return str(made)

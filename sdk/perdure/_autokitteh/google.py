@@ -31,9 +31,9 @@ __all__ = [
 _ID = re.compile(r"(?:.*/d/(?:e/)?)?([\w-]{20,})")
 
 
-def google_creds(integration: str, connection: str, scopes: list[str]) -> Any:  # noqa: ARG001 - the peer's signature
+def google_creds(integration: str, connection: str, scopes: list[str], **kwargs: Any) -> Any:  # noqa: ARG001 - theirs
     """Credentials of Google's library, for `googleapiclient.discovery.build`."""
-    return google_credentials(connection, tuple(scopes))
+    return google_credentials(connection, tuple(scopes), **kwargs)
 
 
 def google_drive_client(connection: str, **kwargs: Any) -> Any:

@@ -45,9 +45,12 @@ def google_client(connection: str, service: str, version: str, scopes: tuple[str
 
 
 @activity
-def google_credentials(connection: str, scopes: tuple[str, ...] = ()) -> Any:
-    """Credentials of the library google-auth, by what `google_client` reads, for clients that are not made here."""
-    return _credentials(Connection(connection, "google"), scopes)
+def google_credentials(connection: str, scopes: tuple[str, ...] = (), **options: Any) -> Any:
+    """Credentials of the library google-auth, by what `google_client` reads, for clients that are not made here.
+
+    `options` are for those of a service account.
+    """
+    return _credentials(Connection(connection, "google"), scopes, **options)
 
 
 @activity
@@ -72,11 +75,11 @@ def _endpoint(base_url: str, service: str, version: str) -> str:
     return f"{base_url.rstrip('/')}/{json.loads(described)['servicePath'] if described else ''}"
 
 
-def _credentials(values: Connection, scopes: tuple[str, ...]) -> Any:
+def _credentials(values: Connection, scopes: tuple[str, ...], **options: Any) -> Any:
     full = [scope if scope.startswith("https:") else _AUTH + scope for scope in scopes]
     if account := values.get("service_account", "JSON"):
         module = vendor("google.oauth2.service_account", "google-auth")
-        return module.Credentials.from_service_account_info(json.loads(account), scopes=full)
+        return module.Credentials.from_service_account_info(json.loads(account), scopes=full, **options)
     access = _tokens.access(values)
     if access is None:
         raise values.lacks("service_account", _tokens.ACCESS[0])

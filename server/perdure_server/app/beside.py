@@ -9,11 +9,14 @@ import dataclasses
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Final
 
+from perdure_runner.host.backend import BackendError
+from perdure_runner.host.docker import ending
 from perdure_runner.host.docker.config import DockerConfig
 
 from perdure_server.secrets import KEY_VARIABLE
@@ -22,6 +25,7 @@ log: Final = logging.getLogger("perdure.server")
 
 BACKOFF_S: Final = (0.1, 10.0)  # first and longest pause before it is started again
 STEADY_S: Final = 30.0  # a host that lived this long starts the count anew
+_CLEAN: Final = (0, 128 + signal.SIGTERM)  # exit codes of a host that had time to have its containers removed
 END_S: Final = 45.0  # for a clean end, before it is killed: more than a host takes to have its containers removed
 
 
@@ -99,3 +103,14 @@ class HostBeside(Beside):
         containers = "" if docker is None else json.dumps(dataclasses.asdict(docker))
         how = (isolation, containers, private)
         super().__init__("the host", "host_process", coordinator, str(state_dir), *numbers, *how)
+        self._docker = docker
+
+    async def stop(self) -> None:
+        """As `Beside.stop`. Containers of a host that died, and was not started again, are removed in its place."""
+        await super().stop()
+        if self._docker is None or self._process is None or self._process.returncode in _CLEAN:
+            return
+        try:
+            await asyncio.to_thread(ending.sweep, self._docker.url)
+        except BackendError as error:
+            log.warning("containers are left to the next host: %s", error)

@@ -16,6 +16,7 @@ from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.settings import Faults, Settings
 from perdure_server.secrets import Vault
 from perdure_server.store import BlobStore, SessionKeys, Store
+from perdure_server.store.home import usable
 
 CAPACITY: Final = 64
 
@@ -42,13 +43,14 @@ class Engine:
         """Coordinator and host in this process, on `home`, for as long as the context lasts.
 
         `faults` is the fault injection of `settings`; without `recover`, sessions that were alive are left alone.
-        Raises `PerdureError`: P0202 home in use, P0209 damaged, P0210 newer schema, P0220 a key is missing.
+        Raises `PerdureError`: P0202 home in use, P0209 damaged, P0210 newer schema, P0220 a key is missing, P0237 home
+        unusable.
         """
         chosen = _embedded_settings(settings, faults)
-        async with (
-            open_coordinator(home, chosen, recover=recover) as coordinator,
-            _host_beside(coordinator, home / "host", capacity, isolation),
-        ):
+        async with AsyncExitStack() as stack:
+            coordinator = await stack.enter_async_context(open_coordinator(home, chosen, recover=recover))
+            with usable(home):
+                await stack.enter_async_context(_host_beside(coordinator, home / "host", capacity, isolation))
             yield Engine(home, coordinator)
 
     @staticmethod
@@ -128,12 +130,16 @@ async def _host_beside(
 
 @asynccontextmanager
 async def open_coordinator(home: Path, settings: Settings, *, recover: bool = True) -> AsyncIterator[Coordinator]:
-    """Lock the home, open its store, and start the coordinator; the other way round at the end."""
+    """Lock the home, open its store, and start the coordinator; the other way round at the end.
+
+    Raises `PerdureError` as `Engine.embedded`.
+    """
     async with AsyncExitStack() as stack:
-        store = Store.open(home)
-        stack.callback(store.close)
-        vault = Vault.open(home)
-        coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home), settings, vault=vault)
-        stack.push_async_callback(coordinator.close)
-        await coordinator.start(recover=recover)
+        with usable(home):
+            store = Store.open(home)
+            stack.callback(store.close)
+            vault = Vault.open(home)
+            coordinator = Coordinator(store, BlobStore(home / "blobs"), SessionKeys.of(home), settings, vault=vault)
+            stack.push_async_callback(coordinator.close)
+            await coordinator.start(recover=recover)
         yield coordinator

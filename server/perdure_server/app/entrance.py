@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from perdure._version import __version__
 
-from perdure_server.app.http import HttpAddress, http_face
+from perdure_server.app.http import http_behind, http_face
+from perdure_server.app.listening import HttpAddress
+from perdure_server.app.sockets import socket_path
+from perdure_server.app.writing import writing
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.core.errors import PerdureError
@@ -22,13 +23,11 @@ from perdure_server.rpc.doors import Tls
 from perdure_server.rpc.local import ENDPOINT
 from perdure_server.rpc.server import GrpcServer
 from perdure_server.security.access import Access
+from perdure_server.security.addresses import obstacle
 from perdure_server.security.joining import DAY_S
 
-SOCKET: Final = "run/grpc.sock"
+SOCKET: Final = "grpc.sock"
 GRACE_S: Final = 2.0
-
-# A Unix socket's path has to fit into sockaddr_un.
-_SOCKET_PATH_BYTES: Final = 107
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Entrance:
 
 @asynccontextmanager
 async def entrance(coordinator: Coordinator, home: Path, wanted: Addresses) -> AsyncIterator[Entrance]:
-    """Serve until the context ends. Raises `PerdureError`: P0203 address in use, P0217 it needs TLS, P0209."""
+    """Serve until the context ends. Raises `PerdureError`: P0203 address in use, P0217 it needs TLS, P0209, P0211."""
     async with AsyncExitStack() as stack:
         tls_home = home if wanted.tls_names else None
         access = Access(
@@ -70,14 +69,21 @@ async def entrance(coordinator: Coordinator, home: Path, wanted: Addresses) -> A
         )
         control = Control(coordinator, str(home), access)
         tls = Tls(access.authority, wanted.tls_names) if access.authority is not None else None
-        local = _local_address(home, stack)
-        addresses = (wanted.grpc, local)
-        server = GrpcServer(coordinator, control, addresses, tls=tls, hosts=_hosts_address(wanted))
+        local = f"unix:{stack.enter_context(socket_path(home, SOCKET))}"
+        before = _told_before(home / ENDPOINT)
+        addresses = (_again(wanted.grpc, before.get("grpc")), local)
+        hosts = _again(_hosts_address(wanted), before.get("hosts"))
+        server = GrpcServer(coordinator, control, addresses, tls=tls, hosts=hosts)
         grpc = (await server.start())[0]
         stack.push_async_callback(server.stop, GRACE_S)
         http = ""
         if wanted.http is not None:
-            face = http_face(coordinator, control, access, wanted.tls_names, wanted.http)
+            behind, names = wanted.http.behind, wanted.tls_names
+            face = (
+                http_behind(coordinator, control, names, behind, wanted.http.public_url)
+                if behind is not None
+                else http_face(coordinator, control, access, names, wanted.http)
+            )
             http = await stack.enter_async_context(face)
         stack.callback(coordinator.watchers.fail_all, PerdureError("P0207", "the coordinator is shutting down"))
         if tls is not None:
@@ -99,28 +105,29 @@ def _hosts_address(wanted: Addresses) -> str:
     return f"{host}:{int(port) + 1 if int(port) else 0}"
 
 
+def _told_before(path: Path) -> dict[str, Any]:
+    """What a server wrote that was killed: one that ends in order leaves nothing."""
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _again(wanted: str, before: object) -> str:
+    """Where any port will do: that of a server that was killed, as clients and hosts still dial it."""
+    host, _, port = wanted.rpartition(":")
+    if port == "0" and isinstance(before, str) and before.rpartition(":")[0] == host and obstacle(before) is None:
+        return before
+    return wanted
+
+
 def _dialled(name: str, address: str) -> str:
     """An address as others dial it: by the certificate's first name."""
     return f"{f'[{name}]' if ':' in name else name}:{address.rpartition(':')[2]}"
 
 
-def _local_address(home: Path, stack: AsyncExitStack) -> str:
-    """The Unix socket for what runs on this machine: 0600, in a folder of 0700, wherever its path is short enough."""
-    path = home / SOCKET
-    if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
-        folder = tempfile.mkdtemp(prefix="perdure-")
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        return f"unix:{folder}/{path.name}"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.parent.chmod(0o700)
-    return f"unix:{path}"
-
-
 def _write_endpoint(path: Path, told: dict[str, str | None]) -> None:
-    """Whole or not at all, and its owner's only: there is a token in it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(file, "w", encoding="utf-8") as opened:
-        opened.write(json.dumps(told | {"pid": os.getpid(), "version": __version__}) + "\n")
-    draft.rename(path)
+    """Its owner's only: there is a token in it. Raises `PerdureError` as `writing` does."""
+    with writing(path) as file:
+        file.write(json.dumps(told | {"pid": os.getpid(), "version": __version__}).encode() + b"\n")

@@ -7,9 +7,7 @@ DOCKER is the JSON of a `DockerConfig`, or empty. PRIVATE is a list of ranges of
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -21,8 +19,9 @@ from perdure_runner.host.egress.config import EgressConfig
 from perdure_runner.host.egress.rules import ranges
 from perdure_runner.host.remote import run_remote
 
+from perdure_server.app.dying import die_with
+
 _NICE = 10  # of sessions: the coordinator beside them, which answers webhooks, goes first
-_PR_SET_PDEATHSIG = 1
 
 
 def main(
@@ -61,13 +60,6 @@ async def _serve(coordinator: str, config: HostConfig) -> None:
     if serving.cancelled():
         sys.exit(128 + signal.SIGTERM)
     serving.result()
-
-
-def die_with(server_pid: int) -> None:
-    """prctl(2): the kernel kills this process when its parent is gone. It may be gone already."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != server_pid:
-        sys.exit("the server is gone")
 
 
 if __name__ == "__main__":

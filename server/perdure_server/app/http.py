@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from perdure_server.app.listening import HttpAddress
 from perdure_server.coordinator.control import Control
 from perdure_server.coordinator.engine import Coordinator
-from perdure_server.core.errors import PerdureError
 from perdure_server.security.access import Access
-from perdure_server.security.addresses import is_loopback, listen, needs_tls
+from perdure_server.security.addresses import is_loopback, needs_tls
 from perdure_server.security.needs import Kind
-
-if TYPE_CHECKING:
-    import socket
+from perdure_server.web.wire import Behind
 
 GRACE_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAddress:
-    """`listen`: HOST:PORT. `or_any`: if it is taken, any other port. `public_url`: what others are told instead."""
-
-    listen: str
-    or_any: bool = False
-    public_url: str = ""
 
 
 @asynccontextmanager
@@ -45,25 +34,42 @@ async def http_face(
     plain = is_loopback(wanted.listen)
     if not plain and not names:
         raise needs_tls(wanted.listen)
-    opened = _listen(wanted)
+    opened = wanted.open()
     app = application(coordinator, control, Kind.LOOPBACK if plain else Kind.TLS)
     server = HttpServer(app, opened, None if plain else access.authority, names)
-    host = wanted.listen.rpartition(":")[0]
-    coordinator.public_url = wanted.public_url.rstrip("/") or (
-        f"http://{host}:{server.port}" if plain else f"https://{names[0]}:{server.port}"
-    )
+    address = f"{wanted.listen.rpartition(':')[0]}:{opened.getsockname()[1]}"
+    coordinator.public_url = wanted.public_url.rstrip("/") or _own_url(address, plain, names)
     await server.start()
     try:
-        yield f"{host}:{server.port}"
+        yield address
     finally:
         await server.stop(GRACE_S)
         coordinator.public_url = ""
 
 
-def _listen(wanted: HttpAddress) -> socket.socket:
+@asynccontextmanager
+async def http_behind(
+    coordinator: Coordinator, control: Control, names: tuple[str, ...], behind: Behind, public_url: str
+) -> AsyncIterator[str]:
+    """As `http_face`, of a coordinator that is behind a gateway; the gateway's address."""
+    from perdure_server.web.app import application
+    from perdure_server.web.behind import GatewayEnd
+    from perdure_server.web.passing import PassedOn
+    from perdure_server.web.server import HttpServer
+
+    app = PassedOn(application(coordinator, control, Kind.LOOPBACK if behind.plain else Kind.TLS))
+    server = HttpServer(app, socket.socket(fileno=behind.http), None, ())
+    coordinator.public_url = public_url.rstrip("/") or _own_url(behind.at, behind.plain, names)
+    await server.start()
+    end = GatewayEnd(coordinator)
+    await end.open(behind.wire)
     try:
-        return listen(wanted.listen)
-    except PerdureError:
-        if not wanted.or_any:
-            raise
-        return listen(wanted.listen.rpartition(":")[0] + ":0")
+        yield behind.at
+    finally:
+        end.close()
+        await server.stop(GRACE_S)
+        coordinator.public_url = ""
+
+
+def _own_url(address: str, plain: bool, names: tuple[str, ...]) -> str:
+    return f"http://{address}" if plain else f"https://{names[0]}:{address.rpartition(':')[2]}"

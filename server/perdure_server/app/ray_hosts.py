@@ -141,7 +141,7 @@ def arguments(plan: Plan) -> str:
 
 def main(told: str) -> None:
     """Keep hosts on a cluster until SIGTERM, or until the server dies in whatever way."""
-    from perdure_server.app.host_process import die_with
+    from perdure_server.app.dying import die_with
 
     plan = Plan(**json.loads(told))
     die_with(plan.server_pid)

@@ -118,7 +118,7 @@ async def _be_host(seat: Seat, folder: Path) -> int:
 
 def _main(parent: str, folder: str) -> int:
     """The host's process. The seat comes on stdin: everybody can read command lines."""
-    from perdure_server.app.host_process import die_with
+    from perdure_server.app.dying import die_with
     from perdure_server.core.errors import PerdureError
 
     die_with(int(parent))

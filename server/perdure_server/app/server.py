@@ -23,7 +23,7 @@ from perdure_server.app.entrance import Addresses, Entrance, entrance
 from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.settings import Settings
 from perdure_server.core.errors import PerdureError
-from perdure_server.store.home import make_home
+from perdure_server.store.home import absolute, make_home
 
 
 @asynccontextmanager
@@ -46,7 +46,7 @@ async def serving(
     P0103 there is no Ray, P0202 home in use, P0203 address in use, P0209 and P0210 about the journal, P0213 runners
     cannot be held so, P0217 an address needs TLS.
     """
-    home = _absolute(home)
+    home = absolute(home)
     make_home(home)
     if runner == "local":
         await isolating.require(isolation, home / "host")
@@ -103,7 +103,3 @@ def _ray_plan(coordinator: Coordinator, opened: Entrance, ray_address: str, isol
     cluster = coordinator.store.coordinator_id
     plan = ray_hosts.Plan(ray_address, opened.local, bool(opened.hosts), cluster, os.getpid(), CAPACITY, isolation)
     return ray_hosts.arguments(plan)
-
-
-def _absolute(home: Path) -> Path:
-    return home.absolute()

@@ -111,8 +111,12 @@ def with_secrets_of(source: Source, environment: Mapping[str, str]) -> Source:
 
 
 async def lacks(remote: Control, source: Source) -> tuple[PerdureError, ...]:
-    """A warning for each value that a deployed folder's sessions will miss."""
-    return *await _unset_secrets(remote, source), *await _incomplete_connections(remote, source)
+    """A warning for each value that a deployed folder's sessions will miss, and each trigger that nothing starts."""
+    from perdure_server.manifest.manifest import load_manifest
+    from perdure_server.manifest.unheard import unheard
+
+    silent = unheard(load_manifest(source.folder))
+    return *await _unset_secrets(remote, source), *await _incomplete_connections(remote, source), *silent
 
 
 async def _incomplete_connections(remote: Control, source: Source) -> list[PerdureError]:

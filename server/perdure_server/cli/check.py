@@ -25,7 +25,13 @@ EXIT_DIFFERS = 4
 @click.option("--kill", type=click.Choice(["runner"]), default="runner", help="What to crash [default: runner].")
 @click.option("--signal", "signals", metavar="NAME=JSON", multiple=True, help="What next_signal gets; repeatable.")
 @click.option("--var", "variables", metavar="K=V", multiple=True, help="Set a variable of the project; repeatable.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, help="Runs at once, where they cannot meet outside [1].")
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    default=1,
+    help="Runs at once, for handlers whose runs cannot meet outside [default: 1].",
+)
 @options.JSON
 @connect.waits
 async def check(
@@ -40,9 +46,11 @@ async def check(
     """Crash a handler after every journal entry; report what differs.
 
     Runs TARGET once undisturbed, then once for every entry of its journal with the runner killed right after it; the
-    rest is replayed and gone on with. Sleeps of a second or more are skipped. External effects happen once in every
-    run. Each run's prints, outcome and calls are compared with the undisturbed run's up to the first answer of the
-    outside world that differs, and with a full replay of its own journal to the end. Exit code 0 only when all agree.
+    rest is replayed and gone on with. Sleeps of a second or more are skipped, of sessions that it starts, too. External
+    effects happen once in every run.
+
+    Each run's prints, outcome and calls are compared with the undisturbed run's up to the first answer of the outside
+    world that differs, and with a full replay of its own journal to the end. Exit code 0 only when all agree, else 4.
     """
     from perdure_server.app.engine import Engine
     from perdure_server.app.twins import Twins

@@ -5,6 +5,8 @@ time, a server), or came in another order to lanes that waited side by side. So 
 first answer that differs. Calls that begin after it may follow from it and are not judged. A replay of a run's own
 journal has no horizon: it must agree in everything.
 
+An end by an error of perdure's own, as HandleLost, follows from no answer of the world: it is judged in any case.
+
 Ids of sessions are no answers of the world, though each run has others: wherever they stand, they are taken for equal.
 """
 
@@ -43,6 +45,7 @@ class Run:
     names: Mapping[str, str]
     state: str
     outcome: str
+    error: journal.Error
     entry_point: str
     divergence: journal.Divergence | None
     calls: list[Call]
@@ -63,6 +66,7 @@ class Run:
             names or {session.session_id: SESSION},
             session.state,
             _outcome_text(whole),
+            session.error,
             session.entry_point,
             session.divergence if session.HasField("divergence") else None,
             assemble(whole.entries),
@@ -145,7 +149,9 @@ def differences(expected: Run, found: Run, *, same_journal: bool) -> list[Differ
     if (line := _output(ours, theirs, expected)) is not None:
         return [line]
     ends = [f"{run.state} {run.text(run.outcome)}" for run in (expected, found)]
-    if horizon is None and ends[0] != ends[1]:
+    if ends[0] != ends[1] and found.error.code not in {"", expected.error.code}:
+        return [Difference(*_place_of_error(found), "another end", *map(cut, ends))]
+    if ends[0] != ends[1] and horizon is None:
         return [Difference(*_place_after(expected, len(expected.calls)), "another end", *map(cut, ends))]
     return []
 
@@ -259,6 +265,13 @@ def _place_after(run: Run, ordinal: int) -> tuple[str, int]:
     if before:
         return before[-1].site.file, before[-1].site.line
     return run.entry_point.partition(":")[0], 1
+
+
+def _place_of_error(run: Run) -> tuple[str, int]:
+    """`file, line` of the user's code that it came to."""
+    if run.error.traceback:
+        return run.error.traceback[-1].file, run.error.traceback[-1].line
+    return _place_after(run, len(run.calls))
 
 
 def cut(text: str) -> str:

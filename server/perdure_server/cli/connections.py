@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import sys
+import textwrap
+from collections.abc import Iterator
 
 import click
 from perdure_proto.v1 import control_pb2 as control
@@ -17,6 +21,7 @@ from perdure_server.core.errors import PerdureError, did_you_mean
 from perdure_server.core.integrations import Integration
 
 _PROBE_S = 10.0
+_WIDTHS = (14, 20, 34, 26)  # of the columns of `integrations`
 
 connections = LazyGroup(
     {
@@ -47,7 +52,13 @@ connections = LazyGroup(
 @click.option("--client-id", metavar="ID", help="With --oauth: the id of your OAuth application.")
 @click.option("--client-secret", metavar="@FILE|-|${VAR}", help="With --oauth: its secret, if it has one.")
 @click.option("--scope", metavar="SCOPE", multiple=True, help="With --oauth: instead of the usual ones; repeatable.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --oauth: of the redirect [default: any].")
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="With --oauth: of the redirect [default: any].",
+)
 @click.option("--no-browser", is_flag=True, help="With --oauth: only print the address to open.")
 @PROJECT
 @options.where
@@ -189,14 +200,18 @@ async def test(
 @click.argument("name")
 @PROJECT
 @options.where
+@options.JSON
 @connect.waits
-async def remove(name: str, project: str | None, server: str | None, home: str | None) -> int:
+async def remove(name: str, project: str | None, server: str | None, home: str | None, as_json: bool) -> int:
     """Remove connection NAME with all its values."""
     settings = Settings.load()
     request = control.DeleteConnectionRequest(project=project_here(settings, project), name=name)
     async with connect.writing(settings, server, home) as remote:
         answer = await remote.delete_connection(request)
-    render.say(f"removed {name}" if answer.existed else f"there was no connection {name}")
+    if as_json:
+        documents.emit({"name": name, "existed": answer.existed})
+    else:
+        render.say(f"removed {name}" if answer.existed else f"there was no connection {name}")
     return 0
 
 
@@ -207,12 +222,18 @@ def table(as_json: bool) -> int:
     if as_json:
         documents.emit([_about(entry) for entry in integrations.INTEGRATIONS.values()])
         return 0
-    rows = [
-        (entry.name, entry.title, ", ".join(key.name for key in entry.keys), ", ".join(entry.factories) or "-")
-        for entry in integrations.INTEGRATIONS.values()
-    ]
+    rows = [row for entry in integrations.INTEGRATIONS.values() for row in _rows(entry)]
     render.table(("NAME", "SERVICE", "KEYS", "CLIENTS"), rows)
+    render.say("oauth_*: what `perdure connections add --oauth` sets; --json names each")
     return 0
+
+
+def _rows(entry: Integration) -> Iterator[tuple[str, ...]]:
+    """As many as it takes to stay within 100 columns. The keys of OAuth, the same everywhere, are one."""
+    names = (re.sub("^oauth_.*", "oauth_*", key.name) for key in entry.keys)
+    cells = (entry.name, entry.title, ", ".join(dict.fromkeys(names)), ", ".join(entry.factories) or "-")
+    lines = (textwrap.wrap(cell, width, break_long_words=False) for cell, width in zip(cells, _WIDTHS, strict=True))
+    return itertools.zip_longest(*lines, fillvalue="")
 
 
 def lacking(made: control.Connection) -> PerdureError:
@@ -297,7 +318,9 @@ async def _probe(address: str) -> int:
         except urllib.error.HTTPError as error:
             return error.code
         except OSError as error:
-            raise PerdureError("P0207", f"{address} does not answer: {error}") from None
+            reason = getattr(error, "reason", error)  # of urllib: the error of the socket
+            said = getattr(reason, "strerror", None) or reason
+            raise PerdureError("P0207", f"{address} does not answer: {said}") from None
 
     return await asyncio.to_thread(ask)
 

@@ -12,7 +12,7 @@ from perdure_proto.v1 import control_pb2 as control
 from perdure_server.cli import builds, connect, deployments, documents, options, preflight, recordings, render, scanning
 from perdure_server.cli.follow import Follower, attend
 from perdure_server.cli.settings import Settings
-from perdure_server.cli.vars import project_here
+from perdure_server.cli.vars import PROJECT, project_here
 from perdure_server.core.errors import PerdureError, exit_code
 
 _BEFORE = "before"  # stands for the deployment before the active one
@@ -45,7 +45,7 @@ async def deploy(
     home: str | None,
     as_json: bool,
 ) -> int:
-    """Build a folder, check it and make it live.
+    """Build a folder (default: the current one, if it has a manifest), check it and make it live.
 
     With --preflight, all sessions of the project that have not ended are replayed on the new build first, read-only.
     """
@@ -58,8 +58,7 @@ async def deploy(
         named = "" if rollback == _BEFORE else rollback
         await deployments.roll_back(settings, project_here(settings, project), named, server, home, as_json)
         return 0
-    if folder is None:
-        raise click.UsageError("name the folder to deploy")
+    folder = folder or _here()
     source = builds.folder(folder, settings.text("project", project))
     tarball = builds.packed(source)
     flown: preflight.Preflight | None = None
@@ -81,6 +80,15 @@ async def deploy(
         render.warning(fault)
     _show(made, took_ms, await looking, flown, as_json)
     return 0
+
+
+def _here() -> Path:
+    """The current folder, when it says that it is a project: nobody means to deploy a home by a slip of the hand."""
+    from perdure_server.manifest.manifest import has_manifest
+
+    if not has_manifest(Path()):
+        raise click.UsageError("there is no perdure.yaml or autokitteh.yaml here: name the folder, this one as `.`")
+    return Path()
 
 
 def _show(
@@ -122,7 +130,7 @@ def _refused(flown: preflight.Preflight, as_json: bool) -> int:
 
 @click.command()
 @click.argument("entry")
-@options.PROJECT
+@PROJECT
 @options.EVENT
 @options.NO_DURABLE
 @click.option("--wait", is_flag=True, help="Stay with the session to its end, as `run` does.")
@@ -144,7 +152,7 @@ async def start(
     """Start a session at ENTRY (FILE.py:HANDLER) of a deployed project."""
     settings = Settings.load()
     request = control.StartSessionRequest(
-        project=settings.text("project", project),
+        project=project_here(settings, project),
         entry_point=entry,
         event=options.event(event),
         not_durable=no_durable,

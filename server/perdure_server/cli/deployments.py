@@ -23,7 +23,7 @@ deployments = LazyGroup(
 
 
 @click.command("list")
-@PROJECT
+@options.OF_PROJECT
 @options.where
 @options.JSON
 @connect.waits
@@ -32,7 +32,9 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
     request = control.ListDeploymentsRequest(project=project or "")
     async with connect.reading(Settings.load(), server, home) as remote:
         found = (await remote.list_deployments(request)).deployments
-    listing.show(found, as_json, document, ("PROJECT", "DEPLOYMENT", "STATE", "BUILD", "SESSIONS", "MADE"), _row)
+    listing.show(
+        found, as_json, document, ("PROJECT", "DEPLOYMENT", "STATE", "BUILD", "SESSIONS", "MADE"), _row, "deployments"
+    )
 
 
 @click.command()
@@ -65,7 +67,7 @@ async def roll_back(
 
 
 def _row(deployment: control.Deployment) -> tuple[str, ...]:
-    made = documents.timestamp(deployment.created_us) or ""
+    made = render.moment(deployment.created_us)
     living = str(deployment.sessions)
     return deployment.project, deployment.deployment_id, deployment.state, deployment.build_id[:12], living, made
 

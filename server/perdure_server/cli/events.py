@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from functools import partial
 from typing import Any
 
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import connect, documents, options, render
+from perdure_server.cli import connect, documents, listing, options, render
 from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
-from perdure_server.cli.text import clean, cut
+from perdure_server.cli.text import clean
 from perdure_server.cli.vars import PROJECT, project_here
+from perdure_server.core.errors import PerdureError
 
 STATES = ("pending", "started", "completed", "failed", "dropped", "dead")
 _PAGE = 200
@@ -58,7 +60,7 @@ async def send(
         project=project_here(settings, project),
         source=source,
         event_type=event_type,
-        data=options.event(data),
+        data=options.event(data, "--data"),
         dedup=dedup,
         memo=options.pairs(memos, "--memo"),
     )
@@ -68,7 +70,7 @@ async def send(
 
 
 @click.command("list")
-@PROJECT
+@options.OF_PROJECT
 @click.option("--source", metavar="NAME", default="", help="Only of this trigger or connection.")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only those with a dispatch in this state.")
 @click.option("--limit", metavar="N", help="At most N events [default: 50].")
@@ -90,11 +92,8 @@ async def list_(
     request = control.ListEventsRequest(project=project or "", source=source, state=state or "")
     async with connect.reading(settings, server, home) as remote:
         found = await _pages(remote, request, wanted)
-    if as_json:
-        documents.emit([_document(event) for event in found])
-        return
-    now = dt.datetime.now(dt.UTC)
-    render.table(("EVENT", "PROJECT", "SOURCE", "TYPE", "CAME", "DISPATCHED"), (_row(event, now) for event in found))
+    row, head = partial(_row, now=dt.datetime.now(dt.UTC)), ("EVENT", "PROJECT", "SOURCE", "TYPE", "CAME", "DISPATCHED")
+    listing.show(found, as_json, _document, head, row, "events")
 
 
 @click.command()
@@ -103,13 +102,13 @@ async def list_(
 @options.JSON
 @connect.waits
 async def show(event_id: str, server: str | None, home: str | None, as_json: bool) -> None:
-    """Show the event ID with its data, and what became of it at each trigger."""
+    """Show the event ID with its data, and what became of it: at each trigger, and at subscriptions of sessions."""
     async with connect.reading(Settings.load(), server, home) as remote:
-        event = await remote.get_event(control.GetEventRequest(event_id=event_id))
+        event = await remote.get_event(control.GetEventRequest(event_id=await _named(remote, event_id)))
     if as_json:
-        documents.emit(_document(event) | {"data": json.loads(event.data or b"null")})
+        documents.emit(_document(event) | {"data": json.loads(event.data or b"null")} | _delivered(event))
         return
-    came = documents.timestamp(event.created_us)
+    came = render.moment(event.created_us)
     render.show(
         f"{event.event_id} of {clean(event.project)}: {clean(event.event_type)} from {clean(event.source)}, {came}"
     )
@@ -117,6 +116,7 @@ async def show(event_id: str, server: str | None, home: str | None, as_json: boo
         render.show(f"  {clean(name)}: {clean(text)}")
     render.show(clean(event.data.decode("utf-8", "backslashreplace")))
     _dispatches(event)
+    _deliveries(event)
 
 
 @click.command()
@@ -127,10 +127,20 @@ async def show(event_id: str, server: str | None, home: str | None, as_json: boo
 @connect.waits
 async def redispatch(event_id: str, trigger: str, server: str | None, home: str | None, as_json: bool) -> int:
     """Dispatch the event ID again, as a new one, to the triggers that are live now."""
-    request = control.RedispatchEventRequest(event_id=event_id, trigger=trigger)
     async with connect.writing(Settings.load(), server, home) as remote:
+        request = control.RedispatchEventRequest(event_id=await _named(remote, event_id), trigger=trigger)
         made = await remote.redispatch_event(request)
     return _told(made, as_json)
+
+
+async def _named(remote: connect.Control, event_id: str) -> str:
+    """`latest` is the newest event of all projects, as with sessions. P0222 where there is none."""
+    if event_id != "latest":
+        return event_id
+    found = await _pages(remote, control.ListEventsRequest(), 1)
+    if not found:
+        raise PerdureError("P0222", "there is no event yet", help="`perdure events send` makes one")
+    return found[0].event_id
 
 
 async def _pages(remote: connect.Control, request: control.ListEventsRequest, wanted: int) -> list[control.Event]:
@@ -152,7 +162,8 @@ def _told(event: control.Event, as_json: bool) -> int:
     render.show(event.event_id)
     _dispatches(event)
     if event.taken:
-        render.say(f"{event.taken} subscriptions listen to {clean(event.source)}")
+        listen = "1 subscription listens" if event.taken == 1 else f"{event.taken} subscriptions listen"
+        render.say(f"{listen} to {clean(event.source)}")
     elif not event.dispatches:
         render.say("no trigger takes it: `perdure triggers test` says why")
     return 0
@@ -160,14 +171,42 @@ def _told(event: control.Event, as_json: bool) -> int:
 
 def _dispatches(event: control.Event) -> None:
     if event.dispatches:
-        rows = ((d.trigger, d.state, d.session_id, str(d.attempt), cut(clean(d.reason))) for d in event.dispatches)
+        rows = ((d.trigger, d.state, d.session_id, str(d.attempt), clean(d.reason)) for d in event.dispatches)
         render.table(("TRIGGER", "STATE", "SESSION", "ATTEMPT", "REASON"), rows)
+
+
+def _deliveries(event: control.Event) -> None:
+    if event.deliveries:
+        rows = (
+            (each.session_id, each.subscription, each.state, documents.timestamp(each.taken_us) or "")
+            for each in event.deliveries
+        )
+        render.table(("SESSION", "SUBSCRIPTION", "STATE", "TAKEN"), rows)
+    if event.deliveries_cut:
+        render.say("there may be more: not all subscriptions are told")
+    elif not event.deliveries and not event.dispatches:
+        render.say("no trigger and no subscription of a session took it")
 
 
 def _row(event: control.Event, now: dt.datetime) -> tuple[str, ...]:
     came = documents.timestamp(event.created_us) or ""
     what = ", ".join(f"{each.trigger} {each.state}" for each in event.dispatches)
     return event.event_id, event.project, event.source, event.event_type, render.ago(came, now), what
+
+
+def _delivered(event: control.Event) -> dict[str, Any]:
+    return {
+        "deliveries": [
+            {
+                "session_id": each.session_id,
+                "subscription": each.subscription,
+                "state": each.state,
+                "taken_at": documents.timestamp(each.taken_us),
+            }
+            for each in event.deliveries
+        ],
+        "deliveries_cut": event.deliveries_cut,
+    }
 
 
 def _document(event: control.Event) -> dict[str, Any]:

@@ -43,8 +43,10 @@ class Follower:
     prefix: str = ""
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
     left: Left = Left.ENDED
-    _spoken: int = 0
     _state: str = ""
+    _wait: bytes = b""
+    _entries: int = 0
+    """Of the wait that was spoken of last."""
 
     async def follow(self) -> Left:
         """Until the session ends, the user interrupts, or it waits and `detach` is set."""
@@ -83,14 +85,16 @@ class Follower:
 
     def _session(self, session: control.Session) -> bool:
         """Take note of a state; True where following ends because of it."""
-        self._state = session.state
+        before, self._state = self._state, session.state
         if session.state != "waiting" or not session.HasField("waiting_for"):
             return False
         fires_at_us = session.waiting_for.fires_at_us
         if fires_at_us and fires_at_us / 1e6 - self.now().timestamp() < self.notice_s:
             return False
-        if not self.quiet and self._spoken != session.entries + 1:
-            self._spoken = session.entries + 1
+        wait = session.waiting_for.SerializeToString()
+        same = wait == self._wait and (before == session.state or session.entries == self._entries)
+        self._wait, self._entries = wait, session.entries
+        if not (self.quiet or same):
             render.say(f"{self.prefix}waiting for {render.waiting(session, self.now())}")
         return self.detach
 

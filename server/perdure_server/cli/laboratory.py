@@ -9,20 +9,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from perdure_proto.v1 import control_pb2 as control
-from perdure_proto.v1.journal_pb2 import WAIT_KIND_EVENT, WAIT_KIND_SIGNAL, WAIT_KIND_TIMER, Entry
+from perdure_proto.v1.journal_pb2 import Entry
 
 from perdure_server.cli import fetch
 from perdure_server.cli.compare import CHILD, SESSION, Difference, Run, differences
 from perdure_server.cli.connect import Control
+from perdure_server.cli.skipping import FAMILY, Family, Skipping
 from perdure_server.coordinator.replays import ALIAS
 from perdure_server.coordinator.settings import Fault
-from perdure_server.core.errors import PerdureError
-from perdure_server.core.state import RESERVED
 
 MIN_PATIENCE_S = 30.0
-SKIPPED_FROM_S = 1.0  # timers that are further away are skipped
-_WENT_ON = frozenset({"P0205", "P0214"})  # it has ended, or waits no more, meanwhile
-_FAMILY = 20_000  # sessions of a run
 PATIENCE_FACTOR = 20.0  # how many times longer than the undisturbed run a disturbed one may take
 
 
@@ -57,7 +53,7 @@ class Twins(Protocol):
 
 @dataclass(slots=True)
 class Laboratory:
-    """Runs sessions like `template`. One that sleeps long is woken at once, one that waits gets one of `signals`.
+    """Runs sessions like `template`. Long waits are skipped; waits for signals get one of `signals`: see `skipping`.
 
     Ids are of the same length, because previews are cut. Runs that are disturbed have a project each: what the store
     holds for one is nothing to the next.
@@ -118,69 +114,19 @@ class Laboratory:
         return await self._finished(session_id)
 
     async def _finished(self, session_id: str) -> Run:
-        """A session at its end; its waits were ended, and those of the children that it waited for."""
-        children: dict[str, asyncio.Task[None]] = {}
-        try:
-            await self._follow(session_id, children)
-        finally:
-            for following in children.values():
-                following.cancel()
-            await asyncio.gather(*children.values(), return_exceptions=True)
+        """A session at its end; its waits were ended, and those of its descendants."""
+        await Family(self.remote, session_id, Skipping(self.signals)).end()
         whole = await fetch.whole(self.remote, session_id)
         return Run.of(whole, await self._names(whole.session))
 
     async def _names(self, session: control.Session) -> dict[str, str]:
         """What is another text in every run, and what to take it for."""
         own = session.session_id.partition(ALIAS)[0]
-        family = await fetch.sessions(self.remote, _FAMILY, project=session.project)
+        family = await fetch.sessions(self.remote, FAMILY, project=session.project)
         names = {each.session_id: CHILD for each in family if each.parent_id}
         if session.project != self.template.project:
             names[session.project] = self.template.project
         return names | {own: SESSION}
-
-    async def _follow(self, session_id: str, children: dict[str, asyncio.Task[None]]) -> None:
-        """To its end, ending its waits."""
-        request = control.WatchSessionRequest(
-            session_id=session_id, until_done=True, without_entries=True, without_logs=True
-        )
-        async for update in self.remote.watch_session(request):
-            if update.WhichOneof("update") == "session" and update.session.state == "waiting":
-                for child in filter(_is_child, update.session.waiting_for.names):
-                    if child not in children:
-                        children[child] = asyncio.create_task(self._follow(child, children))
-                await self._end_wait(update.session)
-
-    async def _end_wait(self, session: control.Session) -> None:
-        wait = session.waiting_for
-        if any(map(_is_child, wait.names)):
-            return  # it tells that it has ended by itself
-        if wait.kind == WAIT_KIND_TIMER and wait.fires_at_us < time.time_ns() // 1000 + SKIPPED_FROM_S * 1e6:
-            return  # a short delay may give the world outside the time that it needs
-        request = control.SignalSessionRequest(session_id=session.session_id, wake=True)
-        if wait.kind == WAIT_KIND_SIGNAL:
-            name = next((name for name in self.signals if not wait.names or name in wait.names), None)
-            if name is not None:
-                request = control.SignalSessionRequest(
-                    session_id=session.session_id, name=name, payload=self.signals[name]
-                )
-            elif not wait.fires_at_us and session.parent_id:
-                return  # its parent may send it
-            elif not wait.fires_at_us:
-                names = " or ".join(wait.names) or "any signal"
-                raise PerdureError(
-                    "P0201", f"the handler waits for {names}", help="say what it gets: --signal NAME=JSON"
-                )
-        if wait.kind == WAIT_KIND_EVENT and not wait.fires_at_us:
-            raise PerdureError(
-                "P0201",
-                "the handler waits for an event, and here nothing happens outside",
-                help="give next_event() a timeout, or test it with a server: `perdure events send`",
-            )
-        try:
-            await self.remote.signal_session(request)
-        except PerdureError as error:
-            if error.code not in _WENT_ON:
-                raise
 
     async def _session(self, session_id: str) -> control.Session:
         return await self.remote.get_session(control.GetSessionRequest(session_id=session_id))
@@ -188,8 +134,3 @@ class Laboratory:
 
 def _run_id(after: int) -> str:
     return f"check-{after:06}"
-
-
-def _is_child(signal: str) -> bool:
-    """Does a signal of this name tell of the end of a child?"""
-    return signal.startswith(RESERVED)

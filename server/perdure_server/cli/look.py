@@ -19,7 +19,7 @@ def _now() -> dt.datetime:
 
 
 @click.command()
-@options.PROJECT
+@options.OF_PROJECT
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state; repeatable.")
 @click.option("--limit", metavar="N", help="At most N sessions [default: 50].")
 @options.where
@@ -28,7 +28,7 @@ def _now() -> dt.datetime:
 async def list_sessions(
     project: str | None, states: tuple[str, ...], limit: str | None, server: str | None, home: str | None, as_json: bool
 ) -> None:
-    """List sessions, newest first."""
+    """List sessions, newest first: of all projects, unless one is named."""
     settings = Settings.load()
     wanted = int(settings.number("list_limit", limit))
     async with connect.reading(settings, server, home) as remote:

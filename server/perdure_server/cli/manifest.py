@@ -43,19 +43,24 @@ def validate(folder: Path, as_json: bool) -> int:
 
     Nothing of the project is run, and no coordinator is asked.
     """
+    from perdure_server.manifest.manifest import has_manifest
     from perdure_server.manifest.planning import parts_of
 
     examined, problems = _examine(folder)
     found = examined.manifest
     if as_json:
-        document = {"file": found.file, "valid": not problems, "problems": [_problem(each) for each in problems]}
+        file = found.file if has_manifest(folder) else None
+        document = {"file": file, "valid": not problems, "problems": [_problem(each) for each in problems]}
         documents.emit(document | parts_of(found))
     elif problems:
         render.problem(Problems(problems))
         render.say(f"\n{len(problems)} {'problem' if len(problems) == 1 else 'problems'}")
     else:
         counts = ", ".join(f"{name}: {count}" for name, count in parts_of(found).items() if count)
-        render.say(f"{found.file} is sound{f' ({counts})' if counts else ''}")
+        if has_manifest(folder):
+            render.say(f"{found.file} is sound{f' ({counts})' if counts else ''}")
+        else:
+            render.say(f"{folder} has no {found.file}: the defaults count")
     return exit_code(problems[0]) if problems else 0
 
 

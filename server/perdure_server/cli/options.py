@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import functools
-import io
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -19,12 +15,14 @@ from perdure_server.cli.settings import ISOLATIONS, Settings
 from perdure_server.core.errors import PerdureError
 
 if TYPE_CHECKING:
-    from perdure_server.app.http import HttpAddress
+    from perdure_server.app.listening import HttpAddress
 
 _COMPLETED = 200  # newest sessions, offered to a shell
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-HOME = click.option("--home", metavar="DIR", help="Home of the embedded coordinator [default: .perdure].")
+HOME = click.option(
+    "--home", metavar="DIR", help="Where the coordinator's journal, builds and keys are [default: .perdure]."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else there.")
 EVENT = click.option(
     "--event", metavar="JSON|@FILE|-", default=None, help="The event: JSON, a file of JSON, or - for stdin."
@@ -44,6 +42,7 @@ EGRESS_ALLOW_PRIVATE = click.option(
 HTTP = click.option("--http", metavar="ADDR", help="HOST:PORT for webhooks and the JSON API; port 0: any free one.")
 PUBLIC_URL = click.option("--public-url", metavar="URL", help="How others reach HTTP [default: by its own address].")
 PROJECT = click.option("--project", metavar="NAME", help="Name of the project [default: the manifest's or folder's].")
+OF_PROJECT = click.option("--project", metavar="NAME", help="Only of this project [default: of all].")
 
 
 def where(command: Decorated) -> Decorated:
@@ -54,7 +53,7 @@ def where(command: Decorated) -> Decorated:
 
 def http_address(settings: Settings, http: str | None, public_url: str | None, default: str = "") -> HttpAddress | None:
     """Where to listen for HTTP; None: nowhere. `default`: if it is taken, any other port will do. P0103 for no URL."""
-    from perdure_server.app.http import HttpAddress
+    from perdure_server.app.listening import HttpAddress
 
     url = settings.text("public_url", public_url)
     if url and not url.startswith(("http://", "https://")):
@@ -84,14 +83,14 @@ def complete_sessions(ctx: click.Context, _: click.Parameter, incomplete: str) -
 SESSION = click.argument("session_id", metavar="ID", shell_complete=complete_sessions)
 
 
-def event(text: str | None) -> bytes:
-    """The event's JSON as UTF-8. `text` is JSON, `@FILE` or `-` (stdin); None means the event `null`.
+def event(text: str | None, what: str = "--event") -> bytes:
+    """JSON as UTF-8. `text` is JSON, `@FILE` or `-` (stdin); None means `null`. `what`: the option or argument it is.
 
     Raises `PerdureError`: P0201 no JSON (with line, column and the line's text), P0110 no such file.
     """
     if text is None:
         return b"null"
-    raw, origin = _source(text)
+    raw, origin = _source(text, what)
     try:
         json.loads(raw, parse_constant=_refuse)
     except json.JSONDecodeError as wrong:
@@ -99,7 +98,7 @@ def event(text: str | None) -> bytes:
         raise PerdureError(
             "P0201",
             f"is no JSON: {wrong.msg}",
-            help="texts need double quotes, also around the whole of it: --event '\"text\"'",
+            help="texts need double quotes, also around the whole of it: '\"text\"'",
             file=origin,
             line=wrong.lineno,
             column=wrong.colno,
@@ -110,18 +109,18 @@ def event(text: str | None) -> bytes:
     return raw.encode("utf-8", "surrogatepass")
 
 
-def _source(text: str) -> tuple[str, str]:
+def _source(text: str, what: str) -> tuple[str, str]:
     if text == "-":
         return sys.stdin.read(), "stdin"
     if not text.startswith("@"):
-        return text, "--event"
+        return text, what
     file = Path(text[1:])
     try:
         return file.read_text(encoding="utf-8"), str(file)
     except UnicodeDecodeError as wrong:
         raise PerdureError("P0201", f"{file} is no JSON: it is not UTF-8 ({wrong.reason})") from None
     except OSError as wrong:
-        raise PerdureError("P0110", f"cannot read the event: {file}: {wrong.strerror}") from None
+        raise PerdureError("P0110", f"cannot read {what}: {file}: {wrong.strerror}") from None
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -137,21 +136,6 @@ def secret_text(given: str | None, option: str) -> str | None:
     except OSError as wrong:
         raise PerdureError("P0110", f"cannot read {option}: {given[1:]}: {wrong.strerror}") from None
     return text.strip()
-
-
-@contextmanager
-def writing(target: Path) -> Iterator[io.BufferedRandom]:
-    """A new file for its owner alone, which is there when the block has ended well, or not at all. P0110, P0211."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w+b") as file:
-            yield file
-        draft.replace(target)
-    except OSError as wrong:
-        code = "P0211" if wrong.errno in {errno.ENOSPC, errno.EDQUOT} else "P0110"
-        raise PerdureError(code, f"cannot write {target}: {wrong.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:

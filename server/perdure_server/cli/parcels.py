@@ -11,6 +11,7 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1.runner_pb2 import BlobChunk
 
+from perdure_server.app.writing import writing
 from perdure_server.cli import connect, documents, fetch, options, render
 from perdure_server.cli.settings import Settings
 from perdure_server.coordinator.lifecycle import parcel
@@ -43,7 +44,7 @@ async def export(
     async with connect.reading(settings, server, home) as remote:
         session_id = await fetch.named(remote, session_id)
         target = output or Path(f"{session_id}.perdure")
-        with options.writing(target) as file:
+        with writing(target) as file:
             async for chunk in remote.export_session(control.GetSessionRequest(session_id=session_id)):
                 file.write(chunk.data)
             if with_key:

@@ -25,6 +25,7 @@ LOW_DISK_MIB = 512
 LOW_INODES = 10_000
 SLOW_COMMIT_MS = 20.0
 FEW_FILES = 1024
+MANY_FILES = 65536
 COMMITS = 30
 
 
@@ -163,7 +164,15 @@ def open_files() -> Finding:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    detail = f"{soft} (may be raised to {hard})"
-    if soft < FEW_FILES:
-        return Finding("open files", Verdict.WARN, detail, f"ulimit -n {min(hard, 65536)}")
-    return Finding("open files", Verdict.OK, detail)
+    highest = "any number" if hard == resource.RLIM_INFINITY else str(hard)
+    detail = f"{soft} (may be raised to {highest})"
+    if soft >= FEW_FILES:
+        return Finding("open files", Verdict.OK, detail)
+    if hard == resource.RLIM_INFINITY or hard >= FEW_FILES:
+        remedy = f"ulimit -n {hard if 0 < hard < MANY_FILES else MANY_FILES}"
+    else:
+        remedy = (
+            f"have root raise the hard limit of {hard} ({FEW_FILES} at least): nofile in /etc/security/limits.conf, "
+            "LimitNOFILE= of a systemd unit, --ulimit nofile= of a container"
+        )
+    return Finding("open files", Verdict.WARN, detail, remedy)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from perdure_proto.v1 import control_pb2 as control
 
-from perdure_server.cli import connect, documents, options, render
+from perdure_server.cli import connect, documents, listing, options, render
 from perdure_server.cli.deployments import document as deployment_document
 from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
@@ -32,10 +32,7 @@ async def list_(server: str | None, home: str | None, as_json: bool) -> None:
     """List projects by name."""
     async with connect.reading(Settings.load(), server, home) as remote:
         found = (await remote.list_projects(control.ListProjectsRequest())).projects
-    if as_json:
-        documents.emit([_document(project) for project in found])
-        return
-    render.table(("PROJECT", "BUILD", "SESSIONS", "TRIGGERS", "SINCE"), map(_row, found))
+    listing.show(found, as_json, _document, ("PROJECT", "BUILD", "SESSIONS", "TRIGGERS", "SINCE"), _row, "projects")
 
 
 @click.command()
@@ -56,7 +53,7 @@ async def show(name: str, server: str | None, home: str | None, as_json: bool) -
         return
     render.table(("PROJECT", "BUILD", "SESSIONS", "TRIGGERS", "SINCE"), [_row(found[name])])
     render.show()
-    rows = ((d.deployment_id, d.state, d.build_id[:12], str(d.sessions), _time(d.created_us)) for d in made)
+    rows = ((d.deployment_id, d.state, d.build_id[:12], str(d.sessions), render.moment(d.created_us)) for d in made)
     render.table(("DEPLOYMENT", "STATE", "BUILD", "SESSIONS", "MADE"), rows)
 
 
@@ -68,7 +65,7 @@ async def show(name: str, server: str | None, home: str | None, as_json: bool) -
 @options.JSON
 @connect.waits
 async def delete(name: str, force: bool, yes: bool, server: str | None, home: str | None, as_json: bool) -> None:
-    """Delete project NAME with everything of it: sessions, events, deployments, variables, values, connections.
+    """Delete project NAME: its sessions, events, deployments, variables, values, connections and tokens.
 
     Refused while it has sessions that have not ended.
     """
@@ -84,11 +81,7 @@ async def delete(name: str, force: bool, yes: bool, server: str | None, home: st
 
 def _row(project: control.Project) -> tuple[str, ...]:
     active = project.active.build_id[:12] or "nothing is live"
-    return project.name, active, str(project.sessions), str(project.triggers), _time(project.created_us)
-
-
-def _time(at_us: int) -> str:
-    return documents.timestamp(at_us) or ""
+    return project.name, active, str(project.sessions), str(project.triggers), render.moment(project.created_us)
 
 
 def _document(project: control.Project) -> dict[str, Any]:

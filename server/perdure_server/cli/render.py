@@ -167,8 +167,7 @@ def waiting(session: control.Session, now: dt.datetime) -> str:
     if not wait.fires_at_us:
         return f"{what}, for as long as it takes"
     left = wait.fires_at_us / 1e6 - now.timestamp()
-    until = (documents.timestamp(wait.fires_at_us) or "")[:19].replace("T", " ")
-    return f"{what}, until {until} UTC ({'due' if left <= 0 else 'in ' + duration(left)})"
+    return f"{what}, until {moment(wait.fires_at_us)} ({'due' if left <= 0 else 'in ' + duration(left)})"
 
 
 def difference(found: Difference, when: str) -> str:
@@ -192,6 +191,13 @@ def deployment(made: control.DeployResponse) -> None:
     if made.triggers:
         show()
         table(("TRIGGER", "TYPE", "URL"), ((t.name, t.type, t.url) for t in made.triggers))
+        unheard(made.triggers)
+
+
+def unheard(triggers: Iterable[control.Trigger]) -> None:
+    """That nobody listens for webhooks, where that is so: their URLs have no host then."""
+    if any(trigger.url.startswith("/") for trigger in triggers):
+        say("nobody listens for webhooks: start `perdure serve --http HOST:PORT`, or `perdure dev`")
 
 
 def _export_row(export: control.Export) -> tuple[str, ...]:
@@ -352,6 +358,11 @@ def log_line(line: journal.LogLine) -> str:
 def clock(at_us: int) -> str:
     """Local time of day with milliseconds; `at_us` is Unix time in microseconds."""
     return dt.datetime.fromtimestamp(at_us / 1e6).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def moment(at_us: int) -> str:
+    """A time for people, in UTC and to the second; `at_us` is Unix time in microseconds, 0: empty, there is none."""
+    return f"{(documents.timestamp(at_us) or '')[:19].replace('T', ' ')} UTC" if at_us else ""
 
 
 def duration(seconds: float) -> str:

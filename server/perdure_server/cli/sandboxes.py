@@ -35,13 +35,16 @@ async def _isolation() -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="perdure-doctor-") as scratch:
         found = await isolation.survey(HostConfig(state_dir=Path(scratch)), sys.executable)
     chosen = isolation.decide("auto", found.reasons).kind
-    return [_chosen(chosen, found.reasons[isolation.KINDS[0]]), *_others(chosen, dict(found.reasons))]
+    held = _chosen(chosen, found.reasons[isolation.KINDS[0]], found.shown.unlimited)
+    return [held, *_others(chosen, dict(found.reasons))]
 
 
-def _chosen(kind: str, why_not_best: str) -> Finding:
+def _chosen(kind: str, why_not_best: str, unlimited: str) -> Finding:
+    """`unlimited`: why bubblewrap cannot limit files; "" if it can."""
     said = {
         "namespaces": "strangers' code gets the full sandbox: namespaces, a private root, limits, a system call filter",
-        "bubblewrap": "strangers' code runs in bubblewrap; each start takes a tenth of a second",
+        "bubblewrap": "strangers' code runs in bubblewrap; each start takes a tenth of a second"
+        + (f"; {unlimited}" if unlimited else ""),
         "landlock": "strangers' code is held by Landlock, a system call filter and limits: no private root, no "
         "process namespace, no list of hosts",
         "plain": "strangers' code would not be held at all",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,6 @@ from perdure_server.cli import connect, containers, options
 from perdure_server.cli.settings import RUNNER_KINDS, Settings
 
 if TYPE_CHECKING:
-    from perdure_server.app.entrance import Addresses
-    from perdure_server.app.http import HttpAddress
     from perdure_server.coordinator.settings import Settings as Policy
     from perdure_server.manifest.network import Mode
 
@@ -45,7 +44,9 @@ if TYPE_CHECKING:
 @click.option("--limits", metavar="K=V,...", help="What no project gets more of: memory=1GiB,processes=64,...")
 @click.option("--shares", metavar="K=V,...", help="What each project has of what all share: values=1000,data=1GiB,...")
 @options.EGRESS_ALLOW_PRIVATE
-@click.option("--session-retention", metavar="SECONDS", help="How long ended sessions are kept [default: 30 days].")
+@click.option(
+    "--session-retention", metavar="SECONDS", help="How long ended sessions are kept [default: 30 days]; 0: for ever."
+)
 @click.option("--event-retention", metavar="SECONDS", help="How long events are kept [default: 30 days]; 0: for ever.")
 @click.option(
     "--build-sdists",
@@ -78,15 +79,38 @@ async def serve(
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
     from perdure_server.app import interpreter
+    from perdure_server.app.init import be_init
 
+    be_init(sys.argv[1:])
     interpreter.start()
+    settings = Settings.load()
+    web = options.http_address(settings, http, public_url)
+    names = _names(settings, tls_names)
+    if web is not None:
+        from perdure_server.web.wire import Behind
+
+        behind = Behind.taken()
+        if behind is None:
+            from perdure_server.app.gateway import serve_with_gateway
+
+            return await serve_with_gateway(Path(settings.text("home", home)), web, names, sys.argv[1:])
+        from perdure_server.app.dying import die_with
+
+        die_with(behind.gateway)
+        web = replace(web, behind=behind)
+    from perdure_server.app.entrance import Addresses
     from perdure_server.app.server import serve as run_server
 
-    settings = Settings.load()
-    kind, web = settings.text("runner", runner), options.http_address(settings, http, public_url)
+    kind = settings.text("runner", runner)
     return await run_server(
         Path(settings.text("home", home)),
-        _addresses(settings, grpc, grpc_hosts, tls_names, certificate_valid, web),
+        Addresses(
+            settings.text("grpc", grpc),
+            settings.text("grpc_hosts", grpc_hosts),
+            names,
+            settings.number("certificate_valid", certificate_valid),
+            web,
+        ),
         runner=kind,
         isolation=settings.text("isolation", isolation) or "auto",
         docker=containers.docker_config(settings) if kind == "docker" else None,
@@ -101,24 +125,9 @@ async def serve(
     )
 
 
-def _addresses(
-    settings: Settings,
-    grpc: str | None,
-    hosts: str | None,
-    tls_names: tuple[str, ...],
-    certificate_valid: str | None,
-    http: HttpAddress | None,
-) -> Addresses:
-    from perdure_server.app.entrance import Addresses
-
-    names = settings.text("tls_name", ",".join(tls_names) or None)
-    return Addresses(
-        settings.text("grpc", grpc),
-        settings.text("grpc_hosts", hosts),
-        tuple(name for each in names.split(",") if (name := each.strip())),
-        settings.number("certificate_valid", certificate_valid),
-        http,
-    )
+def _names(settings: Settings, tls_names: tuple[str, ...]) -> tuple[str, ...]:
+    named = settings.text("tls_name", ",".join(tls_names) or None)
+    return tuple(name for each in named.split(",") if (name := each.strip()))
 
 
 def _policy(settings: Settings, network: str | None, limits: str | None, shares: str | None) -> Policy:
@@ -163,7 +172,9 @@ async def host(
 
     from perdure_server.app import isolating
     from perdure_server.app.hosting import way_to
+    from perdure_server.app.init import be_init
 
+    be_init(sys.argv[1:])
     settings = Settings.load()
     docker = containers.docker_config(settings) if backend == "docker" else None
     folder = Path(settings.text("state_dir", state_dir))

@@ -89,7 +89,7 @@ RUNNER_KINDS = ("local", "docker", "ray", "none")
 ISOLATIONS = ("own", "auto", "strict", "namespaces", "bubblewrap", "landlock", "plain")
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("home", _text, ".perdure", "folder", "Where the embedded coordinator keeps its journal."),
+    Setting("home", _text, ".perdure", "folder", "Where a coordinator keeps its journal, builds and keys."),
     Setting("server", _text, "", "host:port", "A running coordinator to talk to; empty: the home's own."),
     Setting("project", _text, "", "name", "The project that `deploy` and `start` mean; empty: the manifest's."),
     Setting("connect_timeout", _seconds, 5.0, "seconds", "How long to wait for a named coordinator's answer."),

@@ -65,7 +65,10 @@ async def signal(
     if wake == (name is not None):
         raise click.UsageError("give either the NAME of a signal or --wake")
     request = control.SignalSessionRequest(
-        session_id=session_id, name=name or "", payload=b"" if wake else options.event(payload), wake=wake
+        session_id=session_id,
+        name=name or "",
+        payload=b"" if wake else options.event(payload, "the payload"),
+        wake=wake,
     )
     async with connect.writing(Settings.load(), server, home) as remote:
         session_id = request.session_id = await fetch.named(remote, session_id)

@@ -51,7 +51,12 @@ async def get(key: str, project: str | None, server: str | None, home: str | Non
 @click.command("set")
 @KEY
 @click.argument("value", metavar="JSON|@FILE|-")
-@click.option("--version", type=click.IntRange(0), help="Only while the value has this version; 0: only if it is new.")
+@click.option(
+    "--version",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Only while the value has this version; 0: only if it is new.",
+)
 @PROJECT
 @options.where
 @options.JSON
@@ -60,7 +65,7 @@ async def set_(
     key: str, value: str, version: int | None, project: str | None, server: str | None, home: str | None, as_json: bool
 ) -> int:
     """Store a value (JSON, @FILE or -) under KEY; null deletes it."""
-    request = control.SetValueRequest(key=key, value=options.event(value), version=version)
+    request = control.SetValueRequest(key=key, value=options.event(value, "the value"), version=version)
     return await _change(request, project, server, home, as_json)
 
 
@@ -68,14 +73,18 @@ async def set_(
 @KEY
 @PROJECT
 @options.where
+@options.JSON
 @connect.waits
-async def delete(key: str, project: str | None, server: str | None, home: str | None) -> int:
+async def delete(key: str, project: str | None, server: str | None, home: str | None, as_json: bool) -> int:
     """Delete the value of KEY."""
     settings = Settings.load()
     request = control.GetValueRequest(project=project_here(settings, project), key=key)
     async with connect.writing(settings, server, home) as remote:
         answer = await remote.delete_value(request)
-    render.say(f"deleted {clean(key)}" if answer.existed else f"there was no {clean(key)}")
+    if as_json:
+        documents.emit({"key": key, "existed": answer.existed})
+    else:
+        render.say(f"deleted {clean(key)}" if answer.existed else f"there was no {clean(key)}")
     return 0
 
 

@@ -9,10 +9,10 @@ import click
 from perdure_proto.v1 import control_pb2 as control
 from perdure_proto.v1.runner_pb2 import FetchBlobRequest
 
-from perdure_server.cli import connect, documents, options, render
+from perdure_server.app.writing import writing
+from perdure_server.cli import connect, documents, listing, options, render
 from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
-from perdure_server.cli.vars import PROJECT
 from perdure_server.core.errors import PerdureError
 
 _DIGEST = click.argument("build", metavar="BUILD")
@@ -29,7 +29,7 @@ builds = LazyGroup(
 
 
 @click.command("list")
-@PROJECT
+@options.OF_PROJECT
 @options.where
 @options.JSON
 @connect.waits
@@ -37,14 +37,7 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
     """List builds: of all projects, unless one is named."""
     async with connect.reading(Settings.load(), server, home) as remote:
         found = (await remote.list_builds(control.ListBuildsRequest(project=project or ""))).builds
-    if as_json:
-        documents.emit([_document(build) for build in found])
-        return
-    rows = (
-        (b.build_id[:12], ", ".join(b.projects), str(b.sessions), str(b.size), documents.timestamp(b.created_us) or "")
-        for b in found
-    )
-    render.table(("BUILD", "PROJECTS", "SESSIONS", "BYTES", "MADE"), rows)
+    listing.show(found, as_json, _document, ("BUILD", "PROJECTS", "SESSIONS", "BYTES", "MADE"), _row, "builds")
 
 
 @click.command()
@@ -71,16 +64,20 @@ async def show(build: str, server: str | None, home: str | None, as_json: bool) 
     "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to [default: BUILD.tar.gz]."
 )
 @options.where
+@options.JSON
 @connect.waits
-async def fetch(build: str, output: Path | None, server: str | None, home: str | None) -> None:
+async def fetch(build: str, output: Path | None, server: str | None, home: str | None, as_json: bool) -> None:
     """Write the tarball of BUILD to a file."""
     async with connect.reading(Settings.load(), server, home) as remote:
         found = await _named(remote, build)
         target = output or Path(f"{found.build_id[:12]}.tar.gz")
-        with options.writing(target) as file:
+        with writing(target) as file:
             async for chunk in remote.fetch_build(FetchBlobRequest(digest=found.build_id)):
                 file.write(chunk.data)
-    render.say(f"wrote {target}")
+    if as_json:
+        documents.emit({"build_id": found.build_id, "file": str(target)})
+    else:
+        render.say(f"wrote {target}")
 
 
 @click.command()
@@ -128,6 +125,11 @@ async def _named(remote: connect.Control, text: str) -> control.Build:
         why = f"{len(chosen)} builds begin with {text!r}" if chosen else f"there is no build {text[:80]!r}"
         raise PerdureError("P0212", why, help="`perdure builds list` shows them")
     return chosen[0]
+
+
+def _row(build: control.Build) -> tuple[str, ...]:
+    names, made = ", ".join(build.projects), render.moment(build.created_us)
+    return build.build_id[:12], names, str(build.sessions), str(build.size), made
 
 
 def _document(build: control.Build) -> dict[str, Any]:

@@ -52,7 +52,10 @@ async def create(
 @options.JSON
 @connect.waits
 async def list_tokens(server: str | None, home: str | None, as_json: bool) -> None:
-    """List tokens, and the hosts that have joined (scope `host`); never the secrets."""
+    """List tokens, and hosts that have joined.
+
+    Hosts have the scope `host`. Secrets are never shown.
+    """
     async with connect.reading(Settings.load(), server, home) as remote:
         found = (await remote.list_tokens(control.ListTokensRequest())).tokens
     if as_json:
@@ -70,7 +73,10 @@ async def list_tokens(server: str | None, home: str | None, as_json: bool) -> No
 @options.where
 @connect.waits
 async def revoke(token_id: str, server: str | None, home: str | None) -> None:
-    """Let nobody in any more with token ID; of a host that joined, cut its link, too."""
+    """Let nobody in any more with token ID.
+
+    Of a host that joined it cuts the link, too.
+    """
     async with connect.writing(Settings.load(), server, home) as remote:
         answer = await remote.revoke_token(control.RevokeTokenRequest(token_id=token_id))
     if not answer.existed:
@@ -101,5 +107,5 @@ def document(token: control.Token) -> dict[str, Any]:
 
 def _row(token: control.Token) -> tuple[str, ...]:
     times = (token.created_us, token.expires_us, token.used_us)
-    created, ends, used = (documents.timestamp(at) or "" for at in times)
+    created, ends, used = map(render.moment, times)
     return (token.token_id, clean(token.name), token.scope, token.project, created, ends or "never", used or "never")

@@ -23,7 +23,7 @@ triggers = LazyGroup(
 
 
 @click.command("list")
-@PROJECT
+@options.OF_PROJECT
 @options.where
 @options.JSON
 @connect.waits
@@ -32,7 +32,9 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
     request = control.ListTriggersRequest(project=project or "")
     async with connect.reading(Settings.load(), server, home) as remote:
         found = (await remote.list_triggers(request)).triggers
-    listing.show(found, as_json, _document, ("PROJECT", "TRIGGER", "TYPE", "STARTS", "WHEN"), _row)
+    listing.show(found, as_json, _document, ("PROJECT", "TRIGGER", "TYPE", "STARTS", "WHEN"), _row, "triggers are live")
+    if not as_json:
+        render.unheard(found)
 
 
 @click.command()
@@ -58,7 +60,10 @@ async def test(
     """
     settings = Settings.load()
     request = control.TestTriggerRequest(
-        project=project_here(settings, project), trigger=trigger, event_type=event_type, data=options.event(data)
+        project=project_here(settings, project),
+        trigger=trigger,
+        event_type=event_type,
+        data=options.event(data, "--data"),
     )
     async with connect.reading(settings, server, home) as remote:
         verdicts = (await remote.test_trigger(request)).verdicts
@@ -66,13 +71,13 @@ async def test(
         documents.emit([{"trigger": v.trigger, "starts": v.starts, "reason": v.reason} for v in verdicts])
     else:
         rows = ((v.trigger, "starts" if v.starts else "does not start", v.reason) for v in verdicts)
-        render.table(("TRIGGER", "", "WHY"), rows)
+        render.table(("TRIGGER", "VERDICT", "WHY"), rows)
     return 0 if any(verdict.starts for verdict in verdicts) else 1
 
 
 def _row(trigger: control.Trigger) -> tuple[str, ...]:
     if trigger.type == "schedule":
-        when = f"{trigger.schedule} {trigger.timezone}, next {documents.timestamp(trigger.next_us) or 'never'}"
+        when = f"{trigger.schedule} {trigger.timezone}, next {render.moment(trigger.next_us) or 'never'}"
     elif trigger.type == "connection":
         when = f"{trigger.event_type or 'any event'} of {trigger.connection}"
     else:

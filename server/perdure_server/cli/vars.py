@@ -17,7 +17,6 @@ from perdure_proto.v1 import control_pb2 as control
 from perdure_server.cli import connect, documents, options, render
 from perdure_server.cli.main import Lazy, LazyGroup
 from perdure_server.cli.settings import Settings
-from perdure_server.cli.text import clean
 from perdure_server.core.errors import PerdureError
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ variables = LazyGroup(
 @click.option("--from-file", metavar="FILE", type=click.Path(path_type=Path), help="Take the value from a file.")
 @PROJECT
 @options.where
+@options.JSON
 @connect.waits
 async def set_(
     name: str,
@@ -55,6 +55,7 @@ async def set_(
     project: str | None,
     server: str | None,
     home: str | None,
+    as_json: bool,
 ) -> int:
     """Set variable NAME to what is typed at a prompt, or comes on stdin.
 
@@ -72,7 +73,10 @@ async def set_(
     )
     async with connect.writing(settings, server, home) as remote:
         await remote.set_var(request)
-    render.say(f"set {name}{' (secret)' if secret else ''}")
+    if as_json:
+        documents.emit({"name": name, "secret": secret})
+    else:
+        render.say(f"set {name}{' (secret)' if secret else ''}")
     return 0
 
 
@@ -80,14 +84,18 @@ async def set_(
 @click.argument("name")
 @PROJECT
 @options.where
+@options.JSON
 @connect.waits
-async def unset(name: str, project: str | None, server: str | None, home: str | None) -> int:
+async def unset(name: str, project: str | None, server: str | None, home: str | None, as_json: bool) -> int:
     """Take variable NAME away again: the manifest's value counts, where there is one."""
     settings = Settings.load()
     request = control.UnsetVarRequest(project=project_here(settings, project), name=name)
     async with connect.writing(settings, server, home) as remote:
         answer = await remote.unset_var(request)
-    render.say(f"unset {name}" if answer.existed else f"{name} was not set")
+    if as_json:
+        documents.emit({"name": name, "existed": answer.existed})
+    else:
+        render.say(f"unset {name}" if answer.existed else f"{name} was not set")
     return 0
 
 
@@ -107,8 +115,9 @@ async def list_(project: str | None, server: str | None, home: str | None, as_js
         return 0
     if not found:
         render.say("no variables")
-    for var in found:
-        render.show(f"{var.name}  {'(secret)' if var.secret else clean(var.value.decode())}")
+    else:
+        rows = ((var.name, "(secret)" if var.secret else var.value.decode()) for var in found)
+        render.table(("NAME", "VALUE"), rows)
     return 0
 
 
@@ -163,9 +172,9 @@ def _secret_here() -> frozenset[str]:
 
 
 def _manifest() -> Manifest | None:
-    from perdure_server.manifest.manifest import MANIFEST_FILES, load_manifest
+    from perdure_server.manifest.manifest import has_manifest, load_manifest
 
-    return load_manifest(Path()) if any(Path(name).is_file() for name in MANIFEST_FILES) else None
+    return load_manifest(Path()) if has_manifest(Path()) else None
 
 
 def _document(var: control.Var) -> documents.Document:

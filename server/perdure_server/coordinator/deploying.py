@@ -16,15 +16,16 @@ from perdure_server.coordinator.starting import UNDEPLOYED, new_id
 from perdure_server.coordinator.triggering.describing import messages, new_rows
 from perdure_server.coordinator.triggering.schedules import check_ticks
 from perdure_server.core import ids
-from perdure_server.core.errors import PerdureError
+from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.environments.locks import Locked
 from perdure_server.environments.reading import Wanted, wanted
 from perdure_server.manifest.build import digest, extract
 from perdure_server.manifest.checking import check_handlers
 from perdure_server.manifest.connections import Connection
 from perdure_server.manifest.exports import Export, find_exports
-from perdure_server.manifest.manifest import load_manifest
+from perdure_server.manifest.manifest import Manifest, load_manifest
 from perdure_server.manifest.triggers import Trigger
+from perdure_server.manifest.values import unset_secrets
 from perdure_server.store import Build, Deployment, Mutation, Transaction
 
 if TYPE_CHECKING:
@@ -33,11 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    name: str  # of the project, from the manifest
+    manifest: Manifest
     build: Build
     exports: tuple[Export, ...]
     variables: Mapping[str, str]
-    secrets: frozenset[str]  # names
     requires: Wanted | None
 
 
@@ -49,7 +49,10 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
     """
     header, tarball = await _collect(parts, c.settings.build_bytes)
     checked = await asyncio.to_thread(_check, c, tarball)
-    project = header.project or checked.name
+    manifest, project = checked.manifest, header.project or checked.manifest.name
+    known = {*checked.variables, *await c.variables.set_apart(project)}
+    if unset := unset_secrets(manifest.variables, known, manifest.file, project):
+        raise Problems(unset)
     needed = checked.requires if c.settings.environments else None
     locked = await c.locks.lock(needed, upgrade=header.upgrade) if needed else None
     build = _with_environment(checked.build, locked) if locked else checked.build
@@ -60,7 +63,7 @@ async def deploy(c: Coordinator, parts: AsyncIterable[pb.DeployRequest]) -> pb.D
         project=project + UNDEPLOYED if header.build_only else project,
         build_id=build.digest,
         created_us=build.created_us,
-        vars=await c.variables.snapshot(deployment_id, checked.variables, checked.secrets),
+        vars=await c.variables.snapshot(deployment_id, checked.variables, manifest.secrets),
         settings=build.manifest,
     )
     await make_live(c, deployment, build)
@@ -143,4 +146,4 @@ def _check(c: Coordinator, tarball: bytes) -> _Checked:
         requires = wanted(root, manifest)
     row: dict[str, Any] = manifest.to_json() | {"variables": sorted(variables)}
     build = Build(digest(tarball), len(tarball), c.clock.now_us(), [asdict(e) for e in found.exports], row)
-    return _Checked(manifest.name, build, found.exports, variables, manifest.secrets, requires)
+    return _Checked(manifest, build, found.exports, variables, requires)

@@ -15,6 +15,7 @@ from perdure_server.coordinator.hosts import Connection, kill_runner
 from perdure_server.coordinator.requests import answering
 from perdure_server.coordinator.sealing import seal
 from perdure_server.coordinator.waits import Given, pack, resolution
+from perdure_server.coordinator.writer import cut
 from perdure_server.core import divergence as divergences
 from perdure_server.core import effects as fx
 from perdure_server.core import events as ev
@@ -37,11 +38,14 @@ def _send_history(actor: Actor, effect: fx.SendHistory, *_: object) -> None:
 
 
 def _append(actor: Actor, effect: fx.Append, message: Any, _origin: object) -> None:
-    actor.writer.add(message, effect.first_seq)
     limit = actor.limits.journal_entries
-    used = actor.state.next_seq - 1
-    if limit and used > limit:
-        actor.handle(ev.Doomed("P0601", limits.reached("journal_entries", str(limit), str(used))))
+    if not limit or actor.state.next_seq - 1 <= limit:
+        actor.writer.add(message, effect.first_seq)
+        return
+    cut(message, limit - effect.first_seq + 1)
+    if message.records:
+        actor.writer.add(message, effect.first_seq)
+    actor.handle(ev.Doomed("P0601", limits.reached("journal_entries", str(limit), str(limit + 1))))
 
 
 def _acknowledge_records(actor: Actor, effect: fx.Acknowledge, *_: object) -> None:
@@ -75,16 +79,16 @@ def _resolve(actor: Actor, effect: fx.Resolve, found: Any, _origin: object) -> N
         entries=[row],
         update=SessionUpdate(state=Phase.RUNNING.value, wake_at_us=None, waiting=None),
         consumes=given.signal if given else None,
-        also=_advance(actor.session_id, *given.cursor) if given and given.cursor else None,
+        also=_deliver(actor.session_id, *given.cursor, entry.at_us) if given and given.cursor else None,
     )
 
 
-def _advance(session_id: str, subscription: str, seq: int) -> Callable[[Transaction], None]:
-    def advance(transaction: Transaction) -> None:
-        if not transaction.advance(session_id, subscription, seq):
+def _deliver(session_id: str, subscription: str, seq: int, at_us: int) -> Callable[[Transaction], None]:
+    def deliver(transaction: Transaction) -> None:
+        if not transaction.deliver(session_id, subscription, seq, at_us):
             raise ValueError(f"subscription {subscription} of session {session_id} has had event {seq} already")
 
-    return advance
+    return deliver
 
 
 def _answer(actor: Actor, effect: fx.Answer, *_: object) -> None:

@@ -22,6 +22,7 @@ from perdure_server.coordinator.actor import Actor
 from perdure_server.coordinator.builds import Builds
 from perdure_server.coordinator.clock import Clock, SystemClock
 from perdure_server.coordinator.connections import Connections
+from perdure_server.coordinator.entries import Entries
 from perdure_server.coordinator.hosts import Connection, Drain, HostEnd, Hosts, kill_runner
 from perdure_server.coordinator.lifecycle.garbage import Garbage
 from perdure_server.coordinator.loading import Loading
@@ -38,7 +39,7 @@ from perdure_server.coordinator.settings import Fault, Settings
 from perdure_server.coordinator.subscriptions import Subscriptions
 from perdure_server.coordinator.timers import Timers
 from perdure_server.coordinator.translate import EVENTS
-from perdure_server.coordinator.triggering import Dispatcher
+from perdure_server.coordinator.triggering import Dispatcher, deliveries
 from perdure_server.coordinator.usage import Usage
 from perdure_server.coordinator.variables import Variables
 from perdure_server.coordinator.watch import Watchers
@@ -88,6 +89,7 @@ class Coordinator:
         self.hosts = Hosts(store.coordinator_id, self.settings, self.clock)
         self.watchers = Watchers(self.settings.watch_updates)
         self.builds = Builds(store, self.settings.ceiling, self.settings.default_network, self.clock.now_us)
+        self.entries = Entries(store, blobs)
         self.locks = Locks(blobs, blobs.root.parent / "locks", build_sdists=self.settings.build_sdists)
         self.variables = Variables(store, self.vault, self.builds, self.clock)
         self.connections = Connections(store, self.variables, self.clock, self.settings.reaches)
@@ -100,8 +102,11 @@ class Coordinator:
         self.loading = Loading(self)
         self.recovery = Recovery(self)
         self.subscriptions = Subscriptions(self)
+        self.deliveries = deliveries.Finder(self)
         self.dispatcher = Dispatcher(self)
-        self.builds.changed = self.dispatcher.changed
+        self.builds.changed = self._deployed
+        self.variables.changed = self._receives
+        self.receivers_changed: Callable[[str], None] | None = None  # told the project whose webhooks may be others
         self.garbage = Garbage(self)
         self.timers = Timers(
             self.clock,
@@ -155,6 +160,14 @@ class Coordinator:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the coordinator failed", exc_info=error)
+
+    def _deployed(self, project: str) -> None:
+        self.dispatcher.changed(project)
+        self._receives(project)
+
+    def _receives(self, project: str) -> None:
+        if self.receivers_changed is not None:
+            self.receivers_changed(project)
 
     def soon(self, callback: Callable[[], None]) -> None:
         """Call back in the loop's next turn."""

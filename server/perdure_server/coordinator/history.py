@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from perdure_proto.v1 import journal_pb2 as pb
 from perdure_proto.v1 import runner_pb2 as rpb
 
+from perdure_server.coordinator import lineage
 from perdure_server.coordinator.messages import timestamp
 from perdure_server.coordinator.sealing import may_be_sealed, unseal
 from perdure_server.coordinator.variables import Given
@@ -24,6 +25,7 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
     """Everything that the runner of `record` needs but the history."""
     build = await c.builds.of(record.build_id)
     given, urls = await _given(c, record)
+    shared = lineage.parse(record.forked_from)
     logged = LogPosition() if epoch == 1 else await asyncio.to_thread(c.store.last_log, record.session_id)
     return rpb.Start(
         session_id=record.session_id,
@@ -43,7 +45,8 @@ async def start_message(c: Coordinator, record: SessionRecord, epoch: int, entri
         logged_index=logged.index,
         python=build.python,
         durable=record.durable,
-        created_at=timestamp(record.created_us),
+        created_at=timestamp(shared.created_us or record.created_us),  # its clock begins where the journal does
+        ancestors=[rpb.Ancestor(session_id=each.session_id, upto_seq=each.upto_seq) for each in shared.ancestors],
         project=record.project,
         environment=await c.builds.environment(record.build_id, record.deployment_id),
         network=build.network.to_proto(c.settings.default_network),

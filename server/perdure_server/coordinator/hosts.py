@@ -144,6 +144,7 @@ class Hosts:
             old.close("the host has dialled in again")
         connection.hello.CopyFrom(hello)
         self._connections[hello.host_id] = connection
+        self._watch(connection)  # first: a host that fails over its welcome is removed, too
         heartbeat_ms = int(self._settings.heartbeat_s * 1000)
         connection.send(
             ToHost(
@@ -152,7 +153,6 @@ class Hosts:
                 )
             )
         )
-        self._watch(connection)
 
     def beat(self, connection: Connection, heartbeat: Heartbeat) -> None:
         if heartbeat.HasField("health"):

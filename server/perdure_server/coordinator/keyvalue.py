@@ -42,10 +42,10 @@ def version_of(row: StoredRow | None) -> int:
 
 
 def known(reads: Reads, project: str, key: Any) -> StoredRow:
-    """What is stored under `key`; P0224 if nothing is."""
+    """What is stored under `key`; P0235 if nothing is."""
     row = reads.stored_value(project, check_key(key))
     if row is None:
-        raise PerdureError("P0224", f"there is no {key!r} in the store", help="`perdure store list` shows all keys")
+        raise PerdureError("P0235", f"there is no {key!r} in the store", help="`perdure store list` shows all keys")
     return row
 
 
@@ -86,7 +86,7 @@ def check_and_set(tx: Transaction, shelf: Shelf, key: str, expected: Any, value:
 
 
 def publish(tx: Transaction, shelf: Shelf, key: str, *, published: bool) -> StoredRow:
-    """Let anyone read it, or nobody any more. P0224 when nothing is stored there."""
+    """Let anyone read it, or nobody any more. P0235 when nothing is stored there."""
     row = replace(known(tx, shelf.project, key), published=published)
     tx.put_value(row)
     return row

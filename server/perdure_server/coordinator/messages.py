@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from perdure_proto.v1 import control_pb2 as pb
 
+from perdure_server.coordinator import lineage
 from perdure_server.coordinator.waits import next_of, unpack
 from perdure_server.core.state import Phase, Runner
 from perdure_server.secrets import is_sealed
@@ -38,7 +39,7 @@ def session_message(record: SessionRecord, actor: Actor | None, *, with_data: bo
         epoch=record.epoch,
         durable=record.durable,
         event=record.event if with_data else b"",
-        forked_from=record.forked_from,
+        forked_from=lineage.source_of(record.forked_from),
         suspended=record.state == Phase.WAITING.value,
         memo=record.memo,
         status=record.status or b"",

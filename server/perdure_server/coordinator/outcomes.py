@@ -34,7 +34,7 @@ class Outcomes:
         """The values of outcomes number `after_n` + 1 and on, as they come.
 
         Ends after one that does not say that there are more, or when nobody is left to answer: the sessions that the
-        event has started have ended, and no subscription is left that means it.
+        event has started have ended, so have those that had it by a subscription, and nobody else is still to have it.
         """
         wake, heard, deserted = asyncio.Event(), Heard(), False
         self._waiting[event_id].add(wake)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
 
 MAX_REASON: Final = 1_000  # characters of why a session is stopped
+MAX_GRACE_S: Final = 86_400.0
 _COUNTED: Final = 16  # those that wait are counted whenever so many have come
 
 
@@ -87,6 +88,10 @@ async def stop_session(c: Coordinator, request: pb.StopSessionRequest) -> pb.Sto
     """Ask user code to end (`grace_s` seconds, 0: the default), or kill it (`force`). Raises P0103, P0204, P0205."""
     if len(request.reason) > MAX_REASON:
         raise PerdureError("P0103", f"the reason has {len(request.reason)} characters, more than {MAX_REASON}")
+    if request.grace_s > MAX_GRACE_S:
+        raise PerdureError(
+            "P0103", f"{request.grace_s:g} s to clean up in are too many", help="a day at most; or --force"
+        )
     actor = await _living(c, request.session_id)
     grace_s = request.grace_s if request.grace_s > 0 else c.settings.grace_s
     try:

@@ -12,7 +12,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1 import runner_pb2 as rpb
 
-from perdure_server.coordinator import family
+from perdure_server.coordinator import family, lineage
 from perdure_server.coordinator.requests import subscriptions
 from perdure_server.core import ids, jsontext
 from perdure_server.core.errors import PerdureError
@@ -29,7 +29,8 @@ UNDEPLOYED: Final = ":builds"
 
 SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _ENTRY_POINT: Final = re.compile(r"[^:\0]+\.py:[^:\0]+")
-_LAST_ROWS: Final = frozenset(
+_NAMED: Final = 10  # projects
+LAST_ROWS: Final = frozenset(
     {jpb.ENTRY_KIND_ACTIVITY, jpb.ENTRY_KIND_MARKER, jpb.ENTRY_KIND_SYSTEM, jpb.ENTRY_KIND_RESOLVED}
 )
 
@@ -41,8 +42,9 @@ def new_id(c: Coordinator, prefix: str) -> str:
 async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.StartSessionResponse:
     """Start a session, or find the one that was started under the same id.
 
-    Raises P0114 bad entry point, P0201 event is no JSON, P0206 no active deployment, P0212 unknown build,
-    P0213 no such interpreter, P0402 event too large, P0610 too many sessions wait.
+    Raises P0110, P0111 the build has no such file or function, P0114 bad entry point, P0201 event is no JSON,
+    P0206 no active deployment, P0212 unknown build, P0213 no such interpreter, P0402 event too large, P0610 too
+    many sessions wait.
     """
     session_id = request.session_id
     if session_id:
@@ -70,6 +72,7 @@ async def start_session(c: Coordinator, request: pb.StartSessionRequest) -> pb.S
         memo=dict(request.memo) or None,
     )
     await check_interpreter(c, record.build_id)
+    await c.entries.check(record.project, record.build_id, record.entry_point)
     new = await c.begin(record)
     state = Phase.CREATED.value if new else await _state_of(c, record.session_id)
     return pb.StartSessionResponse(session_id=record.session_id, state=state or Phase.CREATED.value)
@@ -129,9 +132,11 @@ def project_of(c: Coordinator, named: str) -> str:
     if named:
         return named
     projects = [name for name in c.store.projects() if not name.endswith(UNDEPLOYED)]
-    if len(projects) != 1:
-        known = ", ".join(projects) or "none is deployed yet"
-        raise PerdureError("P0206", f"name a project; known: {known}", help="`perdure deploy DIR` makes one live")
+    if not projects:
+        raise PerdureError("P0206", "no project is deployed yet", help="`perdure deploy DIR` makes one live")
+    if len(projects) > 1:
+        known = ", ".join(projects[:_NAMED]) + (", ..." if len(projects) > _NAMED else "")
+        raise PerdureError("P0206", f"there are several projects: {known}", help="name one: --project NAME")
     return projects[0]
 
 
@@ -157,6 +162,7 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest, session_i
         raise PerdureError("P0204", f"unknown session {request.session_id!r}")
     c.keys.session_key(source.origin_id)  # P0234: nobody could read what it shares
     history = await asyncio.to_thread(_history, c, source, request.from_seq)
+    ancestors = lineage.parse(source.forked_from).of_fork(source.session_id, source.created_us, request.from_seq)
     record = SessionRecord(
         session_id=session_id or new_id(c, ids.SESSION),
         project=source.project,
@@ -169,7 +175,7 @@ async def fork_session(c: Coordinator, request: pb.ForkSessionRequest, session_i
         durable=source.durable,
         event_form=source.event_form,
         memo=source.memo,
-        forked_from=source.session_id,
+        forked_from=str(ancestors),
         origin_id=source.origin_id or source.session_id,
     )
     await check_interpreter(c, record.build_id)
@@ -192,7 +198,7 @@ def _history(c: Coordinator, source: SessionRecord, from_seq: int) -> list[jpb.E
         if entry.seq <= from_seq:
             history.append(entry)
         last_row[entry.lane, entry.ordinal] = entry.seq
-        if entry.kind in _LAST_ROWS:
+        if entry.kind in LAST_ROWS:
             complete.add(entry.seq)
     boundaries = sorted({0, *(seq for seq in last_row.values() if seq in complete)})
     if from_seq in boundaries:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from perdure_proto.v1 import journal_pb2 as pb
 
-from perdure_server.coordinator.triggering.incoming import event_json
+from perdure_server.coordinator.triggering.presenting import event_json
 from perdure_server.coordinator.turns import Turns
 from perdure_server.coordinator.waits import Given, unpack, wait_point
 from perdure_server.core import events as ev
@@ -31,7 +31,6 @@ _PAGES: Final = 4  # that are kept for the next filter
 _THREADS: Final = 4
 """That look for events. Filters are what sessions say and may take long; others that want a thread do not wait."""
 _ALL: Final = ""  # in place of a project: it is for all of them
-_LAST: Final = 2**63 - 1  # no event has a place after it
 _WORTH_KEEPING: Final = 20  # after so many events that are not meant, how far a look came is stored
 
 Attempt = Callable[[], Awaitable[Any]]
@@ -122,18 +121,18 @@ class Subscriptions:
             actor.settle()  # loading has looked; it stays as long as that takes
 
     async def listened(self, event_id: str, heard: Heard) -> bool:
-        """Is there a subscription that means this event, whether or not its session has had it yet?"""
+        """May a session answer this event: has one that lives had it, or is one still to have it?"""
         event = await asyncio.to_thread(self._c.store.event, event_id)
         return event is not None and await self._turns.run(event.project, self._listened, event, heard)
 
     def _listened(self, event: EventRow, heard: Heard) -> bool:
-        for row in self._c.store.subscribers(event.project, event.source, _LAST):
+        for row in self._c.store.subscribers(event.project, event.source, event.seq):
             name = row.session_id, row.subscription_id
             if name not in heard:
-                heard[name] = _meant(compile_filter(row.filter), event)
+                heard[name] = is_meant(compile_filter(row.filter), event)
             if heard[name]:
                 return True
-        return False
+        return self._c.store.takers_alive(event.seq)  # last: who has no subscription any more had it before
 
     async def forgotten(self) -> list[str]:
         """Suspended sessions that wait for an event which is there: there are none, unless the coordinator ended."""
@@ -297,7 +296,9 @@ class Subscriptions:
             raise PerdureError(**json.loads(given.payload))
         assert given.cursor is not None
         name, seq = given.cursor
-        result = await self._c.store.commit(Mutation(lambda transaction: transaction.advance(session_id, name, seq)))
+        now_us = self._c.clock.now_us()
+        take = Mutation(lambda transaction: transaction.deliver(session_id, name, seq, now_us))
+        result = await self._c.store.commit(take)
         return bool(getattr(result, "value", False))
 
 
@@ -325,7 +326,7 @@ class _Events:
                 if event.seq > last:
                     return None, after, steps
                 steps += 1
-                if _meant(condition, event):
+                if is_meant(condition, event):
                     return event, after, steps
                 after = event.seq
         return None, after, steps
@@ -339,7 +340,8 @@ class _Events:
         return page
 
 
-def _meant(condition: Filter, event: EventRow) -> bool:
+def is_meant(condition: Filter, event: EventRow) -> bool:
+    """Does the filter of a subscription let the event pass?"""
     if not condition.text:
         return True
     data = json.loads(event.data)

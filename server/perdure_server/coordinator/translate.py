@@ -73,7 +73,9 @@ def _done(_c: Coordinator, _actor: Actor, body: pb.Done) -> ev.Event:
 def _lost(_c: Coordinator, actor: Actor, body: pb.Lost) -> ev.Event:
     if body.epoch == actor.state.epoch and _host_gives_up(actor, body):
         return ev.HostGone(body.reason)
-    return ev.RunnerLost(body.epoch, body.reason, body.exit_code, body.code, body.reason, body.fatal)
+    return ev.RunnerLost(
+        body.epoch, body.reason, body.exit_code, body.code, body.reason, body.fatal, refused=body.refused
+    )
 
 
 def _host_gives_up(actor: Actor, body: pb.Lost) -> bool:

@@ -10,9 +10,9 @@ from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator import keyvalue
 from perdure_server.coordinator.keyvalue import Shelf
-from perdure_server.coordinator.starting import project_of
+from perdure_server.coordinator.starting import UNDEPLOYED, project_of
 from perdure_server.core import jsontext
-from perdure_server.core.errors import PerdureError
+from perdure_server.core.errors import PerdureError, did_you_mean
 from perdure_server.store import Done, Mutation, StoredRow, Transaction
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ValueControl:
-    """Methods of `Control`. They raise `PerdureError`: P0206, P0224, P0226, P0227."""
+    """Methods of `Control`. They raise `PerdureError`: P0206, P0224, P0226, P0227, P0235."""
 
     _c: Coordinator
 
@@ -30,8 +30,12 @@ class ValueControl:
         return _message(self._c, row)
 
     async def set_value(self, request: pb.SetValueRequest) -> pb.StoredValue:
-        """Store a value, unless it is empty, and publish it or not, if that is asked. `null` deletes."""
+        """Store a value, unless it is empty, and publish it or not, if that is asked. `null` deletes.
+
+        P0206 for a project that neither was deployed nor has builds of its own (`perdure run`).
+        """
         project = project_of(self._c, request.project)
+        await asyncio.to_thread(_check_project, self._c, project)
         value = _parsed(request)
         shelf = _shelf(self._c, project)
         version = request.version if request.HasField("version") else None
@@ -62,6 +66,14 @@ class ValueControl:
         project = project_of(self._c, request.project)
         rows = await asyncio.to_thread(self._c.store.stored_values, project, request.prefix)
         return pb.ListValuesResponse(values=[_message(self._c, row) for row in rows])
+
+
+def _check_project(c: Coordinator, project: str) -> None:
+    """P0206: what is stored for a project that is in no list would never be seen again."""
+    known = {name.removesuffix(UNDEPLOYED) for name in c.store.projects()}
+    if project not in known:
+        hint = did_you_mean(project, known) or "`perdure projects list` shows all"
+        raise PerdureError("P0206", f"there is no project {project[:80]!r}", help=hint)
 
 
 def _shelf(c: Coordinator, project: str) -> Shelf:

@@ -47,6 +47,7 @@ class Variables:
         self._builds = builds
         self._clock = clock
         self._rows: dict[str, Mapping[str, VarRow]] = {}
+        self.changed: Callable[[str], None] = lambda _project: None  # told the project that has others now
         self._store_lock = asyncio.Lock()  # nothing older than the last write may come into the cache
 
     async def start(self) -> None:
@@ -190,6 +191,7 @@ class Variables:
         async with self._store_lock:
             done: Any = await self._store.commit(Mutation(write))
             self._rows.pop(project, None)
+        self.changed(project)
         written: T = done.value
         return written
 

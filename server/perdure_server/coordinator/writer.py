@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from perdure_proto.v1 import journal_pb2 as pb
@@ -91,6 +92,13 @@ def examine(message: Records, payload_bytes: int) -> ev.OfRunner:
         elif not record.HasField("log"):
             return ev.Misbehaved(message.epoch, f"record {record.no} holds nothing that is known here")
     return ev.RecordsReceived(message.epoch, first, expected - first, entries)
+
+
+def cut(message: Records, entries: int) -> None:
+    """Leave so many entries of a message, which has more, and the lines before the next one."""
+    records = message.records
+    places = (place for place, record in enumerate(records) if record.HasField("entry"))
+    del records[next(islice(places, max(0, entries), None)) :]
 
 
 class Writer:

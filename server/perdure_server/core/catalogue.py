@@ -256,7 +256,7 @@ _INSIDE: Final[dict[str, Explanation]] = {
     "P0402": Explanation(
         "a value is too large",
         "A recorded value is larger than the project's limit. The call raised this error in user code, where it "
-        "can be caught.",
+        "can be caught; where it is what the handler returned, the session has failed with it.",
         "Keep large data in files or a database and record its name, or raise `limits: {payload: ...}` in "
         "perdure.yaml.",
     ),
@@ -348,7 +348,8 @@ _INSIDE: Final[dict[str, Explanation]] = {
     "P0604": Explanation(
         "the runner died again and again",
         "The session's process ended several times in a row without getting further. Often a native library "
-        "crashes, or the machine kills it for want of memory.",
+        "crashes, or the machine kills it for want of memory. Or none could be started, for the reason that is told: "
+        "requirements that cannot be fetched, for example.",
         "See the session's logs and the host's. After a repair, fork the session from its last entry.",
     ),
     "P0605": Explanation(
@@ -398,9 +399,12 @@ _INSIDE: Final[dict[str, Explanation]] = {
         "Do not close or write to inherited file descriptors. Otherwise report it as a bug of perdure.",
     ),
     "P0702": Explanation(
-        "a bad message from a host",
-        "A host sent something that breaks the protocol, so its connection was closed.",
-        "Run the same version of perdure on all machines. Otherwise report it as a bug of perdure.",
+        "a message or a request that cannot be taken",
+        "A host or a client sent something that breaks the protocol, so its connection was closed; or a request by "
+        "HTTP is none that its address takes: another method, a field or parameter that it has not, no JSON, a body "
+        "that did not come in time.",
+        "Correct the request as the message says. Between parts of perdure: run the same version on all machines, "
+        "otherwise report it as a bug of perdure.",
     ),
     "P0703": Explanation(
         "the server failed at what a session asked for",

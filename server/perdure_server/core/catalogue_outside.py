@@ -15,8 +15,8 @@ CATALOGUE: Final[dict[str, Explanation]] = {
     "P0106": Explanation(
         "a schedule or its time zone cannot be read",
         "A schedule is five to seven fields of cron (six: seconds first; seven: seconds first and years last), "
-        "`@every` with a duration such as 1m30s, or one of @hourly, @daily, @weekly, @monthly and @yearly. Its time "
-        "zone is a name of the IANA database, such as Europe/Berlin.",
+        "`@every` with a duration such as 1m30s (6h/30m: every six hours, half an hour later), or one of @hourly, "
+        "@daily, @weekly, @monthly and @yearly. Its time zone is a name of the IANA database, such as Europe/Berlin.",
         "Correct the field that the message names.",
     ),
     "P0107": Explanation(
@@ -104,6 +104,24 @@ CATALOGUE: Final[dict[str, Explanation]] = {
         "and the output can be read, but the session can be neither replayed nor forked.",
         "Export it again, in its own home, with `perdure sessions export ID --with-key`.",
     ),
+    "P0235": Explanation(
+        "there is no such value in the store",
+        "The store of the project has nothing under this key: it was never set, or it was deleted.",
+        "`perdure store list` shows all keys.",
+    ),
+    "P0236": Explanation(
+        "no session answered",
+        "A synchronous trigger's caller got no answer: none came within the trigger's timeout (504; the session goes "
+        "on), no session got the event or all ended without an answer (502), or one failed before it answered (500). "
+        "The event is stored all the same.",
+        "`perdure events show ID`, with the event's id of the answer, names its sessions; their logs say why.",
+    ),
+    "P0237": Explanation(
+        "the home cannot be used",
+        "Something in the home folder, or the folder itself, is of another kind than perdure needs, as a file in the "
+        "place of a folder, or this user may not read or write it.",
+        "Move away what is in its place, make it this user's, or choose another home with --home.",
+    ),
     "P0306": Explanation(
         "getting or refreshing access by OAuth has failed",
         "The service refused the authorization, answered with something else than a token, or was not reached.",
@@ -129,11 +147,12 @@ _LIMIT: Final = Border("RESOURCE_EXHAUSTED", Exit.FAILED)
 
 BORDER: Final[dict[str, Border]] = {
     **dict.fromkeys(("P0105", "P0106", "P0107", "P0108", "P0109", "P0224", "P0229"), _USAGE),
-    **dict.fromkeys(("P0222", "P0223", "P0228", "P0230"), _MISSING),
-    **dict.fromkeys(("P0233", "P0234"), Border("FAILED_PRECONDITION", Exit.FAILED)),
+    **dict.fromkeys(("P0222", "P0223", "P0228", "P0230", "P0235"), _MISSING),
+    **dict.fromkeys(("P0233", "P0234", "P0237"), Border("FAILED_PRECONDITION", Exit.FAILED)),
     "P0225": Border("UNAUTHENTICATED", Exit.USAGE),
     "P0227": Border("ABORTED", Exit.FAILED),
     "P0232": Border("PERMISSION_DENIED", Exit.FAILED),
+    "P0236": Border("DEADLINE_EXCEEDED", Exit.FAILED),
     "P0306": Border("UNAVAILABLE", Exit.FAILED),
     **dict.fromkeys(("P0226", "P0231", "P0613", "P0614"), _LIMIT),
 }

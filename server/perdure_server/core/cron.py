@@ -1,6 +1,7 @@
 """Schedules as texts, and the times that they mean.
 
-Fields are those of cron: minute hour day month weekday; with six, seconds come first; with seven, years last.
+Fields are those of cron: minute hour day month weekday; with six, seconds come first; with seven, years last. A day
+has to be one of the days or one of the weekdays where both are named, and both where the weekdays begin with `&`.
 cronsim (https://github.com/cuu508/cronsim) says which times of a calendar match; what happens where a zone's clock is
 set is decided here, as Debian's cron does it: a schedule that names hours and minutes happens once a day, at the next
 moment there is when its time is skipped, and at the first one when its time comes twice. One that goes by intervals
@@ -18,11 +19,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
+from perdure_server.core import durations
 from perdure_server.core.errors import PerdureError, did_you_mean
 
 MAX_CHARS: Final = 256
 SHORTEST_US: Final = 1_000_000
-LONGEST_US: Final = 366 * 24 * 3600 * 1_000_000
+LONGEST_US: Final = 36_500 * 24 * 3600 * 1_000_000
 LAST_YEAR: Final = 2199
 
 _NAMED: Final = {
@@ -34,8 +36,7 @@ _NAMED: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_UNITS_US: Final = {"h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "d": 86_400_000_000}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_BOTH: Final = "&"
 _YEARS: Final = re.compile(r"(?:\*|(\d{4})(?:-(\d{4}))?)(?:/(\d{1,3}))?")
 _FIELDS: Final = ("seconds", "minutes", "hours", "days", "months", "weekdays", "years")
 _MINUTE: Final = timedelta(minutes=1)
@@ -45,18 +46,20 @@ _FIRST_WINDOW_US: Final = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule in its zone. `every_us`: an interval, counted from 1970, in place of `fields`."""
+    """A schedule in its zone. `every_us`: an interval, counted from 1970 and `phase_us`, in place of `fields`."""
 
     text: str
     zone: ZoneInfo
     fields: str = ""  # six: with seconds
     years: frozenset[int] | None = None  # None: all
+    both: bool = False  # a time has to be on one of the days and one of the weekdays
     every_us: int = 0
+    phase_us: int = 0
 
     def next_after(self, after_us: int) -> int | None:
         """The first time after `after_us` (Unix time in microseconds), or None when there is none in 50 years."""
         if self.every_us:
-            return (after_us // self.every_us + 1) * self.every_us
+            return ((after_us - self.phase_us) // self.every_us + 1) * self.every_us + self.phase_us
         after = datetime.fromtimestamp(after_us // 1_000_000, UTC).astimezone(self.zone)
         for found in self._from(after):
             at_us = int(found.timestamp()) * 1_000_000
@@ -67,9 +70,9 @@ class Schedule:
     def between(self, after_us: int, until_us: int, limit: int) -> list[int]:
         """The latest times after `after_us` up to `until_us`, `limit` at most, oldest first."""
         if self.every_us:
-            last = until_us // self.every_us
-            first = max(after_us // self.every_us + 1, last - limit + 1)
-            return [n * self.every_us for n in range(first, last + 1)]
+            last = (until_us - self.phase_us) // self.every_us
+            first = max((after_us - self.phase_us) // self.every_us + 1, last - limit + 1)
+            return [n * self.every_us + self.phase_us for n in range(first, last + 1)]
         window_us = _FIRST_WINDOW_US
         while True:  # a second in a year of them: look from the end, further and further
             begin_us = max(after_us, until_us - window_us)
@@ -89,16 +92,21 @@ class Schedule:
     def _from(self, after: datetime) -> Iterator[datetime]:
         _second, minutes, hours, *_ = self.fields.split()
         fixed = not minutes.startswith("*") and not hours.startswith("*")
-        simulated = CronSim(self.fields, after.replace(tzinfo=None) if fixed else after)
+        simulated = self._simulated(after.replace(tzinfo=None) if fixed else after)
         while (found := next(simulated, None)) is not None and found.year <= LAST_YEAR:
             if self.years is not None and found.year not in self.years:
                 later = [year for year in self.years if year > found.year]
                 if not later:
                     return
                 eve = datetime(min(later), 1, 1, tzinfo=found.tzinfo) - timedelta(seconds=1)
-                simulated = CronSim(self.fields, eve)
+                simulated = self._simulated(eve)
                 continue
             yield self._existing(found) if fixed else found
+
+    def _simulated(self, after: datetime) -> CronSim:
+        simulated = CronSim(self.fields, after)
+        simulated.day_and = simulated.day_and or self.both
+        return simulated
 
     def _existing(self, local: datetime) -> datetime:
         """The first moment with this time on the clock; the next one there is when the clock skips it."""
@@ -120,7 +128,8 @@ def parse(text: str, timezone: str = "UTC") -> Schedule:
     zone = _zone(timezone)
     name, *arguments = text.split() or [""]
     if name == "@every":
-        return Schedule(text, zone, every_us=_interval("".join(arguments)))
+        every_us, phase_us = _interval("".join(arguments))
+        return Schedule(text, zone, every_us=every_us, phase_us=phase_us)
     if name.startswith("@"):
         if arguments or name not in _NAMED:
             known = ("@every", *_NAMED)
@@ -139,9 +148,11 @@ def _of_fields(text: str, zone: ZoneInfo) -> Schedule:
     if len(fields) == 5:
         fields.insert(0, "0")
     years = _years(fields.pop()) if len(fields) == 7 else None
+    both = fields[-1].startswith(_BOTH)
+    fields[-1] = fields[-1].removeprefix(_BOTH)
     fields = ["*" if field == "?" else field for field in fields]
     _check_each(fields)
-    schedule = Schedule(text, zone, " ".join(fields), years)
+    schedule = Schedule(text, zone, " ".join(fields), years, both)
     try:
         never = schedule.next_after(0 if years else _now_us_of_rules()) is None
     except CronSimError as error:
@@ -180,14 +191,23 @@ def _years(field: str) -> frozenset[int] | None:
     return frozenset(years)
 
 
-def _interval(text: str) -> int:
-    parts = list(_PART.finditer(text))
-    if not parts or "".join(part[0] for part in parts) != text:
-        raise _bad(f"{text!r} is no duration", "such as 30s, 15m, 1h30m")
-    total = int(sum(float(part[1]) * _UNITS_US[part[2]] for part in parts))
-    if not SHORTEST_US <= total <= LONGEST_US:
-        raise _bad("an interval is one second to 366 days")
-    return total
+def _interval(text: str) -> tuple[int, int]:
+    """`INTERVAL` or `INTERVAL/PHASE`: both in microseconds."""
+    every, slash, phase = text.partition("/")
+    every_us, phase_us = _duration(every), _duration(phase) if slash else 0
+    if not SHORTEST_US <= every_us <= LONGEST_US:
+        raise _bad("an interval is one second to 36500 days")
+    if not 0 <= phase_us < every_us:
+        raise _bad("what stands after the / is shorter than the interval", "such as 6h/30m: 0:30, 6:30, 12:30, 18:30")
+    return every_us, phase_us
+
+
+def _duration(text: str) -> int:
+    """Microseconds."""
+    try:
+        return durations.nanoseconds(text, days=True) // 1_000
+    except ValueError:
+        raise _bad(f"{text[:40]!r} is no duration", "such as 30s, 15m, 1h30m") from None
 
 
 def _zone(name: str) -> ZoneInfo:

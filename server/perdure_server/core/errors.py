@@ -119,8 +119,14 @@ def exit_code(error: PerdureError) -> Exit:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """`did you mean 'vars'?` when one of the known words is near, else None."""
+    near = nearest(word, known)
+    return f"did you mean '{near}'?" if near else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that this one was probably meant to be, if there is one."""
     near: Sequence[str] = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else None
+    return near[0] if near else None
 
 
 def _excerpt(source: str | None, column: int | None) -> list[str]:

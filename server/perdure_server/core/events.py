@@ -154,6 +154,7 @@ class RunnerLost(OfRunner):
     code: str = ""  # the session fails with it
     message: str = ""
     fatal: bool = False  # trying again cannot help
+    refused: bool = False  # the host never began it: it has no room, or it leaves
     lives: ClassVar[bool] = False
 
 

@@ -296,7 +296,7 @@ _TABLE: Final = (
     ),
     Integration(
         "generic",
-        "anything else: its values are read with `perdure.integrations.connection`",
+        "anything else, whose values `connection` reads",
         (Key("token", "a token", True), _WEBHOOK_SECRET, _BASE),
         token="token",  # noqa: S106 - the name of a key
         signing="generic",

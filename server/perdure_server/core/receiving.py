@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from perdure_server.core import jsontext
+from perdure_server.core import jsontext, their_slack
 from perdure_server.core.errors import PerdureError
 
 Json = dict[str, Any]
@@ -39,9 +39,17 @@ class Received:
     reply: Json | None = None
 
 
-def receive(kind: str, headers: Headers, body: bytes) -> Received:
-    """`kind` is one of `SENDERS`. Raises P0201 for a body that is none of the service's."""
-    return SENDERS[kind](headers, body)
+def receive(kind: str, headers: Headers, body: bytes, *, theirs: bool = False) -> Received:
+    """`kind` is one of `SENDERS`; `theirs`: for a project of AutoKitteh's, whose events of Slack have all fields.
+
+    Raises P0201 for a body that is none of the service's.
+    """
+    received = SENDERS[kind](headers, body)
+    if not theirs or kind != "slack" or received.data is None:
+        return received
+    if _content_type(headers) != _FORM and their_slack.is_own(received.event_type, _object(body)):
+        return Received(reply={})
+    return replace(received, data=their_slack.full(received.event_type, received.data))
 
 
 def _slack(headers: Headers, body: bytes) -> Received:
@@ -75,7 +83,7 @@ def _github(headers: Headers, body: bytes) -> Received:
     return Received(_checked(named), data, headers.get("x-github-delivery", "")[:_LONGEST])
 
 
-_DISCORD_TYPES: Final = {2: "application_command", 3: "message_component", 4: "autocomplete", 5: "modal_submit"}
+DISCORD_TYPES: Final = {2: "application_command", 3: "message_component", 4: "autocomplete", 5: "modal_submit"}
 _DEFERRED: Final[Mapping[int, Json]] = {3: {"type": 6}, 4: {"type": 8, "data": {"choices": []}}}
 """Discord waits three seconds: a handler answers later, by the interaction's token."""
 
@@ -85,9 +93,9 @@ def _discord(_headers: Headers, body: bytes) -> Received:
     number = data.get("type")
     if number == 1:
         return Received(reply={"type": 1})
-    if not isinstance(number, int) or number not in _DISCORD_TYPES:
+    if not isinstance(number, int) or number not in DISCORD_TYPES:
         raise _not_theirs("Discord")
-    return Received(_DISCORD_TYPES[number], data, _text(data, "id"), _DEFERRED.get(number, {"type": 5}))
+    return Received(DISCORD_TYPES[number], data, _text(data, "id"), _DEFERRED.get(number, {"type": 5}))
 
 
 def _stripe(_headers: Headers, body: bytes) -> Received:

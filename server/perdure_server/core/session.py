@@ -250,12 +250,16 @@ def _lost(session: SessionState, event: ev.RunnerLost, rules: Rules) -> Result:
         )
     if session.phase is Phase.WAITING or session.resolving is Resolving.APPENDING:
         return _left(replace(session, phase=Phase.WAITING), rules)
+    if event.refused and not started:
+        return _place(session, rules, rules.backoff_s)  # no runner died
     crashes = 1 if session.next_seq > session.placed_seq else session.crashes + 1
     if crashes >= rules.max_crashes:
-        died = (
-            f"the runner died {crashes} times without a new entry; at last: {event.reason}, exit code {event.exit_code}"
-        )
-        return _finish(session, Phase.FAILED, "P0604", died)
+        if started or event.exit_code:
+            why = f"the runner died {crashes} times without a new entry"
+            last = f"{event.reason}, exit code {event.exit_code}"
+        else:  # what it needs could not be had: its requirements, its build, a process
+            why, last = f"no runner could be started, {crashes} times in a row", event.reason
+        return _finish(session, Phase.FAILED, "P0604", f"{why}; at last: {last}")
     delay = 0.0 if crashes == 1 else min(rules.backoff_s * 2 ** (crashes - 2), rules.backoff_max_s)
     return _place(replace(session, crashes=crashes), rules, delay)
 

@@ -22,6 +22,13 @@ _LOCK: Final = "lock.txt"
 _NO_WHEELS: Final = re.compile(r"Wheels are required for `(?P<name>[^`]+)`")
 _NO_WHEEL_FITS: Final = re.compile(r"(?P<name>[a-z0-9-]+)(?:==(?P<version>\S+))? has no (?:usable )?wheels")
 _SAID: Final = 2_000  # characters of uv's explanation
+_REMEDIES: Final = (
+    (re.compile(r"Failed to (?:download and )?build"), "choose a version that has a wheel, or can be built here"),
+    (re.compile(r"was not found in the [^.]*? and you require"), "is its name right? The index has no such package"),
+    (re.compile(r"there (?:is|are) no versions? of \S+ and you require"), "name a version that the index has"),
+    (re.compile(""), "loosen what excludes each other"),
+)
+"""What to do, after what uv says."""
 
 
 async def resolve(wanted: Wanted, sources: Indexes | None = None) -> Lock:
@@ -101,7 +108,9 @@ def _refusal(wanted: Wanted, finished: uv.Finished) -> PerdureError:
         message = f"{found['name']} has no wheel for Python {wanted.python} on this machine, only a source distribution"
         remedy = "choose another version, or say `requirements: {allow_sdists: true}` in perdure.yaml"
         return _blamed(wanted, found["name"]).fault(message, "", remedy, "P0305")
-    remedy = "see whether the index can be reached" if finished.may_pass else "loosen what excludes each other"
+    remedy = next(remedy for words, remedy in _REMEDIES if words.search(said))
+    if finished.may_pass:
+        remedy = "see whether the index can be reached"
     return _blamed(wanted, said).fault(f"the requirements cannot be resolved: {said}", "", remedy)
 
 

@@ -1,7 +1,8 @@
 """`autokitteh.yaml`, versions v1 and v2: a manifest of AutoKitteh, read as it is.
 
-All keys of theirs are known; `timezone` of a trigger, which their schema lacks, is one more. A trigger without `type`
-is what its other keys say. Sessions are durable by default in v1, and not in v2.
+All keys of theirs are known; `timezone` of a trigger, which their schema lacks, is one more, and so is any key whose
+value has an anchor: theirs ignores keys that it does not know, and some keep what they merge under one. A trigger
+without `type` is what its other keys say. Sessions are durable by default in v1, and not in v2.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from perdure_server.core.errors import did_you_mean
 from perdure_server.core.integrations import of_manifest
 from perdure_server.manifest.connections import Connection, knows_secret
 from perdure_server.manifest.nodes import Places, Reader, is_null, places_of
-from perdure_server.manifest.shapes import TEXT, Key, Shape, boolean, choice, matching, read_keys
+from perdure_server.manifest.shapes import TEXT, Key, Shape, choice, matching, read_keys
+from perdure_server.manifest.their_schedules import as_ours
 from perdure_server.manifest.trigger_keys import ENTRY, FILTER, TYPES, check_schedule
 from perdure_server.manifest.triggers import Schedule, Trigger, TriggerType, Webhook
 from perdure_server.manifest.variables import Variable
@@ -68,12 +70,23 @@ def _connection_of(reader: Reader, node: Node, what: str) -> str | None:
     return name
 
 
+def _yes_or_no(reader: Reader, node: Node, what: str) -> bool | None:
+    """gopkg.in/yaml.v3 takes YAML 1.1's words where Go wants a bool, and nothing for what is not said."""
+    if is_null(node):
+        return None
+    if isinstance(node, ScalarNode) and node.value in _WORDS:
+        return _WORDS[node.value]
+    return reader.boolean(node, what, False)
+
+
+_WORDS: Final = {"y": True, "Y": True, "yes": True, "on": True, "n": False, "N": False, "no": False, "off": False}
+_BOOL: Final = Shape(_yes_or_no, {"enum": [True, False, None, *_WORDS]})
 _SCALAR: Final = Shape(_scalar, {"type": ["string", "number", "boolean", "null"]})
 _VAR: Final = {
     "name": Key(_SYMBOL, "the variable", required=True),
     "value": Key(_SCALAR, "its value"),
     "description": Key(_SCALAR, "for people"),
-    "secret": Key(boolean(False), "it is encrypted, and masked in all output"),
+    "secret": Key(_BOOL, "it is encrypted, and masked in all output"),
 }
 _NODE: Final = Shape(lambda _reader, node, _what: node, {})  # what it holds depends on its neighbours
 _CONNECTION: Final = {
@@ -90,24 +103,30 @@ _TRIGGER: Final = {
     "connection": Key(_optional(Shape(_connection_of, TEXT.schema)), "what a connection's service sends"),
     "event_type": Key(_optional(TEXT), "connection: events of this type only"),
     "filter": Key(_optional(FILTER), "CEL over data and event_type: other events are dropped"),
-    "is_durable": Key(boolean(False), "default: true in v1, false in v2", "durable"),
-    "is_sync": Key(boolean(False), "webhook: the caller waits for an outcome", "sync"),
+    "is_durable": Key(_BOOL, "default: true in v1, false in v2", "durable"),
+    "is_sync": Key(_BOOL, "webhook: the caller waits for an outcome", "sync"),
     "call": Key(_optional(ENTRY), "FILE.py:FUNCTION that each event starts; none: sessions subscribe to it"),
 }
+_ROOT: Final = ("version", "project")
+_PROJECT: Final = ("name", "display_name", "connections", "triggers", "vars")
+KNOWN: Final = frozenset({*_ROOT, *_PROJECT, *_VAR, *_CONNECTION, *_TRIGGER})
+"""All keys of theirs, wherever they stand."""
 
 
 def read_autokitteh(reader: Reader) -> Found:
     """What is wrong is the reader's to tell: P0109 a version or key that they do not have, P0101 to P0107."""
     root = reader.root()
+    if root is None and reader.problems:
+        return Found()
     if root is None:
         reader.add("P0109", None, "the manifest is empty", "it begins with `version: v1` or `version: v2`")
         return Found()
-    keys = reader.mapping(root, "the manifest", ("version", "project"))
+    keys = reader.mapping(root, "the manifest", _ROOT)
     version = _version(reader, root, keys)
     if "project" not in keys:
         reader.add("P0104", root, "the manifest has no `project`", "put name, vars, connections and triggers in it")
         return Found()
-    project = reader.mapping(keys["project"][1], "project", ("name", "display_name", "connections", "triggers", "vars"))
+    project = reader.mapping(keys["project"][1], "project", _PROJECT)
     values = {name: value for name, (_, value) in project.items()}
     if "display_name" in values:
         _scalar(reader, values["display_name"], "display_name")
@@ -137,11 +156,12 @@ def _variables(reader: Reader, node: Node | None, integration: str) -> tuple[Var
     of = of_manifest(integration) if integration else None
     for item in reader.items(node, "vars"):
         values, complete = read_keys(reader, item, "a variable", _VAR)
-        if not complete:
-            continue
-        name = values["name"]
+        name = values.get("name", "")
         secret = values.get("secret", False) or (of is not None and knows_secret(of, name))
-        found.append(Variable(name, values.get("value", ""), None, secret, *_place(item)))
+        if secret and (value := places_of(item).get("value")) is not None:
+            reader.hide(value[1])
+        if complete:
+            found.append(Variable(name, values.get("value", ""), None, secret, *_place(item)))
     _once(reader, found)
     return tuple(found)
 
@@ -180,8 +200,9 @@ def _trigger(reader: Reader, node: Node, durable: bool) -> Trigger | None:
         return None
     schedule = None
     if text := values.pop("text", None):
-        schedule = Schedule(text, values.pop("timezone", "UTC"))
-        check_schedule(reader, schedule, places["schedule"][1])
+        place = places["schedule"][1]
+        schedule = Schedule(as_ours(text), values.pop("timezone", "UTC"))
+        check_schedule(reader, schedule, place, places.get("timezone", (place, place))[1])
     values.pop("timezone", None)
     if values.get("sync") and kind != "webhook":
         reader.add("P0103", places["is_sync"][0], "`is_sync` goes with `webhook` only", f"remove it, or `{kind}`")
@@ -207,6 +228,8 @@ def _kind(reader: Reader, node: Node, values: Mapping[str, Any], places: Places)
     for name in kinds:
         if said is not None and name != said:
             reader.add("P0103", places[name][0], f"a trigger of type {said} has no `{name}`", f"remove it, or {said}")
+    if said is None and "type" in places and "type" not in values:
+        return None  # what it says is told to be wrong already
     if said is None:
         message = "a trigger is of more types than one" if kinds else "a trigger has no `type`"
         reader.add("P0104", node, message, f"one of {', '.join(TYPES)}")

@@ -12,11 +12,12 @@ from perdure_proto.v1 import runner_pb2
 
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.manifest.autokitteh import AUTOKITTEH_FILE, read_autokitteh
+from perdure_server.manifest.composing import MAX_BYTES
 from perdure_server.manifest.connections import CONNECTIONS, Connection
 from perdure_server.manifest.limits import LIMITS, Limits
 from perdure_server.manifest.needs import PYTHON, REQUIREMENTS, RUNS_ON, Requirements
 from perdure_server.manifest.network import NETWORK, Network
-from perdure_server.manifest.nodes import MAX_BYTES, Reader
+from perdure_server.manifest.nodes import Reader
 from perdure_server.manifest.policies import ACTIVITIES, ActivityPolicy
 from perdure_server.manifest.references import check_references
 from perdure_server.manifest.shapes import TEXTS, Key, matching, read_keys
@@ -100,6 +101,11 @@ KEYS: Final = {
 }
 
 
+def has_manifest(root: Path) -> bool:
+    """Whether a folder says itself that it is a project: every key is optional, and so is the file."""
+    return any((root / name).is_file() for name in MANIFEST_FILES)
+
+
 def load_manifest(root: Path) -> Manifest:
     """The manifest of the project in a folder: perdure.yaml, else autokitteh.yaml, else its defaults.
 
@@ -136,7 +142,7 @@ def read_manifest(root: Path) -> Examined:
 def examine(text: str, name: str, file: str) -> Examined:
     """What a manifest says; `name` is the project's where it names none, `file` tells whose form the text has."""
     theirs = file == AUTOKITTEH_FILE
-    reader = Reader(text, file, unknown="P0109" if theirs else "P0102")
+    reader = Reader(text, file, unknown="P0109" if theirs else "P0102", shelves=theirs)
     manifest = _theirs(reader, name) if theirs else _ours(reader, name)
     check_references(reader, manifest.connections, manifest.triggers, manifest.variables)
     return Examined(manifest, reader.told(), text)

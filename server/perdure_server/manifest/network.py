@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from perdure_proto.v1 import runner_pb2
-from yaml.nodes import Node, SequenceNode
+from yaml.nodes import MappingNode, Node, SequenceNode
 
 from perdure_server.manifest.nodes import Reader
 from perdure_server.manifest.shapes import Shape, any_of
@@ -46,6 +46,9 @@ class Network:
 
 def _network(reader: Reader, node: Node, _: str) -> Network:
     """`network: none`, `network: all`, or a list of hosts."""
+    if isinstance(node, MappingNode):
+        reader.add("P0103", node, "network must be none, all or a list of hosts, not a mapping")
+        return Network()
     if not isinstance(node, SequenceNode):
         match reader.text(node, "network"):
             case "none":

@@ -9,10 +9,8 @@ from typing import Any, Final, NamedTuple
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from perdure_server.core.errors import PerdureError, did_you_mean
-
-MAX_BYTES: Final = 256 * 1024
-MAX_DEPTH: Final = 20
+from perdure_server.core.errors import PerdureError, did_you_mean, nearest
+from perdure_server.manifest.composing import MAX_BYTES, Loader
 
 DURATION_FORM: Final = r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d)"
 SIZE_FORM: Final = r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
@@ -40,52 +38,6 @@ _KINDS: Final = {
 }
 
 
-# Plain scalars that are not text, as in the core schema of YAML 1.2: `on`, `no` and `1:30` are text.
-_PLAIN: Final = (
-    ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
-    ("int", r"[-+]?[0-9]+", [*"-+0123456789"]),
-    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
-)
-
-
-class _Core(yaml.SafeLoader):
-    """The core schema of YAML 1.2."""
-
-
-_Core.yaml_implicit_resolvers = {}
-for _kind_name, _form, _first in _PLAIN:
-    _Core.add_implicit_resolver(f"tag:yaml.org,2002:{_kind_name}", re.compile(f"(?:{_form})$"), _first)
-
-
-def plain(text: str | bytes) -> Any:
-    """The document as plain data. For text that is known to be sound."""
-    return yaml.load(text, Loader=_Core)  # noqa: S506 - it is a safe loader
-
-
-class _Loader(_Core):
-    """Composes nodes; no aliases, no deep nests."""
-
-    def __init__(self, text: str, reader: Reader) -> None:
-        super().__init__(text)
-        self._problems = reader
-        self._depth = 0
-
-    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.get_event()  # type: ignore[no-untyped-call]
-            self._problems.add("P0101", event.start_mark, "anchors and aliases are not supported", "write it out")
-            return ScalarNode("tag:yaml.org,2002:null", "", event.start_mark, event.end_mark)
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="too deeply nested", problem_mark=event.start_mark)
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self._depth -= 1
-
-
 class Reference(NamedTuple):
     """A node whose text names something else of the manifest: of which kind ("connection", "variable"), and what."""
 
@@ -98,14 +50,16 @@ class Reader:
     """Reads values out of nodes. A wrong one becomes a problem with its place, and None (or the default) its value.
 
     `references` is what they refer to: whether that exists can be said when all is read. An unknown key is a problem
-    of the code `unknown`.
+    of the code `unknown`; but with `shelves`, where its value has an anchor, it is where that is kept, and no problem.
     """
 
-    def __init__(self, text: str, file: str, unknown: str = "P0102") -> None:
+    def __init__(self, text: str, file: str, unknown: str = "P0102", *, shelves: bool = False) -> None:
         self._lines = text.splitlines()
         self._text = text
         self._file = file
         self._unknown = unknown
+        self._shelves = shelves
+        self._anchored: Mapping[int, Node] = {}
         self.problems: list[PerdureError] = []
         self.references: list[Reference] = []
         self._hidden: set[int] = set()
@@ -124,7 +78,9 @@ class Reader:
             self.problems.append(PerdureError("P0101", f"the file is larger than {MAX_BYTES} bytes", file=self._file))
             return None
         try:
-            return _Loader(self._text, self).get_single_node()
+            loader = Loader(self._text)
+            self._anchored = loader.anchored
+            return loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             message = ", ".join(part for part in (error.problem, error.context) if part)
@@ -134,11 +90,13 @@ class Reader:
         return None
 
     def told(self) -> tuple[PerdureError, ...]:
-        """All problems, in order of their place; no line with a secret in it is shown."""
+        """All problems, in order of their place, each once; no line with a secret in it is shown."""
         for problem in self.problems:
             if problem.line in self._hidden:
                 problem.source = None
-        return tuple(sorted(self.problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+        # What an alias stands for is read wherever it stands.
+        each = {(problem.code, problem.message, problem.line, problem.column): problem for problem in self.problems}
+        return tuple(sorted(each.values(), key=lambda problem: (problem.line or 0, problem.column or 0)))
 
     def add(self, code: str, place: Any, message: str, help: str | None = None, within: int = 0) -> None:  # noqa: A002
         """A problem at a node or a mark; `within`: so many characters into it."""
@@ -171,6 +129,8 @@ class Reader:
             elif key.value in found:
                 first = found[key.value][0].start_mark.line + 1
                 self.add("P0103", key, f"{key.value!r} is given twice", f"the first one is in line {first}")
+            elif names is not None and key.value not in names and self._shelves and id(value) in self._anchored:
+                continue
             elif names is not None and key.value not in names:
                 hint = did_you_mean(key.value, names) or f"known keys: {', '.join(names)}"
                 self.add(self._unknown, key, f"unknown key {key.value!r}", hint)
@@ -210,7 +170,7 @@ class Reader:
             value = float(node.value)
             if low <= value <= high:
                 return value
-            self.add("P0103", node, f"{what} must be between {low:g} and {high:g}, not {node.value}")
+            self.add("P0103", node, f"{what} must be between {_number(low)} and {_number(high)}, not {node.value[:80]}")
             return None
         self._wrong(node, f"{what} must be a number")
         return None
@@ -244,7 +204,7 @@ class Reader:
                 value = float(match[1]) * units[match[2]]
                 if value <= _MOST:
                     return value
-                self.add("P0103", node, f"{what} must be at most {_MOST:g}, not {node.value[:80]!r}")
+                self.add("P0103", node, f"{what} must be at most {_number(_MOST)}, not {node.value[:80]!r}")
                 return None
             self.add("P0103", node, f"{what} must be {example}, not {node.value!r}")
             return None
@@ -266,9 +226,20 @@ def places_of(node: Node) -> Places:
     return {str(key.value): (key, value) for key, value in pairs if isinstance(key, ScalarNode)}
 
 
+def meant(node: Node, known: Iterable[str]) -> frozenset[str]:
+    """The known keys that unknown ones of a mapping are probably meant to be: these faults are told already."""
+    names = list(known)
+    return frozenset(near for key in places_of(node) if key not in names and (near := nearest(key, names)))
+
+
 def is_null(node: Node) -> bool:
     """Whether a value is not given: nothing, `null` or `~`."""
     return isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _number(value: float) -> str:
+    """For people: 1,000,000, not 1e+06."""
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
 def _kind(node: Node) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from yaml.nodes import MappingNode, Node
 
 from perdure_server.core.errors import did_you_mean
-from perdure_server.manifest.nodes import DURATION_FORM, SIZE_FORM, Reader, is_null
+from perdure_server.manifest.nodes import DURATION_FORM, SIZE_FORM, Reader, is_null, meant
 
 Read = Callable[[Reader, Node, str], Any]
 """(reader, the value's node, what it is called) -> the value; None, and a problem for the reader, when it is wrong."""
@@ -143,8 +143,9 @@ def read_keys(reader: Reader, node: Node, what: str, keys: Mapping[str, Key]) ->
             values[keys[name].field or name] = read
     required = [(name, key) for name, key in keys.items() if key.required]
     if isinstance(node, MappingNode) or is_null(node):
+        told = meant(node, keys)
         for name, _ in required:
-            if name not in found:
+            if name not in found and name not in told:
                 reader.add("P0104", node, f"{what} has no `{name}`", keys[name].doc)
     return values, all((key.field or name) in values for name, key in required)
 

@@ -9,7 +9,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from perdure_server.core import cron, filters
 from perdure_server.core.errors import PerdureError
-from perdure_server.manifest.nodes import Places, Reader, is_null, places_of
+from perdure_server.manifest.nodes import Places, Reader, is_null, meant, places_of
 from perdure_server.manifest.shapes import (
     DURATION,
     SIZE,
@@ -223,14 +223,19 @@ def _trigger(reader: Reader, node: Node, what: str) -> dict[str, Any] | None:
     if not isinstance(node, MappingNode) and not is_null(node):
         return None
     places = places_of(node)
-    types = [name for name in TYPES if name in places]
+    told = meant(node, KEYS)
+    types = [name for name in TYPES if name in places] or [name for name in TYPES if name in told]
     if not types:
-        reader.add("P0104", node, f"{what} has none of {', '.join(f'`{name}`' for name in TYPES)}")
+        some = '`webhook:` is a URL, `schedule: "@daily"` a time, `connection: NAME` what a service sends'
+        reader.add("P0104", node, f"{what} has none of {', '.join(f'`{name}`' for name in TYPES)}", some)
         return None
     kind, *more = types
     for name in more:
         reader.add("P0103", places[name][0], f"{what} has `{kind}` already", "make two triggers of it")
-    check_schedule(reader, values.get("schedule"), places.get("schedule", (node, node))[1])
+    if schedule := values.get("schedule"):
+        whole = places["schedule"][1]
+        parts = {name: value for name, (_, value) in places_of(whole).items()}
+        check_schedule(reader, schedule, parts.get("cron", whole), parts.get("timezone", whole))
     check_kind(reader, kind, places)
     return values | {"type": kind}
 
@@ -242,21 +247,14 @@ def check_kind(reader: Reader, kind: TriggerType, places: Places) -> None:
             reader.add("P0103", places[name][0], f"`{name}` goes with `{of}` only", f"remove it, or `{kind}`")
 
 
-def check_schedule(reader: Reader, schedule: Schedule | None, node: Node) -> None:
-    """A schedule as a whole: its text depends on its time zone."""
-    if schedule is None:
-        return
-    try:
-        cron.parse(schedule.text, schedule.timezone)
-    except PerdureError as error:
-        place = node if isinstance(node, ScalarNode) else _part(node, error.message)
-        reader.add(error.code, place, error.message, error.help or "minute hour day month weekday, as in 0 8 * * 1-5")
-
-
-def _part(node: Node, message: str) -> Node:
-    """The node of the time zone, when the message is about that, else of the text."""
-    wanted = "timezone" if "zone" in message else "cron"
-    return next((value for key, value in node.value if key.value == wanted), node)
+def check_schedule(reader: Reader, schedule: Schedule, text: Node, zone: Node) -> None:
+    """A schedule as a whole: what is wrong with its text, and what with its time zone."""
+    for node, parts in ((text, (schedule.text, "UTC")), (zone, ("@daily", schedule.timezone))):
+        try:
+            cron.parse(*parts)
+        except PerdureError as error:
+            hint = error.help or "minute hour day month weekday, as in 0 8 * * 1-5"
+            reader.add(error.code, node, error.message, hint)
 
 
 _NAMED: Final = named(Shape(_trigger, object_schema(KEYS)), "trigger", r"[A-Za-z_][A-Za-z0-9_-]{0,62}", _NAME_HELP)

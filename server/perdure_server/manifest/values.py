@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.manifest.variables import Unset, Variable, expand
@@ -32,6 +32,22 @@ def values_of(
     if missing:
         raise Problems(missing)
     return values
+
+
+def unset_secrets(variables: Iterable[Variable], known: Container[str], file: str, project: str) -> list[PerdureError]:
+    """P0104 for each secret that `env` should have given a value, and that is not among those that are `known`."""
+    return [
+        _missing(
+            variable,
+            "P0104",
+            variable.env,
+            file,
+            f"export {variable.env}=... where the coordinator runs, or first: "
+            f"perdure vars set {variable.name} --secret --project {project}",
+        )
+        for variable in variables
+        if variable.secret and variable.env and variable.name not in known
+    ]
 
 
 def _value(variable: Variable, environment: Mapping[str, str]) -> str | None:

@@ -11,6 +11,7 @@ from perdure_proto.v1.runner_pb2 import Committed, ToHost
 
 MAX_MESSAGES: Final = 50_000
 ROOMY_BYTES: Final = 32 * 1024 * 1024
+LAST_WORDS_S: Final = 5.0  # for what was said before the end; a host that reads nothing has a full window for ever
 
 
 class Outbox:
@@ -27,6 +28,7 @@ class Outbox:
         self._wake = asyncio.Event()
         self._roomy = asyncio.Event()
         self._roomy.set()
+        self._writer: asyncio.Task[None] | None = None
 
     def receive(self, message: ToHost) -> None:
         """Queue `message`; the acknowledgement of a session that is still queued is raised instead."""
@@ -43,14 +45,16 @@ class Outbox:
             self._count(message.ByteSize())
         if len(self._queue) >= MAX_MESSAGES:
             self.closed("the host reads too slowly")
+            self._cut()
             return
         self._queue.append(message)
         self._wake.set()
 
     def closed(self, reason: str) -> None:
-        """No more messages: the stream ends when the writer sees it."""
+        """No more messages: the stream ends when the writer has written the last one, or is tired of waiting."""
         if self.closed_because is None:
             self.closed_because = reason
+            asyncio.get_running_loop().call_later(LAST_WORDS_S, self._cut)
         self._wake.set()
         self._roomy.set()
 
@@ -59,7 +63,8 @@ class Outbox:
         await self._roomy.wait()
 
     async def write_all(self, write: Callable[[ToHost], Awaitable[None]]) -> None:
-        """Write what comes, in order, until `closed`."""
+        """Write what comes, in order, until `closed`. `write` may wait for the host; it is cancelled in the end."""
+        self._writer = asyncio.current_task()
         while self.closed_because is None:
             while self._queue:
                 message = self._queue.popleft()
@@ -71,6 +76,10 @@ class Outbox:
             self._wake.clear()
             if not self._queue and self.closed_because is None:
                 await self._wake.wait()
+
+    def _cut(self) -> None:
+        if self._writer is not None:
+            self._writer.cancel()
 
     def _count(self, size: int) -> None:
         self._bytes += size

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import Counter
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
+from perdure_server.core.at_once import AtOnce
 from perdure_server.core.errors import PerdureError
 from perdure_server.security.access import Access
 from perdure_server.security.needs import Kind, Need
@@ -43,22 +42,12 @@ class OpenCalls:
     """At one door, by caller."""
 
     def __init__(self) -> None:
-        self._open: Counter[str] = Counter()
+        self._open = AtOnce()
 
-    @contextlib.contextmanager
-    def counted(self, caller: Caller) -> Iterator[None]:
+    def counted(self, caller: Caller) -> AbstractContextManager[None]:
         """One more, while the context lasts. Raises P0221 when they are too many."""
-        name = caller.name
         limit = CALLS_OF_ONE if caller.scope else CALLS_OF_STRANGERS
-        if self._open[name] >= limit:
-            raise PerdureError("P0221", f"{name} has {limit} calls open already")
-        self._open[name] += 1
-        try:
-            yield
-        finally:
-            self._open[name] -= 1
-            if not self._open[name]:
-                del self._open[name]
+        return self._open.counted(caller.name, limit, f"{caller.name} has {limit} calls open already")
 
 
 def _verb(scope: Scope) -> str:

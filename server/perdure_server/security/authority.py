@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+from perdure_runner.host.joining import SKEW
 
 from perdure_server.core.errors import PerdureError
 from perdure_server.store.home import create_private
@@ -27,8 +28,6 @@ FOLDER: Final = "ca"
 AUTHORITY_YEARS: Final = 20
 SERVER_DAYS: Final = 30
 MAX_CSR_BYTES: Final = 16 * 1024
-
-_SKEW: Final = dt.timedelta(minutes=5)  # clocks of machines differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ def _certificate(
         .subject_name(_subject(name))
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
+        .not_valid_before(now - SKEW)
         .not_valid_after(until)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )

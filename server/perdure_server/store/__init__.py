@@ -29,7 +29,7 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
-from perdure_server.store.subscriptions import SubscriptionRow
+from perdure_server.store.subscriptions import DeliveryRow, SubscriptionRow
 from perdure_server.store.values import Bereaved, OutcomeRow, StoredRow
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Build",
     "BuildTold",
     "ConnectionRow",
+    "DeliveryRow",
     "Deployment",
     "DeploymentTold",
     "DispatchRow",

@@ -25,7 +25,7 @@ from perdure_server.store.model import (
     TokenRow,
     VarRow,
 )
-from perdure_server.store.subscriptions import SubscriptionRow
+from perdure_server.store.subscriptions import DeliveryRow, SubscriptionRow
 from perdure_server.store.values import Bereaved, OutcomeRow, StoredRow
 
 
@@ -182,6 +182,14 @@ class Reads(Protocol):
 
     def subscribers(self, project: str, source: str, seq: int) -> list[SubscriptionRow]:
         """Subscriptions of all sessions to this source for which an event at `seq` is new."""
+        ...
+
+    def deliveries(self, event_seq: int, limit: int) -> list[DeliveryRow]:
+        """Subscriptions that had the event, those that are over, too, in the order in which they had it."""
+        ...
+
+    def takers_alive(self, event_seq: int) -> bool:
+        """Is there a session that had the event by a subscription, and lives?"""
         ...
 
     def last_event_seq(self) -> int:
@@ -346,6 +354,10 @@ class Transaction(Reads, Protocol):
 
     def advance(self, session_id: str, subscription_id: str, seq: int) -> bool:
         """Events up to `seq` are over for it. False when they are already, or when there is no such subscription."""
+        ...
+
+    def deliver(self, session_id: str, subscription_id: str, seq: int, at_us: int) -> bool:
+        """It has the event at `seq`, and those before are over for it; False as of `advance`."""
         ...
 
     def delete_subscription(self, session_id: str, subscription_id: str) -> bool:

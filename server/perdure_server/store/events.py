@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from perdure_server.store import statements_events as sql
+from perdure_server.store import statements_subscriptions as subscriptions_sql
 
 _MAX_SEQ: Final = 2**63 - 1
 PENDING: Final = "pending"  # to be started: at `due_us`, or when there is room
@@ -154,11 +155,17 @@ class EventWrites(EventReads):
 
     def delete_events_before(self, before_us: int, limit: int = 1000) -> int:
         rows = self._rows(sql.OLD_EVENTS, {"before_us": before_us, "limit": limit})
-        for row in rows:
-            self._connection.execute(sql.DELETE_DISPATCHES, {"seq": row["seq"]})
-            self._connection.execute(sql.DELETE_OUTCOMES, {"event_id": row["event_id"]})
-            self._connection.execute(sql.DELETE_EVENT, {"seq": row["seq"]})
+        delete_events(self._connection, rows)
         return len(rows)
+
+
+def delete_events(connection: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> None:
+    """With what became of them. Rows of `seq` and `event_id`."""
+    for row in rows:
+        connection.execute(sql.DELETE_DISPATCHES, {"seq": row["seq"]})
+        connection.execute(subscriptions_sql.DELETE_DELIVERIES, {"event_seq": row["seq"]})
+        connection.execute(sql.DELETE_OUTCOMES, {"event_id": row["event_id"]})
+        connection.execute(sql.DELETE_EVENT, {"seq": row["seq"]})
 
 
 def _one(rows: list[sqlite3.Row]) -> EventRow | None:

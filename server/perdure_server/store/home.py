@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -10,7 +11,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,22 +20,71 @@ from typing import Final, Self
 from perdure_server.core.errors import PerdureError
 
 _KEY_BYTES: Final = 32
+_FOLDERS: Final = ("blobs", "host", "imported")
+_UNUSABLE: Final = frozenset(
+    {
+        *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+    }
+)
 IMPORTED: Final = "import:"
 """Begins the name that stands for the id of the session whose key signed an imported session's journal."""
 
 
 def make_home(home: Path) -> None:
-    """The folder, if it is not there yet; what sessions record is for nobody but its owner to read."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """The folder, if it is not there yet; what sessions record is for nobody but its owner to read. P0237: there is no
+    place for it, as in /proc."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in _UNUSABLE | {errno.ENOENT}:
+            raise
+        raise _cannot_be_used(home, error) from error
+
+
+@contextlib.contextmanager
+def usable(home: Path) -> Iterator[None]:
+    """While the home is opened. P0237 when what is there cannot be used: a file where a folder belongs, say."""
+    try:
+        for folder in (home / name for name in _FOLDERS):
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+        yield
+    except OSError as error:
+        if error.errno not in _UNUSABLE or not _concerns(error.filename, home):
+            raise
+        raise _cannot_be_used(home, error) from error
+
+
+def _cannot_be_used(home: Path, error: OSError) -> PerdureError:
+    why = os.strerror(errno.ENOTDIR if error.errno == errno.EEXIST else error.errno or 0)
+    return PerdureError(
+        "P0237",
+        f"the home {home} cannot be used: {os.fsdecode(error.filename)}: {why}",
+        help="move away what is in its place, or give it to this user; or choose another --home",
+    )
+
+
+def _concerns(name: object, home: Path) -> bool:
+    """Does a path lie in the home, or the home in it?"""
+    if not isinstance(name, str | bytes | os.PathLike):
+        return False
+    path, root = Path(os.path.abspath(os.fsdecode(name))), Path(os.path.abspath(home))
+    return path.is_relative_to(root) or root.is_relative_to(path)
+
+
+def absolute(home: Path) -> Path:
+    """The same folder, wherever this process goes."""
+    return home.absolute()
 
 
 class HomeLock:
     """An advisory lock on HOME/lock, for as long as this object or the process lives. Its holder is written in it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, name: str = "lock") -> None:
         """Raises `PerdureError` P0202, which names the holder, when another process has it."""
         make_home(home)
-        path = home / "lock"
+        path = home / name
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

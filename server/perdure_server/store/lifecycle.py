@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from perdure_server.store import statements as base_sql
 from perdure_server.store import statements_events as events_sql
 from perdure_server.store import statements_lifecycle as sql
+from perdure_server.store.events import delete_events
 
 # `blob` of a Payload, as protobuf writes it: field 3, 64 bytes. Nothing refers to a blob without these bytes.
 _MARK: Final = b"\x1a\x40"
@@ -167,10 +168,7 @@ class LifecycleWrites(LifecycleReads):
 
     def delete_events_of(self, project: str, limit: int) -> int:
         rows = self._rows(sql.EVENTS_OF, {"project": project, "limit": limit})
-        for row in rows:
-            self._connection.execute(events_sql.DELETE_DISPATCHES, {"seq": row["seq"]})
-            self._connection.execute(events_sql.DELETE_OUTCOMES, {"event_id": row["event_id"]})
-            self._connection.execute(events_sql.DELETE_EVENT, {"seq": row["seq"]})
+        delete_events(self._connection, rows)
         return len(rows)
 
     def delete_project(self, project: str) -> None:

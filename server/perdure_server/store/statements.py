@@ -3,7 +3,7 @@
 
 from typing import Final
 
-SCHEMA: Final = "0004"
+SCHEMA: Final = "0005"
 
 CREATE: Final = (
     "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num) )",
@@ -73,6 +73,13 @@ CREATE: Final = (
         "CREATE TABLE vars ( project VARCHAR NOT NULL, name VARCHAR NOT NULL, value BLOB NOT NULL, secret BOOLEAN "
         "NOT NULL, key_id VARCHAR NOT NULL, set_us BIGINT NOT NULL, PRIMARY KEY (project, name) ) WITHOUT ROWID"
     ),
+    (
+        "CREATE TABLE deliveries ( event_seq BIGINT NOT NULL, session_id VARCHAR NOT NULL, subscription_id "
+        "VARCHAR NOT NULL, taken_us BIGINT NOT NULL, PRIMARY KEY (event_seq, session_id, subscription_id), "
+        "FOREIGN KEY(event_seq) REFERENCES events (seq), FOREIGN KEY(session_id) REFERENCES sessions (session_id) "
+        ") WITHOUT ROWID"
+    ),
+    "CREATE INDEX deliveries_of_session ON deliveries (session_id)",
     (
         "CREATE TABLE deployments ( deployment_id VARCHAR NOT NULL, project VARCHAR NOT NULL, build_id VARCHAR "
         "NOT NULL, state VARCHAR NOT NULL, created_us BIGINT NOT NULL, vars TEXT NOT NULL, settings TEXT NOT "

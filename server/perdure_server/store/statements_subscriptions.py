@@ -57,3 +57,28 @@ DELETE_SUBSCRIPTION: Final = (
 
 # the session is over
 DELETE_SUBSCRIPTIONS: Final = "DELETE FROM subscriptions WHERE subscriptions.session_id = :of_session"
+
+# a subscription has an event
+INSERT_DELIVERY: Final = (
+    "INSERT INTO deliveries (event_seq, session_id, subscription_id, taken_us) VALUES (:event_seq, "
+    ":session_id, :subscription_id, :taken_us)"
+)
+
+# who had an event, in the order in which they had it
+DELIVERIES: Final = (
+    "SELECT deliveries.event_seq, deliveries.session_id, deliveries.subscription_id, deliveries.taken_us FROM "
+    "deliveries WHERE deliveries.event_seq = :event_seq ORDER BY deliveries.taken_us, deliveries.session_id, "
+    "deliveries.subscription_id LIMIT :limit OFFSET 0"
+)
+
+# has a session had an event that lives?
+TAKERS_ALIVE: Final = (
+    "SELECT EXISTS (SELECT deliveries.session_id FROM deliveries JOIN sessions ON deliveries.session_id = "
+    "sessions.session_id WHERE deliveries.event_seq = :event_seq AND sessions.ended_us IS NULL) AS anon_1"
+)
+
+# who had an event
+DELETE_DELIVERIES: Final = "DELETE FROM deliveries WHERE deliveries.event_seq = :event_seq"
+
+# what a session had
+DELETE_TAKEN: Final = "DELETE FROM deliveries WHERE deliveries.session_id = :of_session"

@@ -1,4 +1,4 @@
-"""Rows of what sessions subscribe to."""
+"""Rows of what sessions subscribe to, and of what they had of it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,18 @@ class SubscriptionRow:
     after_seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A subscription had an event; it may be over."""
+
+    event_seq: int
+    session_id: str
+    subscription_id: str
+    taken_us: int
+
+
 class SubscriptionReads:
-    """The part of `base.Reads` that concerns this table."""
+    """The part of `base.Reads` that concerns these tables."""
 
     @abstractmethod
     def _rows(self, statement: str, parameters: dict[str, Any]) -> list[sqlite3.Row]: ...
@@ -46,9 +56,15 @@ class SubscriptionReads:
         where = {"project": project, "source": source, "seq": seq}
         return [SubscriptionRow(*row) for row in self._rows(sql.SUBSCRIBERS, where)]
 
+    def deliveries(self, event_seq: int, limit: int) -> list[DeliveryRow]:
+        return [DeliveryRow(*row) for row in self._rows(sql.DELIVERIES, {"event_seq": event_seq, "limit": limit})]
+
+    def takers_alive(self, event_seq: int) -> bool:
+        return bool(self._rows(sql.TAKERS_ALIVE, {"event_seq": event_seq})[0][0])
+
 
 class SubscriptionWrites(SubscriptionReads):
-    """The part of `base.Transaction` that concerns this table."""
+    """The part of `base.Transaction` that concerns these tables."""
 
     _connection: sqlite3.Connection
 
@@ -59,9 +75,18 @@ class SubscriptionWrites(SubscriptionReads):
         where = {"of_session": session_id, "of_subscription": subscription_id, "seq": seq}
         return self._connection.execute(sql.ADVANCE, where).rowcount == 1
 
+    def deliver(self, session_id: str, subscription_id: str, seq: int, at_us: int) -> bool:
+        if not self.advance(session_id, subscription_id, seq):
+            return False
+        self._connection.execute(sql.INSERT_DELIVERY, asdict(DeliveryRow(seq, session_id, subscription_id, at_us)))
+        return True
+
     def delete_subscription(self, session_id: str, subscription_id: str) -> bool:
         where = {"of_session": session_id, "of_subscription": subscription_id}
         return self._connection.execute(sql.DELETE_SUBSCRIPTION, where).rowcount == 1
 
     def delete_subscriptions(self, session_id: str) -> None:
         self._connection.execute(sql.DELETE_SUBSCRIPTIONS, {"of_session": session_id})
+
+    def delete_deliveries_to(self, session_id: str) -> None:
+        self._connection.execute(sql.DELETE_TAKEN, {"of_session": session_id})

@@ -160,6 +160,7 @@ class SqliteTransaction(ConnectionWrites, EventWrites, LifecycleWrites, Subscrip
 
     def delete_session(self, session_id: str) -> None:
         self.delete_subscriptions(session_id)
+        self.delete_deliveries_to(session_id)
         for statement in (sql.DELETE_ENTRIES, sql.DELETE_LOGS, sql.DELETE_SIGNALS, sql.DELETE_SESSION):
             self._connection.execute(statement, {"session_id": session_id})
 

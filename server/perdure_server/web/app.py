@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -14,14 +15,18 @@ from perdure_server.coordinator.engine import Coordinator
 from perdure_server.coordinator.projects import Projects
 from perdure_server.core.errors import PerdureError
 from perdure_server.security.needs import Kind
-from perdure_server.web import api, connections, errors, hooks, openapi
+from perdure_server.web import api, connections, errors, hooks, openapi, sync
 from perdure_server.web.gate import Gate
+from perdure_server.web.taking import Direct
 from perdure_server.web.values import PublishedValues
 
 
 def application(coordinator: Coordinator, control: Control, kind: Kind) -> ASGIApp:
     """Behind a door of this kind."""
     document = openapi.document(api.served(control))
+    answer = functools.partial(sync.answer, coordinator)
+    taker, requests = Direct(coordinator), hooks.OpenRequests()
+    webhooks = hooks.WebhookEndpoint(taker, requests, answer=answer)
 
     async def live(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -35,8 +40,8 @@ def application(coordinator: Coordinator, control: Control, kind: Kind) -> ASGIA
 
     router = Router(
         [
-            Mount(hooks.PREFIX.rstrip("/"), hooks.WebhookEndpoint(coordinator)),  # first: they are the many
-            Mount(connections.PREFIX.rstrip("/"), connections.ConnectionEndpoint(coordinator)),
+            Mount(hooks.PREFIX.rstrip("/"), webhooks),  # first: they are the many
+            Mount(connections.PREFIX.rstrip("/"), connections.ConnectionEndpoint(taker, requests)),
             Route("/livez", live),
             Route("/readyz", ready),
             Route("/api/openapi.json", described),

@@ -1,33 +1,21 @@
-"""Which webhook a URL means: `SLUG[/SUFFIX]`, or also `PROJECT/PATH[/SUFFIX]` of one with a path."""
+"""Which webhook a URL means: `SLUG[/SUFFIX]`, or also `PROJECT/PATH[/SUFFIX]` of one with a path; which connection."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from perdure_server.core import integrations
 from perdure_server.core.errors import PerdureError
-from perdure_server.manifest.triggers import Trigger, Webhook
+from perdure_server.web.receivers import Connected, Found, Receiver, Receivers, longest
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
-    from perdure_server.coordinator.triggering.live import Live
 
 _KEPT: Final = 1_000
 _PROJECT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SLUG: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A webhook of an active deployment. `suffix`: what follows its own path, without a slash before it."""
-
-    project: str
-    deployment_id: str
-    trigger: Trigger
-    webhook: Webhook
-    suffix: str
 
 
 class Webhooks:
@@ -53,7 +41,12 @@ class Webhooks:
         if not path or not _PROJECT.fullmatch(project):
             return None
         live = await self._c.dispatcher.live.of(project)
-        return _longest(live, path) if live is not None else None
+        if live is None:
+            return None
+        trigger, suffix = longest((armed.trigger for armed in live.by_name.values()), path)
+        if trigger is None or trigger.webhook is None:
+            return None
+        return Found(project, live.deployment.deployment_id, trigger, trigger.webhook, suffix)
 
     async def _by_slug(self, slug: str, suffix: str) -> Found | None:
         """What a slug means is read once for each deployment: a project may be deleted, and made again with others."""
@@ -77,16 +70,40 @@ class Webhooks:
         project, deployment_id = live.deployment.project, live.deployment.deployment_id
         return Found(project, deployment_id, armed.trigger, armed.trigger.webhook, suffix)
 
+    async def connection(self, slug: str) -> Connected:
+        """Raises P0223: none receives events there."""
+        found = await self._c.connections.endpoint(slug)
+        row = found.row
+        live = await self._c.dispatcher.live.of(row.project)
+        theirs = live is not None and live.deployment.settings.get("form") == "autokitteh"
+        how = found.signing, found.secret, found.header
+        return Connected(row.project, row.name, row.integration, row.slug, *how, theirs=theirs)
 
-def _longest(live: Live, path: str) -> Found | None:
-    """The webhook with the longest path that `path` is, or begins with."""
-    best: Found | None = None
-    longest = 0
-    for armed in live.by_name.values():
-        webhook = armed.trigger.webhook
-        own = webhook.path.strip("/") if webhook else ""
-        if webhook is not None and len(own) > longest and f"{path}/".startswith(f"{own}/"):
-            longest, suffix = len(own), path[len(own) + 1 :]
-            deployment = live.deployment
-            best = Found(deployment.project, deployment.deployment_id, armed.trigger, webhook, suffix)
-    return best
+    async def tables(self, first: str) -> list[Receivers]:
+        """Of the projects that the first part of a path may mean: one of this name, and those with this slug."""
+        named = {first} if _PROJECT.fullmatch(first) else set()
+        if _SLUG.fullmatch(first):
+            named |= await asyncio.to_thread(self._with_slug, first)
+        found = [await self._table(project) for project in named]
+        return [table for table in found if table is not None]
+
+    def _with_slug(self, slug: str) -> set[str]:
+        rows = self._c.store.trigger_of_slug(slug), self._c.store.connection_by_slug(slug)
+        return {row.project for row in rows if row is not None}
+
+    async def _table(self, project: str) -> Receivers | None:
+        rows = await self._c.connections.rows(project)
+        slugs_of_connections = [row.slug for row in rows if integrations.of_manifest(row.integration).signing]
+        connections = tuple([await self.connection(slug) for slug in slugs_of_connections])
+        live = await self._c.dispatcher.live.of(project)
+        if live is None:
+            return Receivers(project, "", (), connections) if connections else None
+        slugs = {row.name: row.slug for row in await asyncio.to_thread(self._c.store.triggers, project)}
+        deployment_id = live.deployment.deployment_id
+        values = (await self._c.variables.of(project, deployment_id)).values
+        each = []
+        for name, armed in live.by_name.items():
+            if (webhook := armed.trigger.webhook) is not None:
+                secret = values.get(webhook.signature.secret, "") if webhook.signature else ""
+                each.append(Receiver(armed.trigger, slugs.get(name, ""), secret))
+        return Receivers(project, deployment_id, tuple(each), connections)

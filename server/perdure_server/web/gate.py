@@ -27,10 +27,11 @@ _SECURITY: Final = _ALWAYS | {
 
 
 class Gate:
-    """An ASGI application around another."""
+    """An ASGI application around another. `more`: requests at once than `REQUESTS`."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, more: int = 0) -> None:
         self._app = app
+        self._more = more
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,8 +49,8 @@ class Gate:
                     headers.setdefault(name, value)
             await send(message)
 
-        if self._open >= REQUESTS and scope["path"] not in _PROBES:
-            busy = PerdureError("P0221", f"{REQUESTS} requests are open already")
+        if self._open >= REQUESTS + self._more and scope["path"] not in _PROBES:
+            busy = PerdureError("P0221", f"{REQUESTS + self._more} requests are open already")
             await errors.response_of(busy, 503, errors.CLOSE)(scope, receive, answer)
             return
         self._open += 1

@@ -17,7 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from perdure_server.core import jsontext
-from perdure_server.core.errors import PerdureError
+from perdure_server.core.errors import PerdureError, did_you_mean
 
 Field = Any
 Described = Any
@@ -121,13 +121,21 @@ def from_json(request: Message, told: Mapping[str, Any]) -> None:
 
 
 def _encoded(descriptor: Described, told: Mapping[str, Any]) -> dict[str, Any]:
-    """As json_format wants it: bytes as base64."""
-    return {name: _encoded_field(descriptor.fields_by_name.get(name), value) for name, value in told.items()}
+    """As json_format wants it: bytes as base64. Raises P0702 for a field that the message has not."""
+    return {name: _encoded_field(_field(descriptor, name), value) for name, value in told.items()}
 
 
-def _encoded_field(field: Field | None, value: Any) -> Any:
-    if field is None:
-        return value
+def _field(descriptor: Described, name: str) -> Field:
+    """By its name, or as protobuf's JSON writes it (`sessionId`)."""
+    fields: Mapping[str, Field] = descriptor.fields_by_name
+    found = fields.get(name) or descriptor.fields_by_camelcase_name.get(name)
+    if found is None:
+        hint = did_you_mean(name[:80], fields) or f"there are: {', '.join(fields)}"
+        raise PerdureError("P0702", f"there is no field {name[:80]!r}", help=hint)
+    return found
+
+
+def _encoded_field(field: Field, value: Any) -> Any:
     if is_map(field):
         inner = field.message_type.fields_by_name["value"]
         if inner.type == FieldDescriptor.TYPE_BYTES and isinstance(value, Mapping):

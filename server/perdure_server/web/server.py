@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import os
+import resource
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 HEAD_S: Final = 10.0  # from a connection, or the first byte of a request on one, to the end of its headers
 HEAD_BYTES: Final = 64 * 1024
 KEEP_ALIVE_S: Final = 15
+UNREAD_S: Final = 60.0  # that a peer may leave unread what it asked for; then the kernel cuts the connection
 CONNECTIONS: Final = 4_000
+_FILES: Final = 8_192  # open at once, at most: connections, those by which requests are passed on, and the rest
+_HELD_BYTES: Final = 64 * 1024
 RENEW_S: Final = 86_400.0  # the certificate is valid for 30 days
 
 
@@ -59,6 +63,7 @@ class HttpServer:
         return port
 
     async def start(self) -> None:
+        _allow_files()
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         self._serving.add_done_callback(lambda _: self._server.up.set())
         await self._server.up.wait()
@@ -109,7 +114,10 @@ class _Protocol(H11Protocol):
         super().connection_made(_Together(transport, self.loop))  # type: ignore[arg-type]  # all that is used of one
         # asyncio does so only for sockets whose protocol number it knows, and accepted ones of ours say 0. Without it
         # every answer, whose head and body are written apart, waits 40 ms for an acknowledgement.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock = transport.get_extra_info("socket")
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_S * 1000))
         if len(self.connections) > CONNECTIONS:
             transport.abort()
         else:
@@ -137,12 +145,16 @@ class _Protocol(H11Protocol):
 
 
 class _Together:
-    """A transport: what is written in one turn of the loop leaves in one call, head and body of an answer above all."""
+    """A transport: what is written in one turn of the loop leaves in one call, head and body of an answer above all.
+
+    But not more of it than `_HELD_BYTES`, or who writes without a pause is never told that nobody reads.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._held: list[bytes] = []
+        self._size = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -151,6 +163,9 @@ class _Together:
         if not self._held:
             self._loop.call_soon(self._flush)
         self._held.append(data)
+        self._size += len(data)
+        if self._size >= _HELD_BYTES:
+            self._flush()
 
     def close(self) -> None:
         self._flush()
@@ -158,8 +173,16 @@ class _Together:
 
     def _flush(self) -> None:
         if self._held:
-            held, self._held = self._held, []
+            held, self._held, self._size = self._held, [], 0
             self._transport.write(b"".join(held))
+
+
+def _allow_files() -> None:
+    """Most systems let a process open 1,024 files until it asks for more; strangers may hold as many connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _context(authority: Authority, names: Sequence[str]) -> ssl.SSLContext:

@@ -19,11 +19,13 @@ from perdure_server.web import errors
 
 if TYPE_CHECKING:
     from perdure_server.coordinator.engine import Coordinator
-    from perdure_server.coordinator.triggering import Accepted
+    from perdure_server.core.incoming import Accepted
+    from perdure_server.store import SessionRecord
 
 log: Final = logging.getLogger("perdure.web")
 
 _STATUS: Final = "status_code"
+_TAKERS: Final = 20  # of which it is asked why none has answered
 _EMPTY: Final = frozenset({204, 205, 304})  # answers that have no body
 _HOP: Final = frozenset(
     {"connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -101,15 +103,24 @@ async def _pieces(first: Piece, outcomes: AsyncIterator[Any], timeout_s: float) 
 
 async def _nobody(c: Coordinator, accepted: Accepted, named: Mapping[str, str]) -> Response:
     """All that got the event have ended, if there were any."""
-    ends = [await asyncio.to_thread(c.store.load_session, each) for each in accepted.started]
+    ends = await asyncio.to_thread(_had_it, c, accepted)
     if any(each is not None and each.state in {"failed", "diverged", "stopped"} for each in ends):
         return _nothing(accepted, 500, "the session failed before it answered", named)
     why = "the session ended without an answer" if ends else "no session got the event"
     return _nothing(accepted, 502, why, named)
 
 
+def _had_it(c: Coordinator, accepted: Accepted) -> list[SessionRecord | None]:
+    """The sessions that the event has started, and those that had it by a subscription."""
+    event = c.store.event(accepted.event_id)
+    takers = c.store.deliveries(event.seq, _TAKERS) if event else []
+    return [c.store.load_session(each) for each in (*accepted.started, *(row.session_id for row in takers))]
+
+
 def _nothing(accepted: Accepted, status: int, why: str, named: Mapping[str, str]) -> Response:
-    told = errors.document(PerdureError("P0223", why)) | {"event_id": accepted.event_id}
+    told = errors.document(PerdureError("P0236", why, help=f"perdure events show {accepted.event_id}")) | {
+        "event_id": accepted.event_id
+    }
     return Response(json.dumps(told), status, dict(named), "application/json")
 
 

@@ -1,7 +1,9 @@
 """What a webhook's request says, as the data of an event. Pure; the bytes are a stranger's.
 
 The shape is AutoKitteh's, so that its handlers read events of ours: `body` with `bytes`, `text`, `form` and `json`,
-`headers` and `method`, `raw_url`, `url`. What comes several times is one text, joined.
+`headers` and `method`, `raw_url`, `url`. What comes several times is one text, joined; `form` is of the body alone.
+Source: AutoKitteh, internal/backend/webhookssvc/svc.go, `requestToData` (Go's `r.PostForm`). That has nothing of
+`multipart/form-data`, and None where there is no form.
 """
 
 from __future__ import annotations
@@ -108,9 +110,7 @@ def _url(request: Request) -> dict[str, Any]:
 def _headers(pairs: Pairs, keep: Sequence[str]) -> dict[str, str]:
     """By canonical names (`X-Github-Event`): those that AutoKitteh's events have."""
     hidden = frozenset() if "*" in keep else PROOFS - {name.encode("latin-1", "replace") for name in keep}
-    return _joined(
-        ((_canonical(name), HIDDEN if name in hidden else value.decode("latin-1")) for name, value in pairs), ", "
-    )
+    return _joined((_canonical(name), HIDDEN if name in hidden else value.decode("latin-1")) for name, value in pairs)
 
 
 def _canonical(name: bytes) -> str:
@@ -131,8 +131,7 @@ def _body(request: Request) -> dict[str, Any]:
         form = multipart.parse(request.body, options.get(b"boundary", b""))
         fields = [(name, value.decode("utf-8", "replace")) for name, value in form.fields]
         body["files"] = [_file(each) for each in form.files]
-    # As the peer has it: fields of the body come before those of the query.
-    return body | {"form": _joined([*fields, *_fields(request.query)], ",")}
+    return body | {"form": _joined(fields)}
 
 
 def _file(file: multipart.File) -> dict[str, Any]:
@@ -167,11 +166,11 @@ def _fields(encoded: bytes) -> list[tuple[str, str]]:
         return []
 
 
-def _joined(pairs: Iterable[tuple[str, str]], by: str = ",") -> dict[str, str]:
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
-    return {name: by.join(values) for name, values in found.items()}
+    return {name: ", ".join(values) for name, values in found.items()}
 
 
 def _dumped(data: Mapping[str, Any]) -> bytes:

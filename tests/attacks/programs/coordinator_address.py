@@ -2,9 +2,9 @@
 
 import socket
 
-from probing import attempt, verdict
+from probing import PATIENCE_S, attempt, verdict
 
 
 def main(event):
-    reached = attempt(socket.create_connection, ("127.0.0.1", event["ports"]["coordinator"]), 2)
+    reached = attempt(socket.create_connection, ("127.0.0.1", event["ports"]["coordinator"]), PATIENCE_S)
     return verdict(["the coordinator's port"] if reached else [])

@@ -3,15 +3,17 @@
 import os
 import time
 
-WALL_S = 1.5
+WALL_S = 3.0
+PROCESSES = 32  # so that they have their part of a machine that others use, too, whose processes go first
 
 
 def main(event):
     began = time.monotonic()
     made = []
-    for _ in range(4):
+    for _ in range(PROCESSES):
         pid = os.fork()
         if pid == 0:
+            os.setsid()  # where the kernel shares processors among sessions of processes, each has a share of its own
             while time.monotonic() - began < WALL_S:
                 pass
             os._exit(0)

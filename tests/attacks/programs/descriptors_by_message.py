@@ -3,13 +3,13 @@
 import os
 import socket
 
-from probing import canaries, verdict
+from probing import PATIENCE_S, canaries, verdict
 
 
 def main(event):
     try:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(2)
+            client.settimeout(PATIENCE_S)
             client.connect("\0" + event["sockets"]["giving"])
             _, descriptors, _, _ = socket.recv_fds(client, 16, 4)
     except OSError:

@@ -4,7 +4,7 @@ import os
 
 from probing import attempt, verdict
 
-MOST = 300 << 20
+MOST = 64 << 20  # less than it may have of memory, so that it is not this limit that holds it
 
 
 def main(event):

@@ -8,7 +8,7 @@ def main(event):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execv("/bin/sleep", [f"sleep-{event['mark']}", "60"])
+            os.execv("/bin/sleep", [f"sleep-{event['mark']}", "300"])
         os._exit(0)
     os.wait()
     os.close(writing)

@@ -2,7 +2,7 @@
 
 import socket
 
-from probing import answer, canaries, verdict
+from probing import PATIENCE_S, answer, canaries, verdict
 
 PROXY = ("127.0.0.1", 3128)
 NAMES = (
@@ -24,9 +24,8 @@ def main(event):
 
 def ask(request):
     try:
-        with socket.create_connection(PROXY, 2) as proxy:
+        with socket.create_connection(PROXY, PATIENCE_S) as proxy:
             proxy.sendall(request)
-            proxy.settimeout(2)
             return b"".join(iter(lambda: proxy.recv(4096), b""))
     except OSError:
         return b""

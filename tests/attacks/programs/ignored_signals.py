@@ -11,7 +11,7 @@ def main(event):
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.setsid()
-        os.execv("/bin/sleep", [f"sleep-{event['mark']}", "60"])
+        os.execv("/bin/sleep", [f"sleep-{event['mark']}", "300"])
     os.close(writing)
     os.read(reading, 1)  # nothing more can come once the child has become another program
     print("settled")

@@ -5,7 +5,7 @@ import shutil
 
 from probing import verdict
 
-MOST = 20_000
+MOST = 5_000
 
 
 def main(event):

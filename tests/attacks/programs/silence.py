@@ -2,12 +2,10 @@
 
 import time
 
-from probing import say
+from probing import frame, say
 
 
 def main(event):
-    print("settled")
-    time.sleep(0.2)
-    say(b"\0\0\1\0\0\0")
+    say(frame('{"t":"log","no":1,"o":0,"i":1,"s":1,"at":1,"x":"settled"}') + b"\0\0\1\0\0\0")
     while True:
         time.sleep(1)

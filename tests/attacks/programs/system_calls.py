@@ -39,7 +39,13 @@ NUMBERS = {  # name: (x86-64, ARM64, arguments)
     "migrate_pages": (256, 238, (0, 0, BAD, BAD)),
     "setns": (308, 268, (-1, 0)),
     "fanotify_init": (300, 262, (-1, 0)),
+    "mount": (165, 40, (BAD, BAD, BAD, 32 | 2 | 4, BAD)),  # as a sandbox changes a mount's options while it is made
+    "umount2": (166, 39, (BAD, 0)),
+    "pivot_root": (155, 41, (BAD, BAD)),
     "fsopen": (430, 430, (BAD, 0)),
+    "fspick": (433, 433, (-1, BAD, 0)),
+    "fsconfig": (431, 431, (-1, 0, BAD, BAD, 0)),
+    "fsmount": (432, 432, (-1, 0, 0)),
     "open_tree": (428, 428, (-1, BAD, 0)),
     "move_mount": (429, 429, (-1, BAD, -1, BAD, 0)),
     "mount_setattr": (442, 442, (-1, BAD, 0, BAD, 0)),

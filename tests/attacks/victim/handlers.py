@@ -29,7 +29,7 @@ def hold(event):
         with contextlib.suppress(OSError), open(path, "w") as file:
             file.write(event["token"])
     for family, address in (
-        (socket.AF_INET, ("127.0.0.1", event["port"])),
+        (socket.AF_INET, ("127.0.0.1", 0)),
         (socket.AF_UNIX, "\0" + event["abstract"]),
         (socket.AF_UNIX, event["path"]),
     ):
@@ -37,6 +37,8 @@ def hold(event):
             listener = socket.socket(family)
             listener.bind(address)
             listener.listen()
+            if family == socket.AF_INET:
+                print("port", listener.getsockname()[1])
             threading.Thread(target=serve, args=(listener, event["token"]), daemon=True).start()
     print("settled")
     while kept:

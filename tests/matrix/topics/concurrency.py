@@ -289,7 +289,8 @@ async def main(url):
     seen = []
     async def work(n, s):
         await asyncio.sleep(s)
-        seen.append(await outside.aget(f"{url}/{n}"))
+        seen.append(n)  # before the call: timers fire in their order, answers come as they like
+        await outside.aget(f"{url}/{n}")
     await asyncio.gather(work("slow", 0.2), work("fast", 0.01))
     return seen
 """,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from host_support import FakeCoordinator, tarball
+from host_support import PATIENT, FakeCoordinator, pid_of, tarball
 from perdure_proto.v1 import runner_pb2 as runner
 from perdure_runner.host.config import HostConfig
 from perdure_runner.host.host import Host
@@ -52,10 +52,13 @@ class Inside:
         self.host = host
         self.coordinator = coordinator
         self._count = 0
+        self._builds: dict[str, bytes] = {}  # by body: the same code is the same build
 
     def start(self, body: str, *, network: int = runner.NETWORK_MODE_NONE, **limits: Any) -> str:
         """Start a session whose handler has this body; its id."""
-        build = tarball(main__py=PRELUDE + textwrap.indent(textwrap.dedent(body), "    "))
+        if body not in self._builds:
+            self._builds[body] = tarball(main__py=PRELUDE + textwrap.indent(textwrap.dedent(body), "    "))
+        build = self._builds[body]
         digest = hashlib.sha256(build).hexdigest()
         self.coordinator.blobs[digest] = build
         self._count += 1
@@ -73,6 +76,10 @@ class Inside:
 
         return await self.coordinator.until(last)
 
+    async def pid(self, session: str) -> int:
+        """Its runner's, on this machine."""
+        return await pid_of(self.host, session)
+
     async def see(self, body: str, **how: Any) -> Any:
         """What the handler returns, as JSON."""
         message = await self.end(self.start(body, **how))
@@ -85,7 +92,7 @@ class Inside:
 async def inside(state_dir: Path, isolation: str) -> AsyncIterator[Inside]:
     """A started host."""
     coordinator = FakeCoordinator({})
-    host = Host(HostConfig(state_dir=state_dir, host_id="test", isolation=isolation), coordinator)
+    host = Host(HostConfig(state_dir=state_dir, host_id="test", isolation=isolation, patience=PATIENT), coordinator)
     coordinator.host = host
     await host.start()
     try:

@@ -91,9 +91,9 @@ def test_version_1(tmp_path: Path) -> None:
     assert set(groups.missing) == {"pids"}
     group = groups.make(Limits(memory_bytes=64 * MIB, cpus=1.5, processes=9))
     assert group is not None
-    memory = tmp_path / "mount0" / "a" / "b" / f"perdure-{os.getpid()}" / "s1"
+    (memory,) = (tmp_path / "mount0" / "a" / "b" / f"perdure-{os.getpid()}").iterdir()
     assert (memory / "memory.limit_in_bytes").read_text() == str(64 * MIB)
-    assert (tmp_path / "mount1" / f"perdure-{os.getpid()}" / "s1" / "cpu.cfs_quota_us").read_text() == "150000"
+    assert (tmp_path / "mount1" / f"perdure-{os.getpid()}" / memory.name / "cpu.cfs_quota_us").read_text() == "150000"
     assert group.reached(-9) is None
     (memory / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
     (memory / "memory.max_usage_in_bytes").write_text(str(64 * MIB - 200 * 1024))
@@ -112,7 +112,7 @@ def test_version_2(tmp_path: Path) -> None:
     assert (unit / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     group = groups.make(Limits(memory_bytes=MIB, cpus=0.5, processes=9))
     assert group is not None
-    inside = unit / f"perdure-{os.getpid()}" / "s1"
+    (inside,) = (each for each in (unit / f"perdure-{os.getpid()}").iterdir() if each.is_dir())
     written = {path.name: path.read_text() for path in inside.iterdir()}
     assert written == {
         "memory.max": str(MIB),

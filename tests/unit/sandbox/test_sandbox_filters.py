@@ -79,6 +79,18 @@ def test_arguments_decide(machine: str) -> None:
 
 
 @each_machine
+def test_while_a_sandbox_is_made_file_systems_can_be_resized_only(machine: str) -> None:
+    starting, contained = (seccomp.strict(rules, machine) for rules in (seccomp.STARTING, seccomp.CONTAINED))
+    mount = syscalls.judged(machine)["mount"]
+    for flags in (0, 1, 4096, 8192, 32, 32 | 4096, 32 | 1, 32 | 2 | 4 | 4096, 0xFFFFFFFF):
+        assert verdict(starting, machine, mount, 1, 1, 0, flags) == refused(errno.EPERM), flags
+    assert verdict(starting, machine, mount, 1, 1, 0, 32 | 2 | 4) == ALLOW
+    assert verdict(contained, machine, mount, 1, 1, 0, 32 | 2 | 4) == refused(errno.EPERM)
+    for number in set(range(700)) - {mount}:
+        assert verdict(starting, machine, number) == verdict(contained, machine, number), number
+
+
+@each_machine
 def test_what_shares_a_user_changes_itself_only(machine: str) -> None:
     alone, exposed = (seccomp.strict(rules, machine) for rules in (seccomp.CONTAINED, seccomp.NOTHING))
     (limits,) = syscalls.numbers(machine, ["prlimit64"])

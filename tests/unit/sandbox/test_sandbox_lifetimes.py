@@ -61,7 +61,7 @@ async def test_everything_dies_with_the_zygote_and_with_the_host(tmp_path: Path,
     async with inside(tmp_path, namespaces) as here:
         session = here.start("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)")
         await here.coordinator.next("attached")
-        pid = here.host.sessions[session].pid
+        pid = await here.pid(session)
         (zygote,) = here.host._backend.zygotes  # type: ignore[attr-defined]
         os.kill(zygote.pid, signal.SIGKILL)
         ended = await here.end(session)
@@ -69,13 +69,13 @@ async def test_everything_dies_with_the_zygote_and_with_the_host(tmp_path: Path,
         await _gone(pid)
         again = here.start("time.sleep(1000)")
         await here.coordinator.next("attached")
-        pid = here.host.sessions[again].pid
+        pid = await here.pid(again)
     await _gone(pid)
 
 
 async def _below(here: Inside, session: str, count: int) -> list[int]:
     """Processes of the session on this machine, once there are so many."""
-    pid = here.host.sessions[session].pid
+    pid = await here.pid(session)
     mine = os.readlink(f"/proc/{pid}/ns/pid")
     async with asyncio.timeout(60):
         while True:

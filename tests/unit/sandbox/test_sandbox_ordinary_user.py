@@ -64,7 +64,7 @@ def test_everything_holds_without_root(namespaces: str) -> None:
             env={"PYTHONPATH": ":".join(map(str, paths)), "HOME": str(home), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             cwd="/",
             **user,  # type: ignore[call-overload]
         )

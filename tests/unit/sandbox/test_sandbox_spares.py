@@ -18,13 +18,13 @@ MIB = 1 << 20
 
 
 async def _waiting(here: Inside) -> set[int]:
-    """The pids of the runners that wait for a session like the last one, when all do."""
+    """The pids of the runners that wait for a session, when all do that are to."""
     backend: Any = here.host._backend
     (spares,) = backend._spares.values()
     async with asyncio.timeout(60):
         while True:
-            pids = {spare.process.pid for spare in spares._spares if spare.suits(spares._like) and spare.waits()} - {0}
-            if len(pids) == 2:
+            pids = {spare.process.pid for spare in spares._spares if spares._keeps(spare) and spare.waits()} - {0}
+            if len(pids) == spares._count:
                 return pids
             await asyncio.sleep(0.002)
 

@@ -272,6 +272,9 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         # what services are divided into
         **{f"kubernetes.client.api.{name}": _CLIENT for name in _KUBERNETES},
         **{f"asana.api.{name}": _CLIENT for name in _ASANA},
+        # C libraries: only calls of their functions do anything
+        "ctypes.CDLL": Kind(Remake.AGAIN, all_cheap=True, state=_names(_SETS)),
+        "_ctypes.CFuncPtr": Kind(Remake.AGAIN, cheap=_names(_SETS), state=_names(_SETS), is_part=True),
         # what lives in memory only
         "builtins.generator": Kind(Remake.GENERATOR),
         "builtins.async_generator": Kind(Remake.GENERATOR),

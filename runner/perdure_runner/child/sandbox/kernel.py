@@ -1,4 +1,8 @@
-"""The system calls that Python's `os` does not have (in 3.11), and the numbers of the kernel's headers they need."""
+"""The system calls that Python's `os` does not have (in 3.11), and the numbers of the kernel's headers they need.
+
+Flags are put together when this is imported. A fork that did it would pay for some fifty pages of memory of its own,
+which is what an operator of an enumeration, or its representation, touches.
+"""
 
 import ctypes
 import enum
@@ -6,6 +10,8 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _long = ctypes.c_ulong
+_prctl = _libc.prctl
+_prctl.argtypes = (ctypes.c_int, _long, _long, _long, _long)
 
 _SYS_MOUNT_SETATTR = 442  # the same on all architectures, as every call since Linux 5.0
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(os.uname().machine)
@@ -51,7 +57,10 @@ class Mount(enum.IntFlag):
     PRIVATE = 1 << 18
 
 
-_ATTRIBUTES = {Mount.RDONLY: 1, Mount.NOSUID: 2, Mount.NODEV: 4, Mount.NOEXEC: 8}  # MOUNT_ATTR_*
+RESIZED = Mount.REMOUNT | Mount.NOSUID | Mount.NODEV
+"""The flags of `resize`."""
+_BIND = Mount.BIND | Mount.REC
+_ATTRIBUTES = ((1, 1), (2, 2), (4, 4), (8, 8))  # RDONLY, NOSUID, NODEV, NOEXEC: of Mount, and as MOUNT_ATTR_*
 
 
 class _Capabilities(ctypes.Structure):
@@ -64,7 +73,7 @@ class _Program(ctypes.Structure):
 
 def unshare(namespaces: Namespace) -> None:
     """Leave these namespaces for new ones; for PID, only the children to come. Raises OSError."""
-    _check(_libc.unshare(int(namespaces)), f"unshare({namespaces!r})")
+    _check(_libc.unshare(int(namespaces)), f"unshare({int(namespaces):#x})")
 
 
 def enter(descriptor: int, kind: Namespace) -> None:
@@ -84,14 +93,20 @@ def bind(source: str, target: str, flags: Mount = Mount(0)) -> None:  # noqa: B0
 
     Raises OSError.
     """
-    mount(source, target, None, Mount.BIND | Mount.REC)
+    mount(source, target, None, _BIND)
     if flags:
         restrict(target, flags)
 
 
+def resize(target: str, options: str) -> None:
+    """Change the options of a file system in memory that is mounted there. Raises OSError."""
+    mount("none", target, None, RESIZED, options)
+
+
 def restrict(target: str, flags: Mount) -> None:
     """Add restrictions to a mount and to all mounts in it, as far as the kernel is able to. Raises OSError."""
-    wanted = sum(number for flag, number in _ATTRIBUTES.items() if flag in flags)
+    asked = int(flags)
+    wanted = sum(number for flag, number in _ATTRIBUTES if asked & flag)
     attributes = (ctypes.c_uint64 * 4)(wanted, 0, 0, 0)
     done = _libc.syscall(
         _SYS_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, attributes, _long(_MOUNT_ATTR_SIZE)
@@ -116,24 +131,24 @@ def detach(target: str) -> None:
 
 def die_with_parent(signal_number: int) -> None:
     """Be sent this signal when the parent's thread ends. A change of identity undoes it."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, _long(signal_number), _long(0), _long(0), _long(0)), "PR_SET_PDEATHSIG")
+    _check(_prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "PR_SET_PDEATHSIG")
 
 
 def own_files_in_proc() -> None:
     """Let /proc/self belong to the process's own user again, after a change of identity."""
-    _check(_libc.prctl(_PR_SET_DUMPABLE, _long(1), _long(0), _long(0), _long(0)), "PR_SET_DUMPABLE")
+    _check(_prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "PR_SET_DUMPABLE")
 
 
 def no_new_privileges() -> None:
     """No program that is started from now on gains anything by its set-user-id bit or file capabilities."""
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, _long(1), _long(0), _long(0), _long(0)), "PR_SET_NO_NEW_PRIVS")
+    _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
 
 
 def drop_capabilities() -> None:
     """Have no capability, and none ever again. Raises OSError."""
-    _libc.prctl(_PR_CAP_AMBIENT, _long(_PR_CAP_AMBIENT_CLEAR_ALL), _long(0), _long(0), _long(0))
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     number = 0
-    while _libc.prctl(_PR_CAPBSET_DROP, _long(number), _long(0), _long(0), _long(0)) == 0:
+    while _prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
         number += 1
     header = _Capabilities(_CAPABILITY_VERSION, 0)
     _check(_libc.syscall(_SYS_CAPSET, ctypes.byref(header), bytes(24)), "capset")
@@ -142,7 +157,7 @@ def drop_capabilities() -> None:
 def filter_system_calls(program: bytes) -> None:
     """Let this BPF program decide on every system call from now on, here and in all children. Raises OSError."""
     described = _Program(len(program) // 8, program)
-    done = _libc.prctl(_PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), ctypes.byref(described), _long(0), _long(0))
+    done = _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(described), 0, 0)
     _check(done, "PR_SET_SECCOMP")
 
 

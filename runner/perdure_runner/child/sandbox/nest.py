@@ -19,6 +19,7 @@ from perdure_runner.child.sandbox import kernel, limits, network, places, root, 
 from perdure_runner.child.sandbox.cell import Cell, Forked, Isolation, Settings
 from perdure_runner.child.sandbox.kernel import Namespace
 
+_OF_EACH = Namespace.MOUNT | Namespace.CGROUP | Namespace.IPC | Namespace.UTS
 _HOST_NAME = "runner"
 _SLEEP = ("/bin/sleep", "infinity")
 _ENV = "/usr/bin/env"
@@ -76,7 +77,7 @@ class Nest(Cell):
         return Forked(pid, init, _outer_number(pid))
 
     def settle(self) -> None:
-        kernel.unshare(Namespace.MOUNT | Namespace.CGROUP | Namespace.IPC | Namespace.UTS)
+        kernel.unshare(_OF_EACH)
         socket.sethostname(_HOST_NAME)
         root.begin(self._root)
 

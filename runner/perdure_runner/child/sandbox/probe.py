@@ -14,7 +14,7 @@ def run(state: str, packages: Sequence[str]) -> dict[str, object]:
     to see of this machine; "network": what besides, with the machine's network; "filter": of system calls, for who
     makes a sandbox of other means, as hexadecimal digits. `state`: the host's directory."""
     shown = [*places.SYSTEM, *places.CONFIGURATION, *places.of_the_interpreter(packages, state)]
-    program = seccomp.strict(seccomp.CONTAINED) if seccomp.supported() else b""
+    program = seccomp.strict(seccomp.STARTING) if seccomp.supported() else b""
     reasons = _reasons(state, packages)
     return {"reasons": reasons, "shown": shown, "network": [*places.NETWORK], "filter": program.hex()}
 

@@ -18,7 +18,9 @@ from perdure_runner.child.sandbox.users import INSIDE
 _STAGES = ("/mnt", "/media", "/srv", "/run", "/opt", "/var", "/home")
 """Where the new root may be put together: a folder that hides nothing that is needed."""
 _SHOWN = Mount.RDONLY | Mount.NOSUID | Mount.NODEV
+_SHOWN_NOW = Mount.BIND | Mount.REMOUNT | _SHOWN
 _WRITABLE = Mount.NOSUID | Mount.NODEV
+_PROCESSES = Mount.NOSUID | Mount.NODEV | Mount.NOEXEC
 _OF_SESSION = "/.session"  # seen only while a session's root is being made
 _TEMPORARY = "/tmp"  # noqa: S108 (the session's own)
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 (as above)
@@ -74,7 +76,7 @@ def prepare(shown: Iterable[str], hidden: str) -> Root:
         os.symlink(target, stage + path)
     if not places.holds(_TEMPORARY, hidden):
         os.makedirs(stage + hidden, exist_ok=True)
-    kernel.mount("none", stage, None, Mount.BIND | Mount.REMOUNT | _SHOWN)
+    kernel.mount("none", stage, None, _SHOWN_NOW)
     return Root(stage, hidden, late)
 
 
@@ -96,7 +98,7 @@ def begin(root: Root) -> None:
         kernel.bind(f"{own}/place", root.stage + root.hidden)
     for path in root.late:
         _show(path, root.stage)
-    kernel.mount("proc", f"{root.stage}/proc", "proc", Mount.NOSUID | Mount.NODEV | Mount.NOEXEC)
+    kernel.mount("proc", f"{root.stage}/proc", "proc", _PROCESSES)
 
 
 def enter(root: Root, confine: Mapping[str, object]) -> None:
@@ -107,7 +109,7 @@ def enter(root: Root, confine: Mapping[str, object]) -> None:
     """
     own = root.stage + _OF_SESSION
     if size := _size(confine):
-        kernel.mount("none", own, None, Mount.REMOUNT | _WRITABLE, size)
+        kernel.resize(own, size)
     for path in _given(confine, "cache", "environment"):
         _show(path, root.stage)
     _working_directory(str(confine["code"]), root.stage, own)
@@ -116,7 +118,7 @@ def enter(root: Root, confine: Mapping[str, object]) -> None:
             if os.path.exists(path):
                 _show(path, root.stage)
     if _has_own_place(root):
-        kernel.mount("none", root.stage + root.hidden, None, Mount.BIND | Mount.REMOUNT | _SHOWN)
+        kernel.mount("none", root.stage + root.hidden, None, _SHOWN_NOW)
     kernel.detach(own)
     kernel.change_root(root.stage)
 

@@ -30,11 +30,13 @@ Instruction = tuple[int, int, int, int]
 @dataclass(frozen=True, slots=True)
 class Rules:
     """`families`: numbers of the address families whose sockets may be made, AF_*. `without`: names of calls that are
-    refused, though others may make them. `exposed`: other processes and files of its user are in its reach."""
+    refused, though others may make them. `exposed`: other processes and files of its user are in its reach.
+    `resizing`: who has the capability may change the options of what is mounted, and mount nothing."""
 
     families: tuple[int, ...]
     without: tuple[str, ...] = ()
     exposed: bool = False
+    resizing: bool = False
 
 
 _COUNTED = ("inotify_init", "inotify_init1")
@@ -52,6 +54,8 @@ _OF_MODES = ("chmod", "fchmod", "fchmodat", "fchmodat2", "futimesat", "utime", "
 shell of root's, a session would make everybody on the machine root."""
 INTERNET = Rules((1, 2, 10))  # AF_UNIX, AF_INET, AF_INET6
 CONTAINED = Rules(INTERNET.families, _COUNTED)
+STARTING = Rules(CONTAINED.families, CONTAINED.without, resizing=True)
+"""While somebody else's sandbox is not complete yet (`locked.py`); CONTAINED follows."""
 MACHINE = Rules((2, 10), (*_COUNTED, *_NAMED, *_CHANGING), exposed=True)
 """With the machine's network and files: Landlock lets one connect to every Unix socket. Pairs of them can be made."""
 NOTHING = Rules((), MACHINE.without, exposed=True)
@@ -73,6 +77,7 @@ def strict(rules: Rules, machine: str = os.uname().machine) -> bytes:
             *_judge(numbers["clone"], 0, [_jump(_ANY_BIT, _NEW_NAMESPACES, 0, 1), _give(_REFUSE), _give(_ALLOW)]),
             *_judge(numbers["socket"], 0, _one_of(rules.families, _ALLOW, _ERRNO | errno.EAFNOSUPPORT)),
             *_judge(numbers["ioctl"], 1, _one_of(_TYPES_INTO_TERMINALS, _REFUSE, _ALLOW)),
+            *(_judge(numbers["mount"], 3, _one_of((int(kernel.RESIZED),), _ALLOW, _REFUSE)) if rules.resizing else ()),
             _jump(_EQUAL, numbers["clone3"], 0, 1),
             _give(_UNKNOWN),  # its arguments are out of sight; the C library then uses `clone`
             *(_harmless(machine) if rules.exposed else ()),

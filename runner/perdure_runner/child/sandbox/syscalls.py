@@ -55,7 +55,7 @@ unlink:87:- unlinkat:263:35 utime:132:- utimensat:280:88 utimes:235:- vfork:58:-
 waitid:247:95 write:1:64 writev:20:66
 """
 
-_JUDGED = "clone:56:220 clone3:435:435 ioctl:16:29 socket:41:198"
+_JUDGED = "clone:56:220 clone3:435:435 ioctl:16:29 mount:165:40 socket:41:198"
 """Their arguments decide (`seccomp.py`)."""
 
 _OF_THE_MACHINE = """

@@ -90,6 +90,11 @@ class Codec:
             raise self._too_large(error.size) from None
         except RecursionError:
             raise UnrecordableValue("result is nested too deeply to be recorded") from None
+        except MemoryError:
+            raise ValueTooLarge(
+                "recording the value takes more memory than the session has left",
+                help="Return less, or where it is stored, or raise `limits: memory` in perdure.yaml.",
+            ) from None
         except Exception as error:  # the value's own __reduce__, __getstate__ and __setstate__
             raise self._unrecordable(value, refs, error) from error
         if len(data) > self._max_bytes:
@@ -178,7 +183,8 @@ class Codec:
 
     def _unrecordable(self, value: object, refs: References | None, error: Exception) -> UnrecordableValue:
         path, part = self._pickling.locate(value, "result", refs)
-        return UnrecordableValue(f"{path} is a {inert.type_name(type(part))}, which cannot be recorded ({error})")
+        why = str(error) or inert.type_name(type(error))
+        return UnrecordableValue(f"{path} is a {inert.type_name(type(part))}, which cannot be recorded ({why})")
 
 
 @contextmanager

@@ -145,7 +145,7 @@ class Pickling:
         return adopted
 
     def _verify(self, data: bytes, new: set[type], refs: References | None) -> None:
-        if not all(inert.module_of(cls).partition(".")[0] in sys.stdlib_module_names for cls in new):
+        if not all(_keeps_its_promise(cls) for cls in new):
             self.load(data, refs)
         if len(self._verified) + len(new) > _MAX_VERIFIED:
             self._verified.clear()
@@ -233,6 +233,11 @@ class _FindingUnpickler(pickle.Unpickler):
         return self._refs.find(token)
 
 
+def _keeps_its_promise(cls: type) -> bool:
+    """Is it the standard library's, and no class that it makes as it goes, as ctypes does for each library?"""
+    return inert.module_of(cls).partition(".")[0] in sys.stdlib_module_names and _found_by_name(cls)
+
+
 def _found_by_name(thing: Any) -> bool:
     if type(thing) is types.FunctionType:
         module, name = thing.__module__, thing.__qualname__
@@ -289,6 +294,8 @@ def _cloud_picklers(cloudpickle: types.ModuleType) -> tuple[type[Any], type[Any]
                 reduction = self._context.reduce(value)
                 if reduction is not NotImplemented:
                     return reduction
+            elif kind is not types.FunctionType:
+                self._context.types.add(value)
             return super().reducer_override(value)
 
     class NamingCloudPickler(CloudPickler):

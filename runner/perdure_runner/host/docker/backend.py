@@ -20,7 +20,7 @@ from perdure_runner.host.docker.shape import Shape
 from perdure_runner.host.pythons import Interpreter, InterpreterNotFoundError
 
 _USUAL = sys.version_info[:2]  # of Python, for projects that name none, if there is a base with it
-_CLOSE_S = 30.0  # for the engine to remove all containers; a server gives its host more than that to end
+_CLOSE_S = 30.0  # for an engine that is there to remove all containers; a server gives its host more than that to end
 
 
 class Docker:
@@ -85,7 +85,7 @@ class Docker:
         self._images.close()
         await self._pool.close()
         if not await self._undertaker.finish(_CLOSE_S):
-            why = "perdure: containers are left to the next host: the engine did not remove them in time"
+            why = "perdure: containers are left to the next host: the engine is gone, or did not remove them in time"
             print(why, file=sys.stderr, flush=True)
         self._engine.close()
         self._maker.close()

@@ -5,6 +5,8 @@ The folder is bound into the container read-only, at `INSIDE`:
 control.sock    until the zygote has connected: from then on that connection is all there is between the two
 code/ cache/    the session's build, as hard links: files that nobody can write to any more
 
+The one runner is forked before there is a session, and waits for it: see `host/spares.py`.
+
 So a host needs no word of the engine on what happens inside: the zygote reports it, and its silence says the rest.
 Nobody listens to the engine's stream of events, which does not come back when the engine was started anew.
 """
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perdure_proto.v1.runner_pb2 import Start
+from perdure_proto.v1.runner_pb2 import Limits, Start
 
 from perdure_runner.host.backend import BackendError, Ended, Files, Launched, LimitReached
 from perdure_runner.host.docker.ending import Undertaker
@@ -28,17 +30,22 @@ from perdure_runner.host.docker.engine import Engine, EngineError
 from perdure_runner.host.docker.images import ENVIRONMENT
 from perdure_runner.host.docker.shape import INSIDE, Shape
 from perdure_runner.host.egress import Egress
+from perdure_runner.host.holding import Holding
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter
+from perdure_runner.host.spares import Like, Spare
 from perdure_runner.host.zygotes import Fork, Forked, Zygote, ZygoteError
 
 LATER_S = 0.1
 """For a session to start, before its machine does what is less urgent: the engine's work is heavy."""
+_LOOK_S = 0.002  # between looks at a runner that comes to wait
 _SAID_LINES = 20
 _STOPPED_S = 10  # for a container to stop whose zygote is gone
 _KILLED = -signal.SIGKILL
 _PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _MIB = 1 << 20
+_NOTHING = Holding(None, None, None)
+"""What a runner has of this machine besides its container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class Box:
 
 
 class Cell:
-    """A container with a zygote in it that is to fork one runner; a `Place`, and the zygote's `Body`."""
+    """A container with a zygote in it that forks one runner; a `Place`, and the zygote's `Body`."""
 
     def __init__(self, box: Box, control: socket.socket, shape: Shape, python: Interpreter, keep_bytes: int) -> None:
         """`control` is connected to the zygote; `keep_bytes` of what a runner writes past its frames are kept."""
@@ -68,6 +75,9 @@ class Cell:
         self._removed = False
         self._courtesy: asyncio.TimerHandle | None = None
         self._renaming: asyncio.Task[None] | None = None
+        self._spare: Spare | None = None  # the runner, until it has its session
+        # What is left for the zygote to hold it to: a container has its own network, files and control groups.
+        self._confine = {"network": "all", "open_files": shape.open_files, "code": "", "cache": "", "environment": ""}
         self._zygote = Zygote(control, self)
 
     @property
@@ -75,20 +85,33 @@ class Cell:
         return self._zygote.alive
 
     async def ready(self) -> None:
-        """Wait until it can fork.
+        """Wait until its runner waits for a session.
 
         Raises:
             EngineError: the zygote is gone; the message has the last it said.
         """
-        try:
-            await self._zygote.ready
-        except ZygoteError:
-            said = await self._box.engine.call(lambda client: said_last(client, self._box.container))
-            raise EngineError(f"a container's zygote did not start: {said}") from None
-        finally:
-            if not (self._zygote.ready.done() and self._zygote.alive):
-                self.end()
-                self.remove()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.remove)
+            undo.callback(self.end)
+            try:
+                await self._zygote.ready
+                await self._fork_ahead()
+            except ZygoteError:
+                said = await self._box.engine.call(lambda client: said_last(client, self._box.container))
+                raise EngineError(f"a container's zygote did not start: {said}") from None
+            undo.pop_all()
+
+    async def _fork_ahead(self) -> None:
+        """Have the runner forked. If it cannot be, or ends early, it is forked for its session."""
+        with contextlib.suppress(OSError):
+            like = Like(Limits(), alone=False, confine=self._confine)  # whoever comes: it is of the container's shape
+            spare = self._spare = Spare(self._zygote, _NOTHING, like, self._forget, like.settled())
+            while not (spare.settled or spare.process.exited):  # noqa: ASYNC110 (its line is not ours to listen to)
+                await asyncio.sleep(_LOOK_S)
+
+    def _forget(self, spare: Spare) -> None:
+        self._spare = None
+        spare.end()
 
     def launch(self, start: Start, files: Files, ended: Ended) -> Launched:
         """Have the zygote fork the runner; see `Place.launch`."""
@@ -118,11 +141,12 @@ class Cell:
             output, write_end = os.pipe2(os.O_CLOEXEC)
             said = Tail(asyncio.get_running_loop(), output, self._keep_bytes)
             undo.callback(said.close)
-            # What is left for the zygote to hold it to: a container has its own network and control groups.
-            confine = {"network": "all", "open_files": self.shape.open_files}
-            asked = Fork(theirs.detach(), write_end, confine, egress=None if door is None else door.give())
+            way_out = None if door is None else door.give()
+            asked = Fork(theirs.detach(), write_end, self._confine, egress=way_out)
             self._runner = Contained(self, ended)
-            self._runner.forked = self._zygote.fork(asked, self._runner.over)
+            spare = self._spare
+            make = spare.launch if spare is not None and spare.waits() else self._zygote.fork
+            self._runner.forked = make(asked, self._runner.over)
             undo.pop_all()
         code, cache = f"{INSIDE}/code", f"{INSIDE}/cache"
         return Launched(self._runner, ours, said, code, cache, environment, proxied=door is not None, confined=True)
@@ -243,9 +267,10 @@ def _examine(client: Any, container: str) -> Post:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Make a folder with the files of another one, as hard links."""
-    for folder, _, names in os.walk(source):
+    """Make a folder with the files of another one, as hard links; its links, to folders too, stay links."""
+    for folder, folders, names in os.walk(source):
         here = target / os.path.relpath(folder, source)
         here.mkdir()
-        for name in names:
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in (*names, *links):
             os.link(os.path.join(folder, name), here / name, follow_symlinks=False)

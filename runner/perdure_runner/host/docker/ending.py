@@ -5,11 +5,13 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from perdure_runner.host.docker.engine import Engine, EngineError, NotThereError
+from perdure_runner.host.docker.engine import Engine, EngineError, GoneError, NotThereError
+
+T = TypeVar("T")
 
 OWNER = "perdure.owner"
 """The label that says which process a container belongs to, as `owner` puts it."""
@@ -17,6 +19,8 @@ _BACKEND = "perdure.backend"  # the label that tells backends of one process apa
 _AGAIN_S = 1.0  # before an engine that does not answer is asked again
 _DEAD = ("Z", "X")  # states of processes
 _SLOW_S = 0.1  # before an engine that is still at something is asked what came of it
+_SWEEP_S = 5.0  # for each answer of an engine that a server asks when it ends
+_GONE_S = 5.0  # for an engine that is being started again, before a host that ends gives it up
 
 
 class Undertaker:
@@ -25,6 +29,7 @@ class Undertaker:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: set[asyncio.Task[None]] = set()
+        self._gone_since: float | None = None  # nobody was at the engine's address, at every question from then on
         self.marks = {OWNER: owner(), _BACKEND: secrets.token_hex(8)}
         """Labels of everything that the backend makes: by these what nobody knows of is found."""
 
@@ -50,17 +55,40 @@ class Undertaker:
         """Wait until no container of this backend is left. What takes longer is left to the sweep of the next host.
 
         An engine may have made what it was asked for long after nobody waited for its answer any more; so nothing is
-        left only when the engine says so, while it is at nothing.
+        left only when the engine says so, while it is at nothing. One that does not run is not waited for that long.
         """
-        removed: set[str] = set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                while not await self._nothing_left(removed):  # noqa: ASYNC110 (as in `_remove`)
-                    await asyncio.sleep(_SLOW_S)
-                return True
-        for task in self._tasks:
+        self._gone_since = None
+        now = asyncio.get_running_loop().time
+        deadline = now() + patience_s
+        emptying = asyncio.create_task(self._empty())
+        try:
+            while not emptying.done() and now() < deadline and not self._is_gone(now()):
+                await asyncio.wait((emptying,), timeout=_SLOW_S)
+        finally:
+            given_up = emptying.cancel()
+        for task in self._tasks if given_up else ():
             task.cancel()
-        return False
+        return not given_up
+
+    def _is_gone(self, now: float) -> bool:
+        return self._gone_since is not None and now - self._gone_since >= _GONE_S
+
+    async def _empty(self) -> None:
+        removed: set[str] = set()
+        while not await self._nothing_left(removed):  # noqa: ASYNC110 (as in `_remove`)
+            await asyncio.sleep(_SLOW_S)
+
+    async def _ask(self, work: Callable[[Any], T]) -> T:
+        """Ask the engine, and note whether it is there."""
+        gone = False
+        try:
+            return await self._engine.call(work)
+        except GoneError:
+            gone = True
+            raise
+        finally:
+            since = self._gone_since or asyncio.get_running_loop().time()
+            self._gone_since = since if gone else None
 
     async def _nothing_left(self, removed: set[str]) -> bool:
         """`removed` are not looked at: an engine may go on to list what it has no more."""
@@ -68,7 +96,7 @@ class Undertaker:
             await asyncio.wait(self._tasks)
         idle = not self._engine.busy
         try:
-            found = await self._engine.call(self._of_backend)
+            found = await self._ask(self._of_backend)
         except EngineError:
             return False
         left = {container: state for container, state in found.items() if container not in removed}
@@ -93,7 +121,7 @@ class Undertaker:
     async def _removed(self, container: str) -> bool:
         """Whether it is no more. An engine that does not answer, or is at it already, is asked again."""
         try:
-            await self._engine.call(lambda client: client.api.remove_container(container, force=True, v=True))
+            await self._ask(_removal(container))
         except NotThereError:
             return True
         except EngineError:
@@ -101,10 +129,27 @@ class Undertaker:
         return True
 
 
+def sweep(url: str) -> int:
+    """Remove the containers of hosts that are dead, for who is no host; says how many. Blocks. Raises EngineError."""
+    engine = Engine(url, _SWEEP_S)
+    try:
+        orphans = engine.ask(_orphans)
+        for container in orphans:
+            with contextlib.suppress(NotThereError):
+                engine.ask(_removal(container))
+    finally:
+        engine.close()
+    return len(orphans)
+
+
 def owner() -> str:
     """Name this process so that its like can tell whether it still lives: boot, process namespace, pid, start."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return f"{boot} {_namespace()} {os.getpid()} {_started(os.getpid())}"
+
+
+def _removal(container: str) -> Callable[[Any], object]:
+    return lambda client: client.api.remove_container(container, force=True, v=True)
 
 
 def _orphans(client: Any) -> list[str]:

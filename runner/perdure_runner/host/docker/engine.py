@@ -32,6 +32,10 @@ class NoEngineError(EngineError):
         self.help = remedy
 
 
+class GoneError(NoEngineError):
+    """Nobody listens at its address: it is not slow, it does not run."""
+
+
 class NotThereError(EngineError):
     """The engine has no such image or container."""
 
@@ -39,14 +43,15 @@ class NotThereError(EngineError):
 class Engine:
     """One engine. `call` awaits what `ask` does at once, for programs that have nothing else to do."""
 
-    def __init__(self, url: str = "") -> None:
-        """Raises NoEngineError: the SDK is not installed."""
+    def __init__(self, url: str = "", call_s: float = _CALL_S) -> None:
+        """`call_s`: for one answer. Raises NoEngineError: the SDK is not installed."""
         try:
             import docker  # type: ignore[import-untyped]
         except ImportError:
             raise NoEngineError("the docker SDK is not installed", "pip install 'perdure[docker]'") from None
         self._docker = docker
         self._url = url
+        self._call_s = call_s
         self._clients = threading.local()  # one a thread: the SDK does not promise to be safe in several
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
         self._calls: set[Future[Any]] = set()  # that a thread is at, or will be
@@ -67,7 +72,7 @@ class Engine:
         """Give `work(client)`, where `client` is a `docker.DockerClient`.
 
         Raises:
-            NoEngineError: nobody answers at its address.
+            NoEngineError: nobody answers at its address; GoneError: nobody is there.
             NotThereError, EngineError: it refuses.
         """
         with self._translated():
@@ -81,9 +86,9 @@ class Engine:
         client = getattr(self._clients, "client", None)
         if client is None:
             if self._url:
-                client = self._docker.DockerClient(base_url=self._url, timeout=_CALL_S)
+                client = self._docker.DockerClient(base_url=self._url, timeout=self._call_s)
             else:
-                client = self._docker.from_env(timeout=_CALL_S)
+                client = self._docker.from_env(timeout=self._call_s)
             self._clients.client = client
         return client
 
@@ -99,7 +104,15 @@ class Engine:
         except errors.APIError as error:
             raise EngineError(f"the Docker Engine refuses: {error.explanation or error}") from None
         except (errors.DockerException, RequestException, OSError) as error:
-            raise NoEngineError(f"no Docker Engine answers: {_shortly(error)}", _REMEDY) from None
+            kind = GoneError if _nobody_listens(error) else NoEngineError
+            raise kind(f"no Docker Engine answers: {_shortly(error)}", _REMEDY) from None
+
+
+def _nobody_listens(error: BaseException | None) -> bool:
+    """Whether an error began with an address that is not there, or where nobody takes connections."""
+    while error is not None and not isinstance(error, ConnectionRefusedError | FileNotFoundError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _shortly(error: BaseException) -> str:

@@ -179,8 +179,8 @@ class Garbage:
 
 
 def _before(now_us: int, age_s: float) -> int:
-    """The time so long ago; 0: never."""
-    return now_us - int(age_s * 1e6) if age_s else 0
+    """The time so long ago; 0: never, as before there was time."""
+    return now_us - int(min(age_s * 1e6, now_us)) if age_s else 0
 
 
 def _discarding(discard: Callable[[str, int], int], before_us: int) -> Callable[[str], int]:

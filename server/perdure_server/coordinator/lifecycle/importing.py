@@ -20,6 +20,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_proto.v1 import journal_pb2 as jpb
 from perdure_proto.v1.runner_pb2 import BlobChunk
 
+from perdure_server.coordinator import lineage
 from perdure_server.coordinator.following import known_session
 from perdure_server.coordinator.lifecycle import parcel
 from perdure_server.coordinator.messages import session_message
@@ -44,6 +45,7 @@ _TEXT_CHARS: Final = 1024  # of each, and of an entry point
 _HEAD_BYTES: Final = 64 * 1024 * 1024
 _MEMBERS: Final = frozenset({parcel.HEAD, parcel.JOURNAL, parcel.OUTPUT, parcel.BUILD, parcel.BLOBS, parcel.KEY})
 _ENDED: Final = frozenset(phase.value for phase in Phase if phase.ended)
+_ALL: Final = 10**18 - 1  # entries that there may be
 _FILES: Final = 100_000
 _MOST: Final = (1 << 63) - 1  # that a column holds
 
@@ -99,7 +101,9 @@ async def _insert(c: Coordinator, found: _Parcel) -> SessionRecord:
         done: Any = await c.store.commit(Mutation(write))
         if done.value:
             return record
-        record = replace(record, session_id=new_id(c, ids.SESSION))
+        known = lineage.parse(record.forked_from)  # its code knew itself under the id in the file
+        known = known.of_fork(found.record.session_id, record.created_us, _ALL)
+        record = replace(record, session_id=new_id(c, ids.SESSION), forked_from=str(known))
 
 
 async def _fill(c: Coordinator, record: SessionRecord, found: _Parcel) -> None:
@@ -227,7 +231,7 @@ def _check_row(c: Coordinator, row: dict[str, Any]) -> None:
         raise parcel.bad("its entry point is too long")
     if len(memo) > _MEMO or any(len(name) + len(text) > _TEXT_CHARS for name, text in memo.items()):
         raise parcel.bad("its memo is too large")
-    if row["forked_from"] and not SESSION_ID.fullmatch(row["forked_from"]):
+    if row["forked_from"] and not lineage.is_text(row["forked_from"]):
         raise parcel.bad("what it was forked from makes no sense")
 
 

@@ -50,6 +50,7 @@ async def _prepare_start(c: Coordinator, asker: Asker, body: Body) -> Body:
             )
         deployment_id, build_id = deployment.deployment_id, deployment.build_id
     await starting.check_interpreter(c, build_id)
+    await c.entries.check(project, build_id, entry_point)
     await c.variables.check(project, deployment_id)
     session_id = _child_id(asker)
     memo, form = _memo(body), _form(body)

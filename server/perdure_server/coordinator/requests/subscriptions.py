@@ -99,7 +99,7 @@ def _timeout(body: Mapping[str, Any]) -> float | None:
     return min(float(timeout), 1e9)
 
 
-def _place_of(payload: jpb.Payload) -> int:
+def place_of(payload: jpb.Payload) -> int:
     """Of an event in the journal; what is too long for it is there as its beginning."""
     found = _PLACE.match(payload.data or payload.preview.encode())
     return int(found[1]) if found else 0
@@ -122,7 +122,7 @@ def as_of(rows: Iterable[jpb.Entry], session_id: str, project: str) -> list[Subs
             elif asked[call] == "event.unsubscribe":
                 held.pop(answer["subscription"], None)
         elif how.kind == jpb.RESOLUTION_KIND_EVENT and how.name in held:
-            held[how.name] = replace(held[how.name], after_seq=max(held[how.name].after_seq, _place_of(how.payload)))
+            held[how.name] = replace(held[how.name], after_seq=max(held[how.name].after_seq, place_of(how.payload)))
     return list(held.values())
 
 

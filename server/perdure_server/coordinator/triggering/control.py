@@ -10,10 +10,10 @@ from perdure_proto.v1 import control_pb2 as pb
 
 from perdure_server.coordinator.starting import project_of
 from perdure_server.coordinator.triggering import describing
-from perdure_server.coordinator.triggering.incoming import Accepted, Incoming
 from perdure_server.coordinator.triggering.live import Armed, Event, Live, sources, unknown_source
 from perdure_server.core import jsontext
 from perdure_server.core.errors import PerdureError
+from perdure_server.core.incoming import Accepted, Incoming
 from perdure_server.store import DispatchRow, EventRow, Transaction
 from perdure_server.store.events import COMPLETED, DEAD, DROPPED, FAILED, PENDING, STARTED
 
@@ -66,9 +66,13 @@ class TriggerControl:
         return pb.ListEventsResponse(events=events, next=rows[-1].seq if len(rows) == limit else 0)
 
     async def get_event(self, request: pb.GetEventRequest) -> pb.Event:
-        """P0222 when there is none."""
+        """With what subscriptions had of it. P0222 when there is none."""
         event = await self._known(request.event_id)
-        return _message(event, await asyncio.to_thread(self._c.store.dispatches, event.seq))
+        message = await self._told(event)
+        deliveries = await self._c.deliveries.of(event)
+        message.deliveries.extend(deliveries.found)
+        message.deliveries_cut = not deliveries.complete
+        return message
 
     async def redispatch_event(self, request: pb.RedispatchEventRequest) -> pb.Event:
         """The same event again, as a new one; what was dead of it is failed from now on. P0222, P0223, P0206."""
@@ -140,9 +144,12 @@ class TriggerControl:
         return event
 
     async def _sent(self, accepted: Accepted) -> pb.Event:
-        event = await self.get_event(pb.GetEventRequest(event_id=accepted.event_id))
+        event = await self._told(await self._known(accepted.event_id))
         event.taken = accepted.subscribed
         return event
+
+    async def _told(self, event: EventRow) -> pb.Event:
+        return _message(event, await asyncio.to_thread(self._c.store.dispatches, event.seq))
 
 
 def _verdict(armed: Armed, event: Event) -> pb.TestTriggerResponse.Verdict:

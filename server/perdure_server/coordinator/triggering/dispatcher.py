@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 from perdure_server.coordinator.clock import Handle
 from perdure_server.coordinator.starting import UNDEPLOYED, new_id
 from perdure_server.coordinator.triggering.describing import WebhookUrls
-from perdure_server.coordinator.triggering.incoming import Accepted, Incoming, event_json
 from perdure_server.coordinator.triggering.live import Armed, Event, Group, Live, LiveTriggers
+from perdure_server.coordinator.triggering.presenting import event_json
 from perdure_server.coordinator.triggering.schedules import Schedules
 from perdure_server.coordinator.triggering.waiting import Waiting
 from perdure_server.core import ids
 from perdure_server.core.errors import PerdureError
+from perdure_server.core.incoming import Accepted, Incoming
 from perdure_server.store import DispatchRow, EventRow, Mutation, SessionRecord, Transaction
 from perdure_server.store.events import FAILED, PENDING, STARTED
 
@@ -86,17 +87,17 @@ class Dispatcher:
 
         `also` is written in the same transaction, and whether the event is new or not. Raises P0206 no active
         deployment, P0231 too large, P0614 the project has used up its share, and what the store raises: then nothing
-        has happened.
+        has happened. One that was promised is stored even where nothing is deployed any more.
         """
         limit = self._c.settings.event_bytes
         if len(incoming.data) > limit:
             raise PerdureError("P0231", f"the event has {len(incoming.data)} bytes, more than {limit}")
         live = await self.live.of(incoming.project)
-        if live is None:
+        if live is None and not incoming.promised:
             raise PerdureError("P0206", f"project {incoming.project!r} has no active deployment")
         self._c.usage.check(incoming.project, len(incoming.data))
         event = self._event(incoming)
-        plans = await self._plans(live, Event(event), only)
+        plans = await self._plans(live, Event(event), only) if live is not None else []
 
         def write(transaction: Transaction) -> int:
             seq = transaction.insert_event(event)
@@ -114,12 +115,12 @@ class Dispatcher:
 
     def _event(self, incoming: Incoming) -> EventRow:
         return EventRow(
-            event_id=new_id(self._c, ids.EVENT),
+            event_id=incoming.event_id or new_id(self._c, ids.EVENT),
             project=incoming.project,
             source=incoming.source,
             source_type=incoming.source_type,
             event_type=incoming.event_type,
-            created_us=self._c.clock.now_us(),
+            created_us=incoming.created_us or self._c.clock.now_us(),
             data=incoming.data,
             memo=incoming.memo,
             dedup=incoming.dedup or None,
@@ -165,11 +166,12 @@ class Dispatcher:
         return Accepted(event.event_id, seq, new=True, started=tuple(started), subscribed=subscribed)
 
     def _known(self, event: EventRow) -> Accepted:
-        known = self._c.store.event_once(event.project, event.source, event.dedup or "")
+        store = self._c.store
+        known = store.event(event.event_id) or store.event_once(event.project, event.source, event.dedup or "")
         if known is None:
             raise PerdureError("P0222", "the event that this one repeats is gone")
         sessions = (row.session_id for row in self._c.store.dispatches(known.seq) if row.session_id)
-        return Accepted(known.event_id, known.seq, new=False, started=tuple(sessions))
+        return Accepted(known.event_id, known.seq, new=known.event_id == event.event_id, started=tuple(sessions))
 
     # What only happens when something else went wrong: ends of sessions that nobody noted, clocks that were set.
 

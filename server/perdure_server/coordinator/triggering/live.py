@@ -161,6 +161,10 @@ class LiveTriggers:
             known = self._live[project] = _live(deployment)
         return known
 
+    def projects(self) -> list[str]:
+        """Those that were asked for."""
+        return [*self._live]
+
     def at_hand(self, project: str) -> Live | None:
         """As it was found last."""
         return self._live.get(project)

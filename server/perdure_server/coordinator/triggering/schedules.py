@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from perdure_server.coordinator.clock import Handle
-from perdure_server.coordinator.triggering.incoming import Incoming, rfc3339
 from perdure_server.coordinator.triggering.live import Armed, LiveTriggers
+from perdure_server.coordinator.triggering.presenting import rfc3339
 from perdure_server.core import cron, limits
 from perdure_server.core.errors import PerdureError
+from perdure_server.core.incoming import Incoming
 from perdure_server.manifest.triggers import CatchUp, Schedule, Trigger
 from perdure_server.store import Transaction
 

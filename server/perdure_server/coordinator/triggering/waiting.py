@@ -17,9 +17,9 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_server.coordinator import signalling
 from perdure_server.coordinator.starting import new_id
 from perdure_server.coordinator.triggering.alarms import Alarms
-from perdure_server.coordinator.triggering.incoming import event_json
 from perdure_server.coordinator.triggering.lines import Key, Line, Pending, Slot
 from perdure_server.coordinator.triggering.live import Armed, Group, LiveTriggers
+from perdure_server.coordinator.triggering.presenting import event_json
 from perdure_server.coordinator.triggering.rates import Rates
 from perdure_server.coordinator.triggering.settling import settle
 from perdure_server.core import ids, limits
@@ -308,6 +308,8 @@ class Waiting:
         if (line := self._lines.get(slot)) is not None and pending.key in line.held:
             line.held[pending.key] = session_id
         self._c.adopt(record)
+        if armed.overlap == "cancel_old" and line is not None and line.ready:
+            self._c.spawn(self._stop(session_id))  # a newer event came while this was written
 
     def _make(self, tx: Transaction, pending: Pending, armed: Armed, session_id: str) -> SessionRecord | None:
         """None when somebody else has dealt with it."""

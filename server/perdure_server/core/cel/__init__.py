@@ -4,7 +4,7 @@ A subset that is bounded: what an expression may cost is counted while it runs (
 """
 
 from perdure_server.core.cel.evaluate import Expression, compile_expression
-from perdure_server.core.cel.syntax import CelError
-from perdure_server.core.cel.values import Fault
+from perdure_server.core.cel.run import Fault
+from perdure_server.core.cel.tree import CelError
 
 __all__ = ["CelError", "Expression", "Fault", "compile_expression"]

@@ -1,27 +1,32 @@
-"""The functions and methods of expressions: those of CEL's standard library that suit JSON, and of its "strings"."""
+"""The functions and methods of CEL's standard library that suit JSON. The extensions' are in `extensions`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final
 
 import re2
 
-from perdure_server.core.cel.values import STEP_CHARS, Fault, Run, kind, within_64_bits
+from perdure_server.core.cel.calls import ANY, STRING, Function, of_text
+from perdure_server.core.cel.run import STEP_CHARS, Fault, Run
+from perdure_server.core.cel.times import (
+    SECOND_NS,
+    Duration,
+    Timestamp,
+    part,
+    read_duration,
+    read_timestamp,
+    timestamp,
+    written_timestamp,
+)
+from perdure_server.core.cel.values import fixed_point, kind, utf8, within_64_bits
 
 PATTERN_CHARS: Final = 1000
 _PATTERN_STEPS: Final = 500  # what compiling one costs
 _PATTERN_MEMORY: Final = 1024 * 1024
+_ZONE_STEPS: Final = 500  # what reading one from the disk costs
 _CACHED_INT_CHARS: Final = 20  # digits and sign of 64 bits
-
-
-class Function(NamedTuple):
-    """`types`: what each argument may be, "" for anything; of a method the first is what it is called on."""
-
-    run: Callable[..., Any]
-    types: tuple[tuple[str, ...], ...]
-    method: bool
-    least: int = 0  # arguments that are needed; 0: all
 
 
 def pattern(text: str) -> Any:
@@ -67,11 +72,19 @@ def _text(run: Run, value: Any) -> str:
                 return value.decode()
             except UnicodeDecodeError:
                 raise Fault("the bytes are no UTF-8") from None
+        case Timestamp():
+            return written_timestamp(value)
+        case Duration():
+            return f"{fixed_point(value.ns / SECOND_NS)}s"
         case _:
             return str(value)
 
 
 def _int(_run: Run, value: Any) -> int:
+    if isinstance(value, Timestamp):
+        return value.ns // SECOND_NS
+    if isinstance(value, Duration):
+        return value.ns
     if isinstance(value, str) and len(value) > _CACHED_INT_CHARS:
         raise Fault("the number has more than 64 bits")
     try:
@@ -97,78 +110,77 @@ def _bool(_run: Run, value: Any) -> bool:
     return found
 
 
-def _of_text(work: Callable[..., Any]) -> Callable[..., Any]:
-    """A method whose cost is that of reading its text."""
-
-    def run_it(run: Run, text: str, *arguments: Any) -> Any:
-        run.pay(len(text) // STEP_CHARS)
-        return work(text, *arguments)
-
-    return run_it
+def _bytes(run: Run, value: str | bytes) -> bytes:
+    run.pay(len(value) // STEP_CHARS)
+    return value if isinstance(value, bytes) else utf8(value)
 
 
-def _lower(text: str) -> str:
-    return "".join(c.lower() if c.isascii() else c for c in text) if not text.isascii() else text.lower()
+def _timestamp(_run: Run, value: str | int | Timestamp) -> Timestamp:
+    match value:
+        case str():
+            return read_timestamp(value)
+        case int():
+            return timestamp(within_64_bits(value) * SECOND_NS)
+        case _:
+            return value
 
 
-def _upper(text: str) -> str:
-    return "".join(c.upper() if c.isascii() else c for c in text) if not text.isascii() else text.upper()
+def _duration(_run: Run, value: str | Duration) -> Duration:
+    return read_duration(value) if isinstance(value, str) else value
 
 
-def _substring(text: str, start: int, end: int | None = None) -> str:
-    stop = len(text) if end is None else end
-    if not 0 <= start <= stop <= len(text):
-        raise Fault("the text has no such part")
-    return text[start:stop]
+def _part(of: Callable[[datetime], int], unit_ns: int = 0) -> Function:
+    """A part of a timestamp, maybe in a zone; of a duration as a whole in units of `unit_ns`."""
+
+    def run_it(run: Run, value: Timestamp | Duration, *zone: str) -> int:
+        if isinstance(value, Timestamp):
+            run.pay(_ZONE_STEPS if zone else 1)
+            return part(value, zone[0] if zone else "", of)
+        if zone:
+            raise Fault("a duration has no time zone")
+        return value.over(unit_ns)
+
+    kinds = ("timestamp", "duration") if unit_ns else ("timestamp",)
+    return Function(run_it, (kinds, STRING), method=True, least=1)
 
 
-def _replace(run: Run, text: str, old: str, new: str) -> str:
-    found = text.count(old)
-    run.pay((2 * len(text) + found * len(new)) // STEP_CHARS + found)
-    return text.replace(old, new)
-
-
-def _split(run: Run, text: str, by: str) -> list[str]:
-    run.pay(len(text) // STEP_CHARS + (text.count(by) if by else len(text)))
-    return text.split(by) if by else list(text)
-
-
-def _join(run: Run, items: list[Any], by: str = "") -> str:
-    if not all(isinstance(item, str) for item in items):
-        raise Fault("only strings can be joined")
-    run.pay(len(items) + (sum(map(len, items)) + len(by) * len(items)) // STEP_CHARS)
-    return by.join(items)
-
-
-_STRING: Final = ("string",)
-_INT: Final = ("int",)
 _SIZED: Final = ("string", "bytes", "list", "map")
-_ANY: Final = ("",)
 
-FUNCTIONS: Final[dict[str, Function]] = {
-    "size": Function(_size, (_SIZED,), method=False),
-    "string": Function(_text, (("string", "int", "double", "bool", "bytes"),), method=False),
-    "int": Function(_int, (("string", "int", "double", "bool"),), method=False),
-    "uint": Function(_int, (("string", "int", "double"),), method=False),
-    "double": Function(_double, (("string", "int", "double"),), method=False),
-    "bool": Function(_bool, (("string", "bool"),), method=False),
-    "type": Function(lambda _run, value: kind(value), (_ANY,), method=False),
-    "dyn": Function(lambda _run, value: value, (_ANY,), method=False),
-    "matches": Function(_matches, (_STRING, _STRING), method=False),
+STANDARD_FUNCTIONS: Final[dict[str, Function]] = {
+    "size": Function(_size, (_SIZED,)),
+    "string": Function(_text, (("string", "int", "double", "bool", "bytes", "timestamp", "duration"),)),
+    "int": Function(_int, (("string", "int", "double", "bool", "timestamp", "duration"),)),
+    "uint": Function(_int, (("string", "int", "double"),)),
+    "double": Function(_double, (("string", "int", "double"),)),
+    "bool": Function(_bool, (("string", "bool"),)),
+    "bytes": Function(_bytes, (("string", "bytes"),)),
+    "timestamp": Function(_timestamp, (("string", "int", "timestamp"),)),
+    "duration": Function(_duration, (("string", "duration"),)),
+    "type": Function(lambda _run, value: kind(value), (ANY,)),
+    "dyn": Function(lambda _run, value: value, (ANY,)),
+    "matches": Function(_matches, (STRING, STRING)),
 }
-METHODS: Final[dict[str, Function]] = {
+STANDARD_METHODS: Final[dict[str, Function]] = {
     "size": Function(_size, (_SIZED,), method=True),
-    "matches": Function(_matches, (_STRING, _STRING), method=True),
-    "contains": Function(_of_text(lambda text, part: part in text), (_STRING, _STRING), method=True),
-    "startsWith": Function(_of_text(str.startswith), (_STRING, _STRING), method=True),
-    "endsWith": Function(_of_text(str.endswith), (_STRING, _STRING), method=True),
-    "lowerAscii": Function(_of_text(_lower), (_STRING,), method=True),
-    "upperAscii": Function(_of_text(_upper), (_STRING,), method=True),
-    "trim": Function(_of_text(str.strip), (_STRING,), method=True),
-    "indexOf": Function(_of_text(str.find), (_STRING, _STRING), method=True),
-    "lastIndexOf": Function(_of_text(str.rfind), (_STRING, _STRING), method=True),
-    "substring": Function(_of_text(_substring), (_STRING, _INT, _INT), method=True, least=2),
-    "replace": Function(_replace, (_STRING, _STRING, _STRING), method=True),
-    "split": Function(_split, (_STRING, _STRING), method=True),
-    "join": Function(_join, (("list",), _STRING), method=True, least=1),
+    "matches": Function(_matches, (STRING, STRING), method=True),
+    "contains": Function(of_text(lambda text, part: part in text), (STRING, STRING), method=True),
+    "startsWith": Function(of_text(str.startswith), (STRING, STRING), method=True),
+    "endsWith": Function(of_text(str.endswith), (STRING, STRING), method=True),
+    # Months, and days but for getDate, are counted from 0; Sunday is 0.
+    "getFullYear": _part(lambda at: at.year),
+    "getMonth": _part(lambda at: at.month - 1),
+    "getDayOfYear": _part(lambda at: at.timetuple().tm_yday - 1),
+    "getDayOfMonth": _part(lambda at: at.day - 1),
+    "getDate": _part(lambda at: at.day),
+    "getDayOfWeek": _part(lambda at: at.isoweekday() % 7),
+    "getHours": _part(lambda at: at.hour, 3600 * SECOND_NS),
+    "getMinutes": _part(lambda at: at.minute, 60 * SECOND_NS),
+    "getSeconds": _part(lambda at: at.second, SECOND_NS),
+    "getMilliseconds": _part(lambda at: at.microsecond // 1000, SECOND_NS // 1000),
 }
+TYPES: Final = {
+    **{name: name for name in ("bool", "bytes", "double", "int", "list", "map", "string")},
+    "uint": "int",
+    "null_type": "null",
+}
+"""What names of types stand for: `type(data.n) == int`."""

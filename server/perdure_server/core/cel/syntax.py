@@ -1,7 +1,7 @@
 """The text of a CEL expression as a tree.
 
-The grammar is that of the CEL specification (https://github.com/google/cel-spec, "Syntax") without messages, raw
-identifiers and comments. The text, and how deeply things stand in each other, are limited: it is a stranger's.
+The grammar is that of the CEL specification (https://github.com/google/cel-spec, "Syntax") without messages and raw
+identifiers. The text, and how deeply things stand in each other, are limited: it is a stranger's.
 """
 
 from __future__ import annotations
@@ -10,11 +10,30 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from perdure_server.core.cel.tree import (
+    Binary,
+    Bind,
+    Call,
+    CelError,
+    Choice,
+    Has,
+    Index,
+    ListOf,
+    Literal,
+    Logic,
+    Macro,
+    MapOf,
+    Name,
+    Node,
+    Select,
+    Unary,
+)
+
 MAX_CHARS: Final = 4096
 MAX_DEPTH: Final = 40
 
 _TOKEN: Final = re.compile(
-    r"""(?P<space>\s+)
+    r"""(?P<space>\s+|//[^\n]*)
     |(?P<float>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
     |(?P<int>0[xX][0-9a-fA-F]+|\d+)[uU]?
     |(?P<text>[bBrR]{0,2}(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))
@@ -40,107 +59,9 @@ _BINARY: Final = {
     "<": 3, "<=": 3, ">": 3, ">=": 3, "==": 3, "!=": 3, "in": 3,
     "+": 4, "-": 4, "*": 5, "/": 5, "%": 5,
 }  # fmt: skip
-_MACROS: Final = {"all": (2,), "exists": (2,), "exists_one": (2,), "map": (2, 3), "filter": (2,)}
-
-
-class CelError(Exception):
-    """The expression is wrong at `offset` (characters from its start)."""
-
-    def __init__(self, message: str, offset: int, help: str = "") -> None:  # noqa: A002 - as PerdureError has it
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.help = help
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    offset: int
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class Literal(Node):
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Name(Node):
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Select(Node):
-    of: Node
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Index(Node):
-    of: Node
-    by: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Node):
-    """Of a function, or, with `of`, of a method."""
-
-    name: str
-    of: Node | None
-    arguments: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Has(Node):
-    select: Select
-
-
-@dataclass(frozen=True, slots=True)
-class Macro(Node):
-    """`of.name(variable, *arguments)`."""
-
-    name: str
-    of: Node
-    variable: str
-    arguments: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unary(Node):
-    operator: str
-    of: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Binary(Node):
-    operator: str
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Logic(Node):
-    """Any number of terms joined by && or ||: a list, so that a long one is not deep."""
-
-    operator: str
-    terms: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice(Node):
-    condition: Node
-    yes: Node
-    no: Node
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf(Node):
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MapOf(Node):
-    items: tuple[tuple[Node, Node], ...]
+_MACROS: Final = {
+    "all": (2,), "exists": (2,), "exists_one": (2,), "existsOne": (2,), "map": (2, 3), "filter": (2,), "sortBy": (2,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +267,11 @@ def _called(offset: int, name: str, of: Node | None, arguments: tuple[Node, ...]
         if not isinstance(variable, Name):
             raise CelError(f"the first argument of {name}() is a name for the element", variable.offset)
         return Macro(offset, depth, name, of, variable.name, arguments[1:])
+    if isinstance(of, Name) and (of.name, name) == ("cel", "bind") and len(arguments) == 3:
+        variable, value, body = arguments
+        if not isinstance(variable, Name):
+            raise CelError("the first argument of cel.bind() is a name for the second one", variable.offset)
+        return Bind(offset, depth, variable.name, value, body)
     return Call(offset, depth, name, of, arguments)
 
 

@@ -1,37 +1,19 @@
-"""What the values of CEL do: here they are those of JSON, and bytes.
+"""What the values of CEL do: here they are those of JSON, bytes, timestamps and durations.
 
 Whatever takes longer for longer values pays for it (`Run.pay`), in steps; so does what makes longer ones.
 """
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Any, Final
 
-STEP_CHARS: Final = 64  # of a text that one step pays for
+from perdure_server.core.cel.run import STEP_CHARS, Fault, Run
+from perdure_server.core.cel.times import Duration, Timestamp, difference, total
+
 _INT_BITS: Final = 63
-
-
-class Fault(Exception):  # noqa: N818 - it is what CEL calls an error: a value of its own kind
-    """The expression has no value for this data."""
-
-
-class Spent(Fault):
-    """It would take too many steps. No operator absorbs it."""
-
-
-class Run:
-    """One evaluation: what it may still spend, and the variables it sees."""
-
-    __slots__ = ("steps", "variables")
-
-    def __init__(self, variables: dict[str, Any], steps: int) -> None:
-        self.variables = variables
-        self.steps = steps
-
-    def pay(self, steps: int) -> None:
-        self.steps -= steps
-        if self.steps < 0:
-            raise Spent("it takes too many steps")
+COMPARABLE: Final = frozenset({"bool", "int", "double", "string", "bytes", "timestamp", "duration"})
 
 
 def kind(value: Any) -> str:
@@ -51,8 +33,31 @@ def kind(value: Any) -> str:
             return "bytes"
         case list():
             return "list"
+        case Timestamp():
+            return "timestamp"
+        case Duration():
+            return "duration"
         case _:
             return "map"
+
+
+def truth(value: Any) -> bool:
+    """Raises `Fault` for what is neither true nor false: nothing else counts as one of them."""
+    if value is True or value is False:
+        return value
+    raise Fault(f"{kind(value)} is neither true nor false")
+
+
+def utf8(text: str) -> bytes:
+    """Halves of surrogate pairs, which JSON may have, are U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def fixed_point(value: float) -> str:
+    """The shortest text that means this number, without an exponent."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return format(Decimal(repr(value)), "f").removesuffix(".0")
 
 
 def is_number(value: Any) -> bool:
@@ -83,7 +88,7 @@ def equal(run: Run, left: Any, right: Any) -> bool:
             if same:
                 todo += ((value, right[name]) for name, value in left.items())
         else:
-            same = left is right
+            same = left == right
         if not same:
             return False
     return True
@@ -93,8 +98,8 @@ def ordered(run: Run, left: Any, right: Any) -> None:
     """Raise `Fault` unless one may be less than the other."""
     if is_number(left) and is_number(right):
         return
-    if kind(left) == kind(right) and isinstance(left, (str, bytes, bool)):
-        if not isinstance(left, bool):
+    if kind(left) == kind(right) and kind(left) in COMPARABLE:
+        if isinstance(left, (str, bytes)):
             run.pay(min(len(left), len(right)) // STEP_CHARS)
         return
     raise Fault(f"{kind(left)} and {kind(right)} have no order")
@@ -125,6 +130,9 @@ def arithmetic(run: Run, operator: str, left: Any, right: Any) -> Any:
         length = len(left) + len(right)
         run.pay(length if isinstance(left, list) else length // STEP_CHARS)
         return left + right
+    found = total(left, right) if operator == "+" else difference(left, right) if operator == "-" else None
+    if found is not None:
+        return found
     raise Fault(f"{kind(left)} {operator} {kind(right)} has no meaning")
 
 

@@ -70,6 +70,18 @@ subscriptions = Table(
     sqlite_with_rowid=False,
 )
 
+# Which subscription had an event; the subscription may be over.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("event_seq", BigInteger, ForeignKey("events.seq"), primary_key=True, autoincrement=False),
+    Column("session_id", String, ForeignKey("sessions.session_id"), primary_key=True),
+    Column("subscription_id", String, primary_key=True),
+    Column("taken_us", BigInteger, nullable=False),
+    Index("deliveries_of_session", "session_id"),
+    sqlite_with_rowid=False,
+)
+
 # What sessions answered to whoever waits for an outcome of an event.
 outcomes = Table(
     "outcomes",

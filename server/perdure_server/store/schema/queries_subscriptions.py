@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import BindParameter, Integer, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql import ClauseElement
 
-from perdure_server.store.schema.outside import events, subscriptions
+from perdure_server.store.schema.outside import deliveries, events, subscriptions
+from perdure_server.store.schema.tables import sessions
 
+_EVENT: BindParameter[int] = bindparam("event_seq")
 _of_session = subscriptions.c.session_id == bindparam("of_session")
 _one = (_of_session, subscriptions.c.subscription_id == bindparam("of_subscription"))
 
@@ -60,4 +62,31 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
     ),
     "DELETE_SUBSCRIPTION": ("it is over", delete(subscriptions).where(*_one)),
     "DELETE_SUBSCRIPTIONS": ("the session is over", delete(subscriptions).where(_of_session)),
+    # -- who had an event
+    "INSERT_DELIVERY": (
+        "a subscription has an event",
+        insert(deliveries).values({column.name: bindparam(column.name) for column in deliveries.c}),
+    ),
+    "DELIVERIES": (
+        "who had an event, in the order in which they had it",
+        select(deliveries)
+        .where(deliveries.c.event_seq == _EVENT)
+        .order_by(deliveries.c.taken_us, deliveries.c.session_id, deliveries.c.subscription_id)
+        .limit(bindparam("limit"))
+        .offset(literal_column("0", Integer)),
+    ),
+    "TAKERS_ALIVE": (
+        "has a session had an event that lives?",
+        select(
+            select(deliveries.c.session_id)
+            .select_from(deliveries.join(sessions, deliveries.c.session_id == sessions.c.session_id))
+            .where(deliveries.c.event_seq == _EVENT, sessions.c.ended_us.is_(None))
+            .exists()
+        ),
+    ),
+    "DELETE_DELIVERIES": ("who had an event", delete(deliveries).where(deliveries.c.event_seq == _EVENT)),
+    "DELETE_TAKEN": (
+        "what a session had",
+        delete(deliveries).where(deliveries.c.session_id == bindparam("of_session")),
+    ),
 }

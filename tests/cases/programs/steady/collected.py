@@ -25,4 +25,4 @@ def main(event):
     return [seen, len(kept), gc.isenabled()]
 
 
-CASE = {"result": [["0", "1"], 2, True], "effects": 4, "heavy": True}
+CASE = {"result": [["0", "1"], 2, True], "effects": 4, "heavy": True, "long": True}

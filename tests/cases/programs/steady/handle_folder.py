@@ -1,4 +1,5 @@
-"""A temporary folder with files in it: after a crash it is the same folder, and never a second one."""
+"""A temporary folder with files in it: after a crash it is the same folder, and never a second one, but for one that
+was being made just then."""
 
 import os
 import tempfile
@@ -15,7 +16,11 @@ def main(event):
         inside = [os.listdir(folder), len(os.listdir(event["dir"]))]
         with open(path) as stream:
             text = stream.read()
-    return [answer, inside, text, os.listdir(event["dir"])]
+    return [answer, inside, text, len(os.listdir(event["dir"]))]
 
 
-CASE = {"result": ["between", [["a.txt"], 1], "kept", []], "effects": 1}
+CASE = {
+    "result": ["between", [["a.txt"], 1], "kept", 0],
+    "alternative": ["between", [["a.txt"], 2], "kept", 1],
+    "effects": 1,
+}

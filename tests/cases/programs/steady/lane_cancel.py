@@ -18,7 +18,7 @@ async def main(event):
             out.append("finally")
 
     task = asyncio.create_task(work())
-    out.append(await fetch(url + "/slow/0.8/other"))
+    out.append(await fetch(url + "/with/2/other"))
     task.cancel("enough")
     try:
         await task

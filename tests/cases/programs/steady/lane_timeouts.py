@@ -8,8 +8,10 @@ from aweb import fetch
 async def main(event):
     url = event["url"]
     out = [await asyncio.wait_for(fetch(url + "/quick"), 20)]
+    late = asyncio.create_task(fetch(url + "/slow/20/late"))
+    out.append(await fetch(url + "/with/3/begun"))
     try:
-        await asyncio.wait_for(fetch(url + "/slow/20/late"), 1)
+        await asyncio.wait_for(late, 0.1)
     except TimeoutError:
         out.append("late")
     try:
@@ -27,8 +29,8 @@ async def main(event):
 
 
 CASE = {
-    "result": ["quick", "late", "slept too long", "shield", "shielded"],
-    "effects": 3,
-    "too_late": ["GET /slow/20/late"],
+    "result": ["quick", "begun", "late", "slept too long", "shield", "shielded"],
+    "effects": 4,
+    "in_flight": 2,
     "waits": True,
 }

@@ -21,4 +21,5 @@ CASE = {
     "calls": ["activity outside.get"] * 60,
     "effects": 60,
     "heavy": True,
+    "long": True,
 }

@@ -11,6 +11,8 @@ def on_question(event):
             http_outcome(body=part, headers={"Content-Type": "text/plain"}, more=part != "a time")
     elif not asked:
         http_outcome(400, "ask something")
+    elif asked == "page":
+        http_outcome(200, "<html><body>come in</body></html>")
     elif asked == "where":
         http_outcome(json={"url": get_webhook_url("arrival")})
     elif asked == "nowhere":
