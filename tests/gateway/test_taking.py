@@ -82,6 +82,38 @@ async def test_an_answer_that_comes_while_the_inbox_writes_is_the_answer(
     assert not gateway.upstream._asked
 
 
+async def test_duplicates_are_told_the_id_that_the_event_has(gateway: Gateway, coordinator: FakeCoordinator) -> None:
+    """While the first is on its way, while it is in the inbox, and when the coordinator has it: it is asked once."""
+    once = [gateway.taking.accept(event("1", dedup="d")) for _ in range(3)]
+    first, *others = await asyncio.gather(*once)
+    assert first.new
+    assert {(each.event_id, each.new) for each in others} == {(first.event_id, False)}
+    kept = await gateway.taking.accept(event("1", dedup="d"))
+    assert (kept.event_id, kept.new) == (first.event_id, False)
+    assert (await gateway.taking.accept(event("1", "q", dedup="d"))).event_id != first.event_id
+    assert left(gateway) == ["1", "1"]
+    for expected in ("p", "q"):
+        header, _ = await coordinator.next()
+        assert header["project"] == expected
+        coordinator.take(header)
+    await emptied(gateway)
+    accepting = asyncio.create_task(gateway.taking.accept(event("1", dedup="d")))
+    assert (await coordinator.next())[0]["event_id"] == first.event_id
+    await accepting
+
+
+async def test_duplicates_of_what_is_refused_are_refused(
+    gateway: Gateway, coordinator: FakeCoordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "PATIENCE_S", 30)
+    accepting = asyncio.gather(
+        *(gateway.taking.accept(event("1", dedup="d")) for _ in range(2)), return_exceptions=True
+    )
+    coordinator.refuse((await coordinator.next())[0])
+    assert [error.code for error in await accepting if isinstance(error, PerdureError)] == ["P0614"] * 2
+    assert not coordinator.heard
+
+
 async def test_the_next_coordinator_is_asked_in_the_order_of_the_first_questions(
     gateway: Gateway, coordinator: FakeCoordinator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

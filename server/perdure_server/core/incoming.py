@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from perdure_server.core import ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +21,21 @@ class Incoming:
     data: bytes
     memo: Mapping[str, str] = field(default_factory=dict)
     dedup: str | None = None
-    event_id: str = ""  # given to it already: who brings the same one again is answered as the first time
-    created_us: int = 0  # when it happened; 0: now
+    event_id: str = ""  # "": it is not stamped yet
+    created_us: int = 0  # when it happened
     promised: bool = False  # who brought it was told already that it is taken
+
+    def stamped(self, now_us: int, chance: bytes) -> Incoming:
+        """With an id and a time. Who brings it a second time, so stamped, is answered as the first time.
+
+        Events that are the same have the same id, whoever stamps them: so a duplicate is told it by who does not know
+        of the first. `chance`: `ids.RANDOM_BYTES` bytes, for the others.
+        """
+        event_id = ids.make_id(ids.EVENT, now_us, chance)
+        if self.dedup:
+            same = json.dumps([self.project, self.source, self.dedup])
+            event_id = ids.derived_id(ids.EVENT, hashlib.sha256(same.encode()).digest())
+        return replace(self, event_id=event_id, created_us=now_us)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,10 @@ class Inbox:
             self._count(incoming, len(header) + len(incoming.data))
         return found
 
+    def __contains__(self, event_id: str) -> bool:
+        """Whether it is kept, or about to be."""
+        return event_id in self._sizes
+
     async def keep(self, incoming: Incoming) -> None:
         """Durable when this returns. Raises `PerdureError` P0207: no room; P0211, P0209: it cannot be written."""
         header = json.dumps(wire.event_header(incoming))

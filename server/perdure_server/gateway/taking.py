@@ -29,6 +29,7 @@ class Taking:
         self._upstream = upstream
         self._tables = tables
         self._inbox = inbox
+        self._coming: dict[str, asyncio.Task[Accepted]] = {}  # by event id, of those that may come twice
         self._refused = Refused(self._ask, inbox.drop)
 
     @property
@@ -55,15 +56,8 @@ class Taking:
         """
         if len(incoming.data) > self.event_bytes:
             raise PerdureError("P0231", f"the event has {len(incoming.data)} bytes, more than {self.event_bytes}")
-        now_us = self.now_us()
-        event_id = ids.make_id(ids.EVENT, now_us, secrets.token_bytes(ids.RANDOM_BYTES))
-        incoming = replace(incoming, event_id=event_id, created_us=now_us)
-        asked = self._ask(incoming)
-        await asyncio.wait({asked.answer}, timeout=PATIENCE_S)
-        if not asked.answer.done() and await self._kept(incoming, asked):
-            return Accepted(event_id, 0, new=True)
-        told = await asked.answer
-        return Accepted(told["event_id"], 0, told["new"])
+        incoming = incoming.stamped(self.now_us(), secrets.token_bytes(ids.RANDOM_BYTES))
+        return await (self._take_once(incoming) if incoming.dedup else self._take(incoming))
 
     def take_up(self) -> None:
         """What is in the inbox, was promised by a gateway before."""
@@ -73,6 +67,25 @@ class Taking:
     async def close(self) -> None:
         """What is not delivered, stays in the inbox."""
         await self._refused.close()
+
+    async def _take_once(self, incoming: Incoming) -> Accepted:
+        """One that is the same as one which is on its way is told what that one is told."""
+        event_id = incoming.event_id
+        if (first := self._coming.get(event_id)) is not None:
+            return replace(await asyncio.shield(first), new=False)
+        if event_id in self._inbox:
+            return Accepted(event_id, 0, new=False)
+        first = self._coming[event_id] = asyncio.create_task(self._take(incoming))
+        first.add_done_callback(lambda _: self._coming.pop(event_id))
+        return await asyncio.shield(first)
+
+    async def _take(self, incoming: Incoming) -> Accepted:
+        asked = self._ask(incoming)
+        await asyncio.wait({asked.answer}, timeout=PATIENCE_S)
+        if not asked.answer.done() and await self._kept(incoming, asked):
+            return Accepted(incoming.event_id, 0, new=True)
+        told = await asked.answer
+        return Accepted(told["event_id"], 0, told["new"])
 
     async def _kept(self, incoming: Incoming, asked: Asked) -> bool:
         """In the inbox, and promised. False: the coordinator's answer counts, which has come, or has to be waited for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -111,16 +112,18 @@ class Dispatcher:
 
         done: Any = await self._c.store.commit(Mutation(write))
         seq: int = done.value
-        return self._accepted(event, seq, plans) if seq else self._known(event)
+        return self._accepted(event, seq, plans) if seq else self._known(event, again=bool(incoming.event_id))
 
     def _event(self, incoming: Incoming) -> EventRow:
+        if not incoming.event_id:
+            incoming = incoming.stamped(self._c.clock.now_us(), secrets.token_bytes(ids.RANDOM_BYTES))
         return EventRow(
-            event_id=incoming.event_id or new_id(self._c, ids.EVENT),
+            event_id=incoming.event_id,
             project=incoming.project,
             source=incoming.source,
             source_type=incoming.source_type,
             event_type=incoming.event_type,
-            created_us=incoming.created_us or self._c.clock.now_us(),
+            created_us=incoming.created_us,
             data=incoming.data,
             memo=incoming.memo,
             dedup=incoming.dedup or None,
@@ -165,13 +168,15 @@ class Dispatcher:
         subscribed = self._c.subscriptions.arrived(event.project, event.source, seq)
         return Accepted(event.event_id, seq, new=True, started=tuple(started), subscribed=subscribed)
 
-    def _known(self, event: EventRow) -> Accepted:
+    def _known(self, event: EventRow, *, again: bool) -> Accepted:
+        """`again`: who brings it may have brought it before, and not have heard that it was taken."""
         store = self._c.store
         known = store.event(event.event_id) or store.event_once(event.project, event.source, event.dedup or "")
         if known is None:
             raise PerdureError("P0222", "the event that this one repeats is gone")
         sessions = (row.session_id for row in self._c.store.dispatches(known.seq) if row.session_id)
-        return Accepted(known.event_id, known.seq, new=known.event_id == event.event_id, started=tuple(sessions))
+        new = again and known.created_us == event.created_us
+        return Accepted(known.event_id, known.seq, new, started=tuple(sessions))
 
     # What only happens when something else went wrong: ends of sessions that nobody noted, clocks that were set.
 
