@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 JOBS   ?= 3
+TRIES  ?= 1
 # An index may be slow or away for a moment.
 export PIP_RETRIES ?= 8
 export PIP_DEFAULT_TIMEOUT ?= 60
@@ -23,13 +24,13 @@ run: setup                      ## a handler survives kill -9
 	@$(BIN)/python examples/quickstart/demo.py
 
 test: setup lint                ## the whole suite on this interpreter
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --reruns $$(($(TRIES) - 1))
 
 test-fast: setup                ## without the tests that take long
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 test-all: test                  ## the suite here, and on every other CPython found what may differ there
-	JOBS=$(JOBS) $(BIN)/python tests/everywhere.py
+	JOBS=$(JOBS) TRIES=$(TRIES) $(BIN)/python tests/everywhere.py
 
 lint: setup                     ## style, types, layers, generated code
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -21,3 +21,10 @@ def bench_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """One counting server and one fork server for all tests of this worker."""
     with bench(tmp_path_factory.mktemp("bench")) as equipment:
         yield equipment
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say of tests that were tried again, which CI does, why: each is a bug, of the test or of perdure."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_sep("_", f"failed, and was tried again: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)

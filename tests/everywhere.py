@@ -43,7 +43,8 @@ import bz2, ctypes, lzma, sqlite3, ssl, sysconfig, venv, ensurepip, zlib
 assert not sysconfig.get_config_var("Py_GIL_DISABLED"), "it has no global interpreter lock"
 """
 """What a CPython must have: some are built without a library that was not there, or are packaged in parts."""
-OPTIONS = ("-n", os.environ.get("JOBS", "3"), "--dist", "worksteal", "-p", "no:cacheprovider")
+RERUNS = int(os.environ.get("TRIES", "1")) - 1
+OPTIONS = ("-n", os.environ.get("JOBS", "3"), "--dist", "worksteal", "--reruns", str(RERUNS), "-p", "no:cacheprovider")
 
 
 def interpreters() -> dict[str, str]:
