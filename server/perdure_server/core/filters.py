@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from perdure_server.core.cel import CelError, Expression, Fault, compile_expression
+from perdure_server.core.cel.values import utf8
 from perdure_server.core.errors import PerdureError
 
 VARIABLES: Final = ("data", "event_type", "headers")
@@ -73,14 +74,15 @@ class Key:
         self._expression = expression
 
     def of(self, data: Any, event_type: str, headers: Mapping[str, str] | None = None) -> str:
-        """The key; "" where it has no value, or one that is no text, number or yes or no."""
+        """The key, which can be stored; "" where it has no value, or one that is no text, number or yes or no."""
         if self._expression is None:
             return ""
         try:
             value = self._expression.value(_variables(data, event_type, headers))
         except Fault:
             return ""
-        return str(value)[:KEY_CHARS] if isinstance(value, (str, int, float)) else ""
+        text = str(value)[:KEY_CHARS] if isinstance(value, (str, int, float)) else ""
+        return utf8(text).decode()
 
 
 def compile_filter(text: str) -> Filter:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from perdure_server.core.cel.calls import Function
-from perdure_server.core.cel.run import Evaluate, Fault, Run, Spent
-from perdure_server.core.cel.values import arithmetic, contains, equal, is_number, kind, ordered, truth
+from perdure_server.core.cel.run import STEP_CHARS, Evaluate, Fault, Run, Spent
+from perdure_server.core.cel.values import arithmetic, contains, equal, is_number, kind, ordered, shown, truth
 
 ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
@@ -48,14 +48,16 @@ def index(of: Evaluate, by: Evaluate) -> Evaluate:
         run.pay(1)
         value, at = of(run), by(run)
         if isinstance(value, dict) and isinstance(at, (str, int)):
+            if isinstance(at, str):
+                run.pay(len(at) // STEP_CHARS)
             try:
                 return value[at]
             except KeyError:
-                raise Fault(f"there is no {at!r:.40}") from None
-        if isinstance(value, list) and is_number(at) and at == int(at):
+                raise Fault(f"there is no {shown(at)}") from None
+        if isinstance(value, list) and is_number(at) and (isinstance(at, int) or at.is_integer()):
             if 0 <= at < len(value):
                 return value[int(at)]
-            raise Fault(f"there is no element {at}")
+            raise Fault(f"there is no element {shown(at)}")
         raise Fault(f"{kind(value)}[{kind(at)}] has no meaning")
 
     return read

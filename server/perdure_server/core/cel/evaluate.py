@@ -173,7 +173,7 @@ class _Compiler:
                 raise Fault(f"{kind(items)} has no elements")
             hidden = run.variables.get(variable)
             try:
-                return body(run, variable, list(items))
+                return body(run, variable, items)
             finally:
                 run.variables[variable] = hidden
 

@@ -20,13 +20,14 @@ from perdure_server.core.cel.times import (
     timestamp,
     written_timestamp,
 )
-from perdure_server.core.cel.values import fixed_point, kind, utf8, within_64_bits
+from perdure_server.core.cel.values import fixed_point, kind, shown, utf8, within_64_bits
 
 PATTERN_CHARS: Final = 1000
 _PATTERN_STEPS: Final = 500  # what compiling one costs
 _PATTERN_MEMORY: Final = 1024 * 1024
 _ZONE_STEPS: Final = 500  # what reading one from the disk costs
 _CACHED_INT_CHARS: Final = 20  # digits and sign of 64 bits
+_BOOL_CHARS: Final = 6  # no text that means one has so many
 
 
 def pattern(text: str) -> Any:
@@ -37,7 +38,7 @@ def pattern(text: str) -> Any:
     options.max_mem = _PATTERN_MEMORY
     options.log_errors = False
     try:
-        return re2.compile(text, options)
+        return re2.compile(utf8(text).decode(), options)
     except re2.error as error:
         said = error.args[0] if error.args else ""
         detail = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
@@ -46,7 +47,7 @@ def pattern(text: str) -> Any:
 
 def search(run: Run, text: str, compiled: Any) -> bool:
     run.pay(1 + len(text) // (STEP_CHARS // 8))
-    return compiled.search(text) is not None
+    return compiled.search(utf8(text)) is not None
 
 
 def _matches(run: Run, text: str, expression: str) -> bool:
@@ -90,7 +91,7 @@ def _int(_run: Run, value: Any) -> int:
     try:
         return within_64_bits(int(value))
     except (ValueError, OverflowError):
-        raise Fault(f"{value!r:.40} is no int") from None
+        raise Fault(f"{shown(value)} is no int") from None
 
 
 def _double(_run: Run, value: Any) -> float:
@@ -99,14 +100,14 @@ def _double(_run: Run, value: Any) -> float:
     try:
         return float(value)
     except (ValueError, OverflowError):
-        raise Fault(f"{value!r:.40} is no double") from None
+        raise Fault(f"{shown(value)} is no double") from None
 
 
 def _bool(_run: Run, value: Any) -> bool:
     named = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False, True: True, False: False}
-    found = named.get(value.lower() if isinstance(value, str) else value)
+    found = named.get(value[:_BOOL_CHARS].lower() if isinstance(value, str) else value)
     if found is None:
-        raise Fault(f"{value!r:.40} is no bool")
+        raise Fault(f"{shown(value)} is no bool")
     return found
 
 

@@ -1,11 +1,11 @@
-"""The macros: how they go over the elements of a list, or the keys of a map.
+"""The macros: how they go over the elements of a list, or the keys of a map, as far as they must.
 
 `sortBy` is of cel-go's ext/lists.go, and takes lists only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from perdure_server.core.cel.closures import decide
@@ -13,13 +13,13 @@ from perdure_server.core.cel.extensions.lists import sorted_by
 from perdure_server.core.cel.run import Evaluate, Run
 from perdure_server.core.cel.values import truth
 
-Fold = Callable[[Run, str, list[Any]], Any]
+Fold = Callable[[Run, str, Iterable[Any]], Any]
 
 
 def _quantifier(bodies: list[Evaluate], *, decided: bool) -> Fold:
     (body,) = bodies
 
-    def of_each(run: Run, variable: str, items: list[Any]) -> Iterator[Evaluate]:
+    def of_each(run: Run, variable: str, items: Iterable[Any]) -> Iterator[Evaluate]:
         for item in items:
             run.variables[variable] = item
             yield body
@@ -27,7 +27,7 @@ def _quantifier(bodies: list[Evaluate], *, decided: bool) -> Fold:
     return lambda run, variable, items: decide(run, of_each(run, variable, items), decided=decided)
 
 
-def _chosen(condition: Evaluate, run: Run, variable: str, items: list[Any]) -> list[Any]:
+def _chosen(condition: Evaluate, run: Run, variable: str, items: Iterable[Any]) -> list[Any]:
     found = []
     for item in items:
         run.pay(1)
@@ -40,7 +40,7 @@ def _chosen(condition: Evaluate, run: Run, variable: str, items: list[Any]) -> l
 def _mapped(bodies: list[Evaluate]) -> Fold:
     *conditions, body = bodies
 
-    def fold(run: Run, variable: str, items: list[Any]) -> list[Any]:
+    def fold(run: Run, variable: str, items: Iterable[Any]) -> list[Any]:
         for condition in conditions:
             items = _chosen(condition, run, variable, items)
         made = []
@@ -56,7 +56,7 @@ def _mapped(bodies: list[Evaluate]) -> Fold:
 def _sorted(bodies: list[Evaluate]) -> Fold:
     (key,) = bodies
 
-    def fold(run: Run, variable: str, items: list[Any]) -> list[Any]:
+    def fold(run: Run, variable: str, items: Iterable[Any]) -> list[Any]:
         keys = []
         for item in items:
             run.pay(1)

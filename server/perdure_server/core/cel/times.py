@@ -24,6 +24,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d)(?:[.,](\d{1,30}))?(?:Z|([+-])(\d\d):([0-5]\d))", re.ASCII
 )
+_ZONE_CHARS: Final = 100
 _OFFSET: Final = re.compile(r"([+-]?)(\d{1,2}):(\d{1,2})", re.ASCII)
 
 
@@ -84,6 +85,8 @@ def written_timestamp(value: Timestamp) -> str:
 
 def part(value: Timestamp, zone: str, of: Callable[[datetime], int]) -> int:
     """A part of the time on the clocks of a zone: a name of the tz database, "" for UTC, or such as `-08:00`."""
+    if len(zone) > _ZONE_CHARS:
+        raise Fault(f"unknown time zone {zone[:40]!r}")
     moment = _EPOCH + timedelta(microseconds=value.ns // 1000)
     try:
         if (match := _OFFSET.fullmatch(zone)) is not None:

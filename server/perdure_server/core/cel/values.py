@@ -50,7 +50,10 @@ def truth(value: Any) -> bool:
 
 def utf8(text: str) -> bytes:
     """Halves of surrogate pairs, which JSON may have, are U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def fixed_point(value: float) -> str:
@@ -58,6 +61,11 @@ def fixed_point(value: float) -> str:
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return format(Decimal(repr(value)), "f").removesuffix(".0")
+
+
+def shown(value: Any) -> str:
+    """A value in a message: no more of it than its beginning, which costs the same however long it is."""
+    return f"{value[:40] if isinstance(value, (str, bytes)) else value!r:.40}"
 
 
 def is_number(value: Any) -> bool:
@@ -110,6 +118,8 @@ def contains(run: Run, item: Any, container: Any) -> bool:
     if isinstance(container, list):
         return any(equal(run, item, each) for each in container)
     if isinstance(container, dict):
+        if isinstance(item, str):
+            run.pay(len(item) // STEP_CHARS)
         return isinstance(item, (str, int)) and item in container
     raise Fault(f"nothing is in {kind(container)}")
 

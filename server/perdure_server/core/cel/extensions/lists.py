@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cmp_to_key
 from typing import Any, Final
 
@@ -58,9 +59,9 @@ def _reverse(run: Run, value: list[Any] | str) -> list[Any] | str:
     return value[::-1]
 
 
-def sorted_by(run: Run, items: list[Any], keys: list[Any]) -> list[Any]:
+def sorted_by(run: Run, items: Iterable[Any], keys: list[Any]) -> list[Any]:
     """The items in the order of their keys, which must be of one type that has an order."""
-    run.pay(len(items))
+    run.pay(len(keys))
     kinds = {kind(key) for key in keys}
     if not kinds <= COMPARABLE:
         raise Fault("list elements must be comparable")
