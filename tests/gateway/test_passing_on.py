@@ -177,6 +177,15 @@ async def test_head_and_bodies_of_both_kinds(front: Front) -> None:
         assert b"200" in await reader.readline()
 
 
+async def test_a_request_of_http_1_0_needs_no_host(front: Front) -> None:
+    """Load balancers look so whether a server is ready."""
+    async with front.bare() as (reader, writer):
+        writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 60)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert front.coordinator.seen == ["/readyz"]
+
+
 async def test_an_answer_that_comes_before_the_end_of_the_body_arrives(front: Front) -> None:
     """The rest has nowhere to go."""
     async with front.bare() as (reader, writer):

@@ -202,6 +202,7 @@ async def test_a_full_inbox_promises_nothing_and_the_coordinator_gets_nothing_of
         assert full.value.code == "P0207"
     written = gateway.upstream._wire._transport.get_write_buffer_size()  # type: ignore[union-attr]
     assert written < 2_000_000
+    assert len(gateway.upstream._line) <= 5
     coordinator.wire._transport.resume_reading()  # type: ignore[union-attr]
     for _ in range(5):
         coordinator.take((await coordinator.next())[0])
@@ -295,6 +296,22 @@ async def test_what_strangers_ask_for_is_not_kept_and_few_of_them_wait(
     for each in waiting:
         each.cancel()
     await asyncio.wait(waiting)
+
+
+async def test_very_many_who_ask_for_what_there_is_not_leave_events_their_turn(
+    gateway: Gateway, coordinator: FakeCoordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "PATIENCE_S", 60)
+    asking = [asyncio.create_task(gateway.tables.find(f"no{number}/x")) for number in range(500)]
+    await asyncio.sleep(0)
+    accepting = asyncio.create_task(gateway.taking.accept(event("1")))
+    coordinator.take((await coordinator.next())[0])  # it has answered none of them
+    await accepting
+    for _ in asking:
+        header, _ = await coordinator.next("find")
+        coordinator.wire.say({"t": "found", "id": header["id"], "tables": []})
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert {error.code for error in answers if isinstance(error, PerdureError)} == {"P0223"}
 
 
 async def test_connections_are_known_as_webhooks_are(gateway: Gateway, coordinator: FakeCoordinator) -> None:

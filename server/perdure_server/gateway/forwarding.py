@@ -101,6 +101,8 @@ def _request(scope: Scope, body: AsyncIterator[bytes] | None) -> httpcore.Reques
     query: bytes = scope["query_string"]
     target: bytes = scope.get("raw_path") or scope["path"].encode()
     headers = [each for each in scope["headers"] if each[0] not in _NOT_ASKED]
+    if all(name != b"host" for name, _ in headers):  # HTTP/1.0 needs none; what is passed on is 1.1
+        headers.append((b"host", b""))
     url = httpcore.URL(
         scheme=ORIGIN.scheme, host=ORIGIN.host, port=ORIGIN.port, target=target + (b"?" + query if query else b"")
     )

@@ -14,6 +14,7 @@ from perdure_server.web.receivers import Connected, Found, Receivers, connection
 _KEPT: Final = 10_000
 _WAIT_S: Final = 30.0  # for a coordinator, where only it knows
 _WAITING: Final = 500  # requests that wait so: strangers may ask for anything, and the others want room
+_AT_ONCE: Final = 32  # of them that are asked for: questions go before events, and must leave these time
 
 
 class Tables:
@@ -26,6 +27,7 @@ class Tables:
         self._changes = 0
         self._changed: dict[str, int] = {}  # the number of each project's last change
         self._waiting = 0
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._asking: set[asyncio.Task[None]] = set()
 
     async def find(self, path: str) -> Found:
@@ -78,7 +80,7 @@ class Tables:
             raise _away()
         self._waiting += 1
         try:
-            async with asyncio.timeout(_WAIT_S):
+            async with asyncio.timeout(_WAIT_S), self._turns:
                 return await self._ask(first)
         except TimeoutError:
             raise _away() from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -39,7 +39,7 @@ class Upstream:
         self._there = asyncio.Event()
         self._wire: wire.Wire | None = None
         self._asked: dict[int, Asked] = {}  # and not answered, by number
-        self._line: deque[int] = deque()  # those that this coordinator was not told yet
+        self._line = OrderedDict[int, Asked]()  # those that this coordinator was not told yet
         self._told: set[int] = set()  # those that it was
         self._ever_told: set[int] = set()  # those that it was, or one before it
         self._numbers = itertools.count(1)
@@ -67,10 +67,9 @@ class Upstream:
         asked = Asked(header | {"id": number}, payload, asyncio.get_running_loop().create_future())
         self._asked[number] = asked
         asked.answer.add_done_callback(lambda _: self._over(number))
+        self._line[number] = asked
         if first:
-            self._line.appendleft(number)
-        else:
-            self._line.append(number)
+            self._line.move_to_end(number, last=False)
         self._say()
         return asked
 
@@ -88,15 +87,15 @@ class Upstream:
         while self._line and self._wire is not None and self.is_there:
             if self._wire.full or len(self._told) >= AT_ONCE:
                 return
-            number = self._line.popleft()
-            asked = self._asked.get(number)
-            if asked is not None and not asked.answer.done():
+            number, asked = self._line.popitem(last=False)
+            if not asked.answer.done():
                 self._told.add(number)
                 self._ever_told.add(number)
                 self._wire.say(asked.header, asked.payload)
 
     def _over(self, number: int) -> None:
         del self._asked[number]
+        self._line.pop(number, None)
         self._told.discard(number)
         self._ever_told.discard(number)
         self._say()
@@ -107,7 +106,7 @@ class Upstream:
                 self.event_bytes = header["bytes"]
                 self.came = True
                 self._there.set()
-                self._line = deque(self._asked)
+                self._line = OrderedDict(self._asked)
                 self.arrived(header["projects"])
                 self._say()
             case "changed":
