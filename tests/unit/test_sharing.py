@@ -163,6 +163,27 @@ def test_it_is_done_when_the_parent_asks_and_others_reach_the_handler_that_was_s
     run(code, BLOCK)
 
 
+def test_a_fork_of_a_fork_is_sent_the_signal_by_its_parent_as_any_other() -> None:
+    code = """
+        def work():
+            seen = []
+            signal.signal(signal.SIGURG, lambda *_: seen.append(1))
+            sharing.listen()
+            (ready, go), (reader, writer) = os.pipe(), os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                os.write(go, b"!")
+                os.read(reader, 1)
+                os._exit(len(seen))
+            os.read(ready, 1)
+            os.kill(pid, signal.SIGURG)
+            os.write(writer, b"!")
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+        end(forked(work))
+    """
+    run(code)
+
+
 def test_nobody_can_write_to_what_all_share() -> None:
     code = """
         libc = ctypes.CDLL(None, use_errno=True)

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #define PAGE 4096UL
 #define WORDS (PAGE / sizeof(uint64_t))
@@ -32,6 +33,7 @@ static struct {
     word size;           /* bytes */
     word inode;
     word device;
+    pid_t zygote;
     const uint8_t *counts;  /* a bit for each word of the file: a reference count that decides nothing any more */
     const uint8_t *warmups; /* likewise: a code object's co_warmup is in it */
 } kept;
@@ -232,10 +234,10 @@ static int is_function(const struct sigaction *action)
     return action->sa_flags & SA_SIGINFO || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
 }
 
-/* Only who forked us has a say; the number of a parent outside of our process namespace is 0, as its parent's. */
+/* Only the zygote has a say; who is outside of our process namespace has the number 0 in it. */
 static void on_signal(int number, siginfo_t *info, void *context)
 {
-    if (info->si_code == SI_USER && info->si_pid == call(SYS_getppid, 0, 0, 0, 0, 0, 0)) {
+    if (info->si_code == SI_USER && (info->si_pid == 0 || info->si_pid == kept.zygote)) {
         sweep();
     } else if (before.sa_flags & SA_SIGINFO) {
         before.sa_sigaction(number, info, context);
@@ -332,6 +334,7 @@ static int move_all(const struct span *spans, Py_ssize_t count, const Py_buffer 
         kept.size = size;
         kept.inode = about.st_ino;
         kept.device = about.st_dev;
+        kept.zygote = getpid();
         kept.view = (word)view;
     }
 out:

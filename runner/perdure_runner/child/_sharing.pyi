@@ -10,7 +10,7 @@ def share(spans: array[int], counts: array[int], warmups: array[int], /) -> None
     """
 
 def listen() -> None:
-    """Have SIGURG, sent by whoever forked this process, do `give_back`; sent by others, what it did before."""
+    """Have SIGURG, sent by the process that shared, do `give_back`; sent by others, what it did before."""
 
 def give_back() -> int:
     """Let go of pages that are as they were shared. Gives how many it were; negative: it was not possible now."""

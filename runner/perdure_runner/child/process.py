@@ -36,6 +36,7 @@ from perdure_runner.child import (
     rehearsal,
     relay,
     restore,
+    sharing,
 )
 from perdure_runner.child.ancestry import Ancestry
 from perdure_runner.child.callers import Callers
@@ -137,6 +138,7 @@ class _Session:
         recorder = self._durable(history) if start.get("durable", True) else None
         if recorder is None:
             _runtime.current = Direct(link, start["session"])
+            sharing.keep_listening()
         line_bytes = limits.get("log_line_bytes") or 65536
         logged = tuple(start.get("logged") or (0, -1))
         out = output.Output(link, recorder.place if recorder else Place, logged, line_bytes, self._several)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import resource
 import signal
 from array import array
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from perdure_runner.child.immortal import Uncounted
 from perdure_runner.child.pages import Span, written
@@ -57,24 +58,42 @@ def is_possible() -> bool:
     return _c is not None and hasattr(ctypes.CDLL(None), "gnu_get_libc_version")
 
 
-def share(uncounted: Uncounted) -> None:
+def share(uncounted: Uncounted) -> bool:
     """Move what this process has into the file, if this system lets us, and have forks give it back when asked.
+
+    Says whether they do.
 
     For a process with one thread, which must be as good as ready: what it changes from now on is not in the file.
     """
     if _c is None:
-        return
+        return False
     with contextlib.suppress(OSError):
         ctypes.CDLL(None).malloc_trim(0)  # not what is free
         spans = array("Q", [number for span in _own(_c.thread_pointer()) for number in span])
         _c.share(spans, uncounted.counts, uncounted.warmups)
         _c.listen()
+        return True
+    return False
 
 
 def listen() -> None:
     """Be asked, even if there is another handler now, which is called when others send the signal."""
     if _c is not None:
         _c.listen()
+
+
+def keep_listening() -> None:
+    """Be asked, whatever handlers are set from now on."""
+    real = signal.signal
+
+    @functools.wraps(real)
+    def set_handler(signalnum: int, handler: Any) -> Any:
+        before = real(signalnum, handler)
+        if signalnum == SIGNAL:
+            listen()
+        return before
+
+    signal.signal = set_handler
 
 
 def is_waiting(pid: int) -> bool:

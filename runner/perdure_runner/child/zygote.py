@@ -102,8 +102,7 @@ def serve(control: socket.socket, main: Main, cell: Cell, learn: Learn | None = 
     gc.freeze()
     if learn is not None:
         zygote.written = learn()
-    if shares:
-        sharing.share(uncounted)
+    zygote.shares = shares and sharing.share(uncounted)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         zygote.run()
     zygote.kill_all()
@@ -141,6 +140,8 @@ class _Zygote:
         self._waker.setblocking(False)
         self.written: Sequence[pages.Span] = ()
         """What a runner that waits has pages of its own of."""
+        self.shares = False
+        """Runners give pages back when they are asked to."""
 
     def run(self) -> None:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -172,9 +173,13 @@ class _Zygote:
         request = json.loads(packet)
         if request["op"] == "fork":
             self._fork(request, descriptors)
-        elif (runner := self._by_number.get(request["id"])) is not None and _is_due(request["signal"], runner):
+        elif (runner := self._by_number.get(request["id"])) is not None and self._is_due(request["signal"], runner):
             runner.signal(request["signal"], group=request["group"])
         return True
+
+    def _is_due(self, number: int, runner: _Runner) -> bool:
+        """Whether a signal is one for now: pages are given back by who waits, if by anybody."""
+        return number != sharing.SIGNAL or (self.shares and sharing.is_waiting(runner.outer))
 
     def _fork(self, request: dict[str, Any], descriptors: list[int]) -> None:
         number = request["id"]
@@ -272,11 +277,6 @@ class _Zygote:
         if not packet:
             os._exit(0)
         return json.loads(packet), descriptors
-
-
-def _is_due(number: int, runner: _Runner) -> bool:
-    """Whether a signal is one for now: pages are given back by who waits."""
-    return number != sharing.SIGNAL or sharing.is_waiting(runner.outer)
 
 
 def _receive(sock: socket.socket) -> tuple[bytes, list[int]]:

@@ -72,6 +72,7 @@ class Launched:
     environment: str = ""
     proxied: bool = False  # its only way out is its door
     confined: bool = False  # what it writes is kept in a file system of its own, of limited size
+    shares: bool = False  # it gives memory back when it is sent SIGURG; to others that is a signal as any
 
 
 class Place(Protocol):

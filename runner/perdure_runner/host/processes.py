@@ -67,7 +67,8 @@ class Nest:
                 door.close()
             raise
         paths = (str(files.code), str(files.cache), str(files.environment or ""))
-        return Launched(process, ours, said, *paths, door is not None, self.isolation == "namespaces")
+        nested = self.isolation == "namespaces"
+        return Launched(process, ours, said, *paths, proxied=door is not None, confined=nested, shares=nested)
 
 
 class Processes:

@@ -64,7 +64,7 @@ class Session:
         self._ended = False  # its frames are
         self._status: int | None = None
         self._told_pid = 0
-        self._confined = False
+        self._confined = self._shares = False
         self._quiet = Quiet(self._loop, owner.patience.quiet_s, self._rest)
         self._timer: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
@@ -78,7 +78,8 @@ class Session:
 
     def run(self, launched: Launched) -> None:
         """Its process is being made: send it what it needs, and what came for it meanwhile."""
-        self._process, self._said, self._confined = launched.process, launched.said, launched.confined
+        self._process, self._said = launched.process, launched.said
+        self._confined, self._shares = launched.confined, launched.shares
         self._connection = Connection(self._loop, launched.socket, self._receive, self._no_more)
         self._pace()
         try:
@@ -198,7 +199,7 @@ class Session:
         if self._deaf:
             return
         self._outbox.received(len(data))
-        if self._confined:
+        if self._shares:
             self._quiet.heard()
         try:
             for header, payload in self._parser.feed(data):

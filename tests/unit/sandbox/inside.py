@@ -12,7 +12,7 @@ from typing import Any
 
 from host_support import PATIENT, FakeCoordinator, pid_of, tarball
 from perdure_proto.v1 import runner_pb2 as runner
-from perdure_runner.host.config import HostConfig
+from perdure_runner.host.config import HostConfig, HostPatience
 from perdure_runner.host.host import Host
 
 PRELUDE = """
@@ -89,10 +89,10 @@ class Inside:
 
 
 @contextlib.asynccontextmanager
-async def inside(state_dir: Path, isolation: str) -> AsyncIterator[Inside]:
+async def inside(state_dir: Path, isolation: str, patience: HostPatience = PATIENT) -> AsyncIterator[Inside]:
     """A started host."""
     coordinator = FakeCoordinator({})
-    host = Host(HostConfig(state_dir=state_dir, host_id="test", isolation=isolation, patience=PATIENT), coordinator)
+    host = Host(HostConfig(state_dir=state_dir, host_id="test", isolation=isolation, patience=patience), coordinator)
     coordinator.host = host
     await host.start()
     try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from inside import inside
+from host_support import PATIENT
+from inside import Inside, inside
 from perdure_runner.child import sharing
 
 pytestmark = pytest.mark.skipif(not sharing.is_possible(), reason="not compiled, or another C library")
@@ -72,3 +75,57 @@ async def test_who_is_asked_all_the_time_computes_the_same(tmp_path: Path, names
                 asked += 1
                 await asyncio.sleep(0.002)
             assert (await ended).done.result.data.decode().strip('"') == plain
+
+
+HANDLING = """
+    seen = []
+    signal.signal(signal.SIGURG, lambda *_: seen.append("ours"))
+    signal.signal(signal.SIGUSR2, lambda *_: seen.append("the end"))
+"""
+WAITING = """
+    print("ready")
+    while not seen:
+        time.sleep(0.01)
+    return seen
+"""
+
+
+async def seen_by(here: Inside, session: str) -> list[str]:
+    return list(json.loads((await here.end(session)).done.result.data))
+
+
+async def test_a_handler_of_user_code_is_not_called_when_memory_is_asked_for(tmp_path: Path, namespaces: str) -> None:
+    async with inside(tmp_path, namespaces) as here:
+        session = here.start(HANDLING + SOILED.replace("time.sleep(600)", WAITING.strip()))
+        pid = await here.pid(session)
+        said = await here.coordinator.until(lambda message: bool(message.records.records))
+        process = here.host.sessions[session]._process
+        async with asyncio.timeout(60):
+            while session in here.host.sessions and own_kib(pid) > int(said.records.records[0].log.text) // 2:
+                process.signal(signal.SIGURG, group=False)
+                await asyncio.sleep(0.01)
+        process.signal(signal.SIGUSR2, group=False)
+        assert await seen_by(here, session) == ["the end"]
+
+
+async def test_nobody_is_asked_who_has_nothing_to_give(
+    tmp_path: Path, namespaces: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERDURE_PURE", "1")
+    async with inside(tmp_path, namespaces) as here:
+        session = here.start(HANDLING + WAITING)
+        pid = await here.pid(session)
+        await here.coordinator.until(lambda message: bool(message.records.records))
+        async with asyncio.timeout(60):
+            while not sharing.is_waiting(pid):
+                await asyncio.sleep(0.001)
+        process = here.host.sessions[session]._process
+        for number in (signal.SIGURG, signal.SIGUSR2):
+            process.signal(number, group=False)
+        assert await seen_by(here, session) == ["the end"]
+
+
+async def test_nobody_is_asked_in_bubblewrap(tmp_path: Path, bubblewrap: str) -> None:
+    async with inside(tmp_path, bubblewrap, replace(PATIENT, quiet_s=0.001)) as here:
+        told = "for number in range(30):\n        print(number)\n        time.sleep(0.02)\n    return seen\n"
+        assert await here.see(HANDLING + "    " + told) == []
