@@ -335,6 +335,25 @@ async def test_who_gives_up_a_container_while_its_runner_comes_to_wait_removes_i
     assert engine.api.there == {}
 
 
+async def test_a_container_that_dies_while_its_runner_comes_to_wait_is_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does whose memory is too little for a runner: the pool must not take it for made, and make another."""
+    engine = FakeEngine()
+    monkeypatch.setattr(engine.api, "logs", lambda _container, tail: b"out of memory", raising=False)
+    undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
+    with placed(engine, undertaker, tmp_path) as (place, _, zygote):
+        asyncio.get_running_loop().remove_reader(zygote._control)
+        making_ready = asyncio.create_task(place.ready())
+        while place._spare is None:
+            await asyncio.sleep(0)
+        zygote._control.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(EngineError, match="out of memory"):
+            await making_ready
+        assert await undertaker.finish(PATIENCE_S)
+    assert engine.api.there == {}
+
+
 async def test_a_container_whose_runner_cannot_be_launched_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,12 +102,14 @@ class Cell:
             undo.pop_all()
 
     async def _fork_ahead(self) -> None:
-        """Have the runner forked. If it cannot be, or ends early, it is forked for its session."""
+        """Have the runner forked. If it cannot be, or ends early, it is forked for its session. Raises ZygoteError."""
         with contextlib.suppress(OSError):
             like = Like(Limits(), alone=False, confine=self._confine)  # whoever comes: it is of the container's shape
             spare = self._spare = Spare(self._zygote, _NOTHING, like, self._forget, like.settled())
             while not (spare.settled or spare.process.exited):  # noqa: ASYNC110 (its line is not ours to listen to)
                 await asyncio.sleep(_LOOK_S)
+        if not self.alive:
+            raise ZygoteError("the zygote is gone")
 
     def _forget(self, spare: Spare) -> None:
         self._spare = None
