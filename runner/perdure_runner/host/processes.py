@@ -21,7 +21,7 @@ from perdure_runner.host.holding import Held
 from perdure_runner.host.output import Tail
 from perdure_runner.host.pythons import Interpreter, Interpreters
 from perdure_runner.host.spares import Like, Spares
-from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
+from perdure_runner.host.zygotes import Fork, Zygote, Zygotes
 
 _SPARES = {Profile.OWN: 2, Profile.UNTRUSTED: 3}
 """Runners that are made ahead of sessions."""
@@ -44,28 +44,30 @@ class Nest:
         """Have the zygote fork; see `Place.launch`."""
         limits = self.held.limits(start)
         told = confine(start, files)
-        spare = self.spares.take(Like(limits, told["network"] != "all", told))
-        held = spare.held if spare is not None else self.held.hold(limits)
-        ours, theirs = socket.socketpair()
-        output, write_end = os.pipe2(os.O_CLOEXEC)
-        said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
-        door = self.egress.door(start) if self.egress else None
-        if door is not None:
-            ended = door.until(ended)
-        way_out = door.give() if door is not None else None
-        told = told | {"counted": held.counted, "writable": [str(held.folder)] if held.folder else []}
-        groups = held.joining() if spare is None else ()
-        fork = Fork(theirs.detach(), write_end, told, groups, way_out)
-        make = self.zygote.fork if spare is None else spare.launch
-        try:
-            process = make(fork, lambda status: held.let_go(process, status, ended))
-        except ZygoteError:
-            ours.close()
-            said.close()
-            held.clean_up()
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
+            spare = self.spares.take(Like(limits, told["network"] != "all", told))
+            held = spare.held if spare is not None else self.held.hold(limits)
+            undo.callback(held.clean_up if spare is None else spare.end)
+            door = self.egress.door(start) if self.egress else None
             if door is not None:
-                door.close()
-            raise
+                undo.callback(door.close)
+                ended = door.until(ended)
+            ours, other = socket.socketpair()
+            undo.callback(ours.close)
+            theirs.callback(other.close)
+            groups = held.joining() if spare is None else ()
+            for group in groups:
+                theirs.callback(os.close, group)
+            output, write_end = os.pipe2(os.O_CLOEXEC)
+            theirs.pop_all()  # now it is for who forks to close them
+            said = Tail(asyncio.get_running_loop(), output, self.keep_bytes)
+            undo.callback(said.close)
+            way_out = door.give() if door is not None else None
+            told = told | {"counted": held.counted, "writable": [str(held.folder)] if held.folder else []}
+            fork = Fork(other.detach(), write_end, told, groups, way_out)
+            make = self.zygote.fork if spare is None else spare.launch
+            process = make(fork, lambda status: held.let_go(process, status, ended))
+            undo.pop_all()
         paths = (str(files.code), str(files.cache), str(files.environment or ""))
         nested = self.isolation == "namespaces"
         return Launched(process, ours, said, *paths, proxied=door is not None, confined=nested, shares=nested)

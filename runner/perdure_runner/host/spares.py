@@ -88,15 +88,16 @@ class Spare:
         """Sessions of other places since one of its own."""
         self._like = like
         self._settled = False
-        groups = held.joining()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.setblocking(False)
         try:
+            groups = held.joining()
             confine = place and place.confine
             told = lambda _status: ended(self)  # noqa: E731 (it is a line)
             self.process = zygote.fork_spare(theirs.detach(), groups, told, alone=like.alone, confine=confine)
-        except ZygoteError:
+        except (OSError, ZygoteError):
             self._line.close()
+            theirs.close()
             raise
 
     def suits(self, like: Like) -> bool:
