@@ -114,6 +114,8 @@ def test_slack_asks_whether_the_address_is_ours() -> None:
     assert senders.reply("slack", asked) == {"challenge": "abc"}
     assert senders.reply("slack", request(b'{"type": "event_callback"}')) is None
     assert senders.reply("github", asked) is None
+    half = request(rb'{"type": "url_verification", "challenge": "a\ud83d"}')
+    assert senders.reply("slack", half) == {"challenge": "a?"}
 
 
 def test_ids_of_events() -> None:
@@ -121,6 +123,7 @@ def test_ids_of_events() -> None:
     assert senders.event_id("github", "X-Id", request(b"", x_github_delivery="d-1", x_id="i")) == "i"
     assert senders.event_id("slack", "", request(b'{"event_id": "Ev1"}')) == "Ev1"
     assert senders.event_id("stripe", "", request(b'{"id": "evt_1"}')) == "evt_1"
+    assert senders.event_id("stripe", "", request(rb'{"id": "a\ud83d"}')) == "a?"  # the journal can store it
     for body in (b"", b"[]", b'{"id": 5}', b'{"id": ""}', b'"x"'):
         assert senders.event_id("stripe", "", request(body)) is None
     assert senders.event_id("", "", request(b'{"id": "x"}')) is None

@@ -30,6 +30,12 @@ def parse(text: bytes) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
+def text_of(value: object, most: int) -> str:
+    """A text's first `most` characters; "" for what is no text. Halves of surrogate pairs, which JSON may have and
+    UTF-8 may not, are "?"."""
+    return value[:most].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
 def check(text: bytes) -> None:
     """Raises ValueError for what must not be parsed. What is no JSON at all may pass."""
     # Settles nearly every text: few brackets cannot be nested deep.

@@ -21,7 +21,7 @@ Headers = Mapping[str, str]
 
 _MAX_FIELDS: Final = 1_000
 _LONGEST: Final = 256  # characters of an event type or id
-_TYPE: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
+_TYPE: Final = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -147,8 +147,7 @@ def _object(body: bytes) -> Json:
 
 
 def _text(data: Json, name: str) -> str:
-    value = data.get(name)
-    return value[:_LONGEST] if isinstance(value, str) else ""
+    return jsontext.text_of(data.get(name), _LONGEST)
 
 
 def _type(data: Json) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from perdure_server.core import jsontext
 from perdure_server.web.webhook import Request, parsed_json
 
-_ID_CHARS: Final = 256
+_LONGEST: Final = 256  # characters of an id, or of what is answered to a question
 _SLACK_CHALLENGE: Final = "url_verification"
 _DISCORD_PING: Final = 1
 
@@ -19,7 +20,7 @@ def event_id(kind: str, header: str, request: Request) -> str | None:
     else:
         look = _IDS.get(kind)
         found = look(request) if look else None
-    return found[:_ID_CHARS] if isinstance(found, str) and found else None
+    return jsontext.text_of(found, _LONGEST) or None
 
 
 def _in_body(*path: str) -> Callable[[Request], object]:
@@ -43,7 +44,7 @@ def reply(kind: str, request: Request) -> Mapping[str, Any] | None:
         case "slack":
             body = parsed_json(request.body)
             if _at(body, "type") == _SLACK_CHALLENGE:
-                return {"challenge": _at(body, "challenge")}
+                return {"challenge": jsontext.text_of(_at(body, "challenge"), _LONGEST)}
         case "discord":
             if _at(parsed_json(request.body), "type") == _DISCORD_PING:
                 return {"type": _DISCORD_PING}
