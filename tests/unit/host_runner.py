@@ -14,7 +14,7 @@ from perdure_runner.frames import Stream
 
 def main(sock: socket.socket) -> int:
     stream = Stream(sock)
-    stream.send({"t": "hello", "v": 1, "pid": os.getpid()})
+    stream.send({"t": "hello", "v": 1})
     start, _ = stream.recv()
     history = 0
     while True:

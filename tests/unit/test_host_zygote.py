@@ -4,17 +4,19 @@ import asyncio
 import hashlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from host_support import BUILD, DIGEST, HERE, FakeCoordinator, config, pid_of, running, tarball
+from host_support import BUILD, DIGEST, HERE, PATIENT_S, FakeCoordinator, config, pid_of, running, tarball
 from perdure_proto.v1 import runner_pb2 as runner
-from perdure_runner.host import launch
+from perdure_runner.host import launch, processes
 from perdure_runner.host.pythons import InterpreterNotFoundError, Interpreters
-from perdure_runner.host.zygotes import Fork, ZygoteError, Zygotes
+from perdure_runner.host.zygotes import Fork, Zygote, ZygoteError, Zygotes
 
 
 async def _dead(pid: int) -> None:
@@ -220,6 +222,39 @@ def test_the_other_ways_in(tmp_path: Path, mode: str) -> None:
         kinds = [stream.recv()[0]["t"] for _ in range(3)]
         assert kinds == ["hello", "attached", "done"]
     assert process.returncode == 0
+
+
+async def test_a_runner_is_heard_when_its_zygote_has_said_which_process_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be faster than that word; its own number would be that of its namespace, which is somebody else's here."""
+    held: list[tuple[Zygote, dict[str, Any]]] = []
+    report = Zygote._report
+
+    def later(zygote: Zygote, message: dict[str, Any]) -> None:
+        if message["op"] == "forked" and not zygote._children[message["id"]].spare:
+            held.append((zygote, message))
+        else:
+            report(zygote, message)
+
+    monkeypatch.setattr(Zygote, "_report", later)
+    monkeypatch.setattr(processes, "_SPARES", dict.fromkeys(processes._SPARES, 0))
+    async with running(tmp_path) as (host, coordinator):
+        coordinator.start("wait")
+        async with asyncio.timeout(PATIENT_S):
+            while not held or not (connection := host.sessions["s"]._connection):
+                await asyncio.sleep(0.001)
+            waits = select.poll()
+            waits.register(connection._socket, select.POLLIN)
+            while not waits.poll(0):  # the runner has spoken
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)  # nor does the loop, whenever it looks
+        assert host.sessions["s"].pid == 0
+        assert not [told for told in coordinator.heard if told.HasField("attached")]
+        ((zygote, message),) = held
+        report(zygote, message)
+        attached = await coordinator.next("attached")
+        assert attached.pid == message["pid"] == host.sessions["s"].pid
 
 
 def test_builds_are_what_the_support_says() -> None:

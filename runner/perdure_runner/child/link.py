@@ -106,7 +106,7 @@ class Link:
 
     def hello(self) -> None:
         """Say that this process is ready for a session."""
-        self._transmit(frames.encode({"t": "hello", "v": FRAME_VERSION, "pid": os.getpid()}))
+        self._transmit(frames.encode({"t": "hello", "v": FRAME_VERSION}))
 
     def say(self, kind: str, **fields: object) -> None:
         """Send a frame that is no record, after everything kept back."""

@@ -41,6 +41,7 @@ class Process(Protocol):
     def failure(self) -> str: ...  # why no process was made, if none was
     @property
     def limit(self) -> LimitReached | None: ...  # known when it has exited
+    def when_known(self, then: Callable[[], None]) -> None: ...  # called once: `pid` is known; it may be now
     def signal(self, number: int, *, group: bool) -> None: ...  # to it, or to all it started too; nothing if it exited
 
 

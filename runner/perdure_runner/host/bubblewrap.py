@@ -99,6 +99,10 @@ class Wrapped:
             return int(children[0]) if children else 0
         return 0
 
+    def when_known(self, then: Callable[[], None]) -> None:
+        """It is when the runner says anything."""
+        then()
+
     def signal(self, number: int, *, group: bool) -> None:
         """SIGKILL, and signals for all, go to bwrap, with which everything in the sandbox dies."""
         if self.exited:

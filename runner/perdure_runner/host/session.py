@@ -16,7 +16,7 @@ from perdure_runner.host import convert
 from perdure_runner.host.backend import Launched, Process, Said
 from perdure_runner.host.config import HostLimits, HostPatience
 from perdure_runner.host.connection import Connection
-from perdure_runner.host.fields import ProtocolError, integer
+from perdure_runner.host.fields import ProtocolError
 from perdure_runner.host.masking import Masker
 from perdure_runner.host.naming import name_limit
 from perdure_runner.host.outbox import Outbox
@@ -63,7 +63,7 @@ class Session:
         self._held = False  # the link takes no more for now
         self._ended = False  # its frames are
         self._status: int | None = None
-        self._told_pid = 0
+        self._known = False  # its launcher has told of its process
         self._confined = self._shares = False
         self._quiet = Quiet(self._loop, owner.patience.quiet_s, self._rest)
         self._timer: asyncio.TimerHandle | None = None
@@ -71,8 +71,8 @@ class Session:
 
     @property
     def pid(self) -> int:
-        """Its process, on this machine; 0 while there is none. The runner's own word may come before its launcher's."""
-        return (self._process and self._process.pid) or self._told_pid
+        """Its process, on this machine; 0 while there is none."""
+        return self._process.pid if self._process is not None else 0
 
     # What the host does with it.
 
@@ -82,6 +82,7 @@ class Session:
         self._confined, self._shares = launched.confined, launched.shares
         self._connection = Connection(self._loop, launched.socket, self._receive, self._no_more)
         self._pace()
+        launched.process.when_known(self._process_known)
         try:
             where = launched.code, launched.cache, launched.environment
             self._connection.write(convert.start_frame(self.start, *where, self._owner.lease_s, launched.proxied))
@@ -240,7 +241,6 @@ class Session:
     def _hello(self, header: Header, _payload: bytes) -> None:
         if header.get("v") != FRAME_VERSION:
             raise ProtocolError(f"frames of version {header.get('v')!r:.40}, not {FRAME_VERSION}")
-        self._told_pid = integer(0, (1 << 31) - 1)(header.get("pid"))
 
     def _attached(self, _header: Header, _payload: bytes) -> None:
         self._owner.send(runner.FromHost(attached=runner.Attached(pid=self.pid, **self._identity)))
@@ -350,11 +350,19 @@ class Session:
             said = self._masker.text(said)  # as long as it is whole: of a secret that is cut, the rest is not known
         return f"{cause}: {said[-_REASON_CHARS:]}" if said else cause
 
+    def _process_known(self) -> None:
+        self._known = True
+        self._pace()
+
     def _pace(self) -> None:
-        """Read the runner, or let it wait: for the link, or for what it sent to be committed."""
+        """Read the runner, or let it wait: for its launcher, for the link, or for what it sent to be committed.
+
+        What it sends may be there before its launcher says which process it is; its own number it does not know, in a
+        process namespace.
+        """
         if self._connection is None or self._ended or (self._process is not None and self._process.exited):
             return
-        if self._held or self._outbox.unacknowledged_bytes > self._owner.limits.unacked_bytes:
+        if not self._known or self._held or self._outbox.unacknowledged_bytes > self._owner.limits.unacked_bytes:
             self._connection.pause()
         else:
             self._connection.resume()

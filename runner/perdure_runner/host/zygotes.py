@@ -68,9 +68,22 @@ class Forked:
         self._ended = ended
         self.spare = spare  # it waits for a session
         self.pid = 0  # 0: not reported yet
+        self._known: Callable[[], None] = _nothing
         self.exited = False
         self.failure = ""  # why no process was made
         self.limit: LimitReached | None = None  # that ended it
+
+    def forked(self, pid: int) -> None:
+        """Called by the zygote when the process is there."""
+        self.pid = pid
+        self._known()
+
+    def when_known(self, then: Callable[[], None]) -> None:
+        """Have this called once the pid is known, if it ever is; now, if it is."""
+        if self.pid:
+            then()
+        else:
+            self._known = then
 
     def signal(self, number: int, *, group: bool) -> None:
         """Send a signal to the process or to its group; nothing if it has exited."""
@@ -87,6 +100,10 @@ class Forked:
         if not self.exited:
             self.exited = True
             self._ended(status)
+
+
+def _nothing() -> None:
+    """Nobody waits for the pid."""
 
 
 class Body(Protocol):
@@ -220,7 +237,7 @@ class Zygote:
             case "ready":
                 self.ready.set_result(None)
             case "forked":
-                self._children[message["id"]].pid = message["pid"]
+                self._children[message["id"]].forked(message["pid"])
             case "failed":
                 child = self._children.pop(message["id"])
                 child.failure = message["reason"]

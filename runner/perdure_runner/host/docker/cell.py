@@ -216,6 +216,9 @@ class Contained:
     def failure(self) -> str:
         return self.forked.failure if self.forked is not None else ""
 
+    def when_known(self, then: Callable[[], None]) -> None:
+        then()
+
     def signal(self, number: int, *, group: bool) -> None:
         if self.exited or self.forked is None:
             return
