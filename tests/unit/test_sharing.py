@@ -322,18 +322,26 @@ def test_whoever_is_asked_very_often_computes_the_same() -> None:
 
 
 def test_who_waits_is_told_from_who_works_and_from_who_waits_for_a_signal() -> None:
-    code = "import os, signal, sys, time\nos.write(1, b'!')\n"
-    for last, waits in (("time.sleep(600)", True), ("while True: pass", False), ("signal.pause()", False)):
+    code = "import os, signal, socket, sys, time\nnear, far = socket.socketpair()\nos.write(1, b'!')\n"
+    for last, call, waits in (
+        ("time.sleep(600)", "", True),
+        ("near.recv(9)", "", True),
+        ("while True: pass", "", False),
+        ("signal.pause()", "pause", False),
+        ("near.recv(9, socket.MSG_WAITALL)", "recvfrom", False),
+        ("near.recvmsg(9, 0, socket.MSG_WAITALL)", "recvmsg", False),
+    ):
         with subprocess.Popen([sys.executable, "-c", code + last], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.read(1)
             here = Path(f"/proc/{process.pid}/syscall")
             while waits and not sharing.is_waiting(process.pid):
                 pass
-            while "pause" in last and not here.read_text().startswith(str(_number("pause"))):
+            while call and here.read_text().split()[0] != str(_number(call)):
                 pass
-            assert sharing.is_waiting(process.pid) is waits
+            told = sharing.is_waiting(process.pid)
             process.kill()
+        assert told is waits, last
 
 
 def _number(name: str) -> int:

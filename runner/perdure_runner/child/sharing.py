@@ -16,6 +16,7 @@ import functools
 import os
 import resource
 import signal
+import socket
 from array import array
 from collections.abc import Iterator
 from types import ModuleType
@@ -38,6 +39,8 @@ accept accept4 clock_nanosleep epoll_pwait epoll_wait flock futex nanosleep poll
 recvmsg restart_syscall select wait4 waitid
 """.split()  # noqa: SIM905 (a table)
 """Calls that the kernel begins again after a handler, or that return EINTR, which every caller knows of them."""
+_FLAGS: Final = {"recvfrom": 3, "recvmsg": 2}
+"""Which of their arguments has flags: with MSG_WAITALL, they return what they have, and hardly a caller knows that."""
 
 
 def _compiled() -> ModuleType | None:
@@ -99,11 +102,14 @@ def keep_listening() -> None:
 def is_waiting(pid: int) -> bool:
     """Whether a process waits in a call of the system that a signal does not spoil. pid: as /proc has it."""
     with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/syscall", encoding="ascii") as file:
-        return int(file.read().split()[0]) in _numbers
+        number, *arguments = file.read().split()
+        flags = int(arguments[_flags[int(number)]], 16) if int(number) in _flags else 0
+        return int(number) in _numbers and not flags & socket.MSG_WAITALL
     return False
 
 
 _numbers: Final = frozenset(syscalls.numbers(os.uname().machine, _WAITING))
+_flags: Final = {number: _FLAGS[name] for name in _FLAGS for number in syscalls.numbers(os.uname().machine, [name])}
 
 
 def _own(thread: int) -> Iterator[Span]:
