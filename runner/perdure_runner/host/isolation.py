@@ -142,7 +142,12 @@ async def _try_limits(config: HostConfig, python: str) -> str:
 async def _complaint(*command: str, stdin: int = DEVNULL) -> str:
     """Run a program; what it says if it fails, "" if it does not."""
     process = await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=DEVNULL, stderr=PIPE)
-    _, said = await process.communicate()
+    try:
+        _, said = await asyncio.wait_for(process.communicate(), _PROBE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return "it took too long"
     if process.returncode == 0:
         return ""
     *_, last = ["", *said.decode(errors="replace").strip().splitlines()]

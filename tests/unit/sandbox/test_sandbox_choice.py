@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -151,3 +152,14 @@ def test_dead_hosts_groups_are_removed(tmp_path: Path) -> None:
 
 def test_bytes_for_people() -> None:
     assert [mebibytes(count) for count in (512 * MIB, 536608768, 0)] == ["512 MiB", "511.8 MiB", "0 MiB"]
+
+
+async def test_a_bubblewrap_that_does_not_end_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, alive = tmp_path / "bwrap", tmp_path / "pid"
+    program.write_text(f"#!/bin/sh\necho $$ > {alive}\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(isolation, "tool", lambda: str(program))
+    monkeypatch.setattr(isolation, "_PROBE_S", 1.0)
+    async with asyncio.timeout(60):
+        assert await isolation._try_bubblewrap() == "it took too long"
+    assert not alive.exists() or not Path("/proc", alive.read_text().strip() or "none").exists()
