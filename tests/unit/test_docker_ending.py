@@ -152,6 +152,14 @@ async def test_an_engine_that_never_answers_is_given_up() -> None:
         await removing
 
 
+async def test_a_fault_of_ours_is_not_taken_for_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr(engine.api, "containers", lambda **_: [{"Id": "c"}])
+    undertaker = ending.Undertaker(engine)  # type: ignore[arg-type]  # a fake
+    with pytest.raises(KeyError, match="State"):
+        await undertaker.finish(PATIENCE_S)
+
+
 async def test_an_engine_that_does_not_run_is_given_up_sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("docker.errors")
     monkeypatch.setattr(ending, "_GONE_S", 0.0)

@@ -66,9 +66,12 @@ class Undertaker:
                 await asyncio.wait((emptying,), timeout=_SLOW_S)
         finally:
             given_up = emptying.cancel()
-        for task in self._tasks if given_up else ():
+        if not given_up:
+            emptying.result()  # None, or what went wrong
+            return True
+        for task in self._tasks:
             task.cancel()
-        return not given_up
+        return False
 
     def _is_gone(self, now: float) -> bool:
         return self._gone_since is not None and now - self._gone_since >= _GONE_S
