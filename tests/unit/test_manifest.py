@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from manifest_samples import parse_manifest
 from perdure_proto.v1 import runner_pb2
+from perdure_server.coordinator import builds
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.manifest.limits import Limits, parse_limits
 from perdure_server.manifest.manifest import Manifest, load_manifest
@@ -87,7 +88,7 @@ def test_a_full_manifest() -> None:
 
 def test_rules_and_limits_for_the_runner() -> None:
     manifest = parse_manifest(FULL, "default")
-    rules = manifest.to_rules()
+    rules = [builds._rule(policy) for policy in manifest.to_json()["activities"]]
     assert rules[0] == runner_pb2.ActivityRule(
         pattern="requests.*",
         timeout_s=30,

@@ -41,6 +41,7 @@ _REST: Final = {
     b'"': re.compile(rb'((?:[^"\\\r\n]++|\\.)*+)"', re.DOTALL),
 }
 _LETTERS: Final = string.ascii_letters.encode()
+_FORMATS: Final = frozenset(b"fFtT")  # in what stands before a text in which code stands
 _NOTHING: Final = frozenset({"space", "comment"})
 _DEFINES: Final = frozenset({b"def", b"class"})
 _TAB: Final = 8
@@ -56,7 +57,7 @@ class _UnclearError(Exception):
 class _Token(NamedTuple):
     kind: str  # "word", "text" (of a string), "mark", "end" (of a logical line)
     text: bytes = b""
-    depth: int = 0  # brackets around it
+    depth: int = 0  # brackets around it, or around code in it
     indent: int = 0  # of its logical line, in columns
 
 
@@ -137,11 +138,15 @@ def _tokens(source: bytes) -> Iterator[_Token]:
         if fresh:
             indent, fresh = _columns(source[begin:start]), False
         if kind == "quote":
-            rest = _REST[text.lstrip(_LETTERS)].match(source, place)
+            quote = text.lstrip(_LETTERS)
+            rest = _REST[quote].match(source, place)
             if rest is None:
                 raise _UnclearError
-            kind, text, place = "text", rest[1], rest.end()
-        elif kind == "bracket":
+            inner = depth if _FORMATS.isdisjoint(text.removesuffix(quote)) else depth + 1
+            yield _Token("text", rest[1], inner, indent)
+            place = rest.end()
+            continue
+        if kind == "bracket":
             depth += 1 if text in b"([{" else -1
             if depth < 0:
                 raise _UnclearError

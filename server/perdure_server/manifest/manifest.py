@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from perdure_proto.v1 import runner_pb2
-
 from perdure_server.core.errors import PerdureError, Problems
 from perdure_server.manifest.autokitteh import AUTOKITTEH_FILE, read_autokitteh
 from perdure_server.manifest.composing import MAX_BYTES
@@ -64,10 +62,6 @@ class Manifest:
     def file(self) -> str:
         """The name of the file that it is read from."""
         return AUTOKITTEH_FILE if self.form == "autokitteh" else MANIFEST_FILE
-
-    def to_rules(self) -> list[runner_pb2.ActivityRule]:
-        """What runners go by."""
-        return [policy.to_rule() for policy in self.activities]
 
     def resolve_vars(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Values by name. `Problems` (P0104, P0108) lists all that the environment lacks.

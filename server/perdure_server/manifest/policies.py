@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from perdure_proto.v1 import runner_pb2
 from yaml.nodes import Node
 
 from perdure_server.manifest.nodes import Reader, places_of
@@ -44,28 +43,6 @@ class ActivityPolicy:
     timeout_s: float = 0.0  # 0: none
     at_most_once: bool = False
     record: bool = True  # False: run it directly, it is known to be deterministic
-
-    def to_rule(self) -> runner_pb2.ActivityRule:
-        """What a runner goes by."""
-        rule = runner_pb2.ActivityRule(
-            pattern=self.pattern,
-            timeout_s=self.timeout_s,
-            at_most_once=self.at_most_once,
-            no_activity=not self.record,
-        )
-        if self.retry is not None:
-            retry = self.retry
-            rule.retry.CopyFrom(
-                runner_pb2.RetryPolicy(
-                    max_attempts=retry.attempts,
-                    initial_delay_s=retry.initial_delay_s,
-                    factor=retry.factor,
-                    max_delay_s=retry.max_delay_s,
-                    jitter=retry.jitter,
-                    retry_on=retry.on,
-                )
-            )
-        return rule
 
 
 _RETRY: Final = record(
