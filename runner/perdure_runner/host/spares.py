@@ -34,16 +34,18 @@ _PASSED = 8
 """So many sessions of other places in a row, and a runner that is settled in one is given up."""
 _FILES = 32
 """Who may have fewer open is settled at its launch only: until then a runner needs some itself."""
+_OF_THE_NETWORK = ("/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf")
+"""What who has the machine's network sees besides (`child/sandbox/places.py`): other files when that is changed."""
 
 
 class Settled(NamedTuple):
-    """A place that a runner is in: what `confining.confine` said of it, and which folders these were then.
+    """A place that a runner is in: what `confining.confine` said of it, and which folders and files these were then.
 
-    A folder that was removed and made anew is another one, and a mount of the old one is empty.
+    One that was removed and made anew is another one, and a mount of the old one is empty, or out of date.
     """
 
     confine: Mapping[str, Any]
-    folders: Sequence[tuple[int, int]]
+    shown: Sequence[tuple[int, int]]
 
 
 class Like(NamedTuple):
@@ -58,12 +60,14 @@ class Like(NamedTuple):
         """Its place, as that is now; None if no runner can be there ahead."""
         if self.confine is None or 0 < self.confine["open_files"] < _FILES:
             return None
-        places = [self.confine[name] for name in ("code", "cache", "environment")]
+        places = [path for name in ("code", "cache", "environment") if (path := self.confine[name])]
+        if self.confine["network"] == "all":
+            places += filter(os.path.exists, _OF_THE_NETWORK)
         try:
-            folders = [(found.st_dev, found.st_ino) for found in map(os.stat, filter(None, places))]
+            shown = [(found.st_dev, found.st_ino) for found in map(os.stat, places)]
         except OSError:
             return None
-        return Settled(self.confine, folders)
+        return Settled(self.confine, shown)
 
 
 class Spare:

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from inside import Inside, inside
 from perdure_proto.v1 import runner_pb2 as runner
+from perdure_runner.child.sandbox import places
+from perdure_runner.host import spares
 from perdure_runner.host.spares import _PASSED, Like, Spare
 
 HELD = r"""
@@ -106,6 +109,25 @@ def test_a_place_is_another_one_once_its_folder_was_made_anew(tmp_path: Path) ->
     assert _like(old).settled() is None
     new.rename(old)
     assert before != _like(old).settled()
+
+
+def test_a_place_is_another_one_once_the_machine_s_network_was_configured_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolvers, new = tmp_path / "resolv.conf", tmp_path / "new"
+    monkeypatch.setattr(spares, "_OF_THE_NETWORK", (str(resolvers), str(tmp_path / "hosts")))
+    unconfigured, alone = _like(tmp_path, network="all").settled(), _like(tmp_path).settled()
+    resolvers.write_text("nameserver 192.0.2.1\n")
+    before = _like(tmp_path, network="all").settled()
+    assert unconfigured != before == _like(tmp_path, network="all").settled()
+    new.write_text("nameserver 192.0.2.2\n")
+    new.rename(resolvers)
+    assert before != _like(tmp_path, network="all").settled()
+    assert alone == _like(tmp_path).settled()
+
+
+def test_the_files_of_the_network_are_those_that_the_sandbox_shows() -> None:
+    assert spares._OF_THE_NETWORK == places.NETWORK
 
 
 def test_nobody_waits_where_few_files_may_be_open(tmp_path: Path) -> None:
