@@ -10,6 +10,7 @@ from manifest_samples import parse_manifest
 from perdure_proto.v1 import runner_pb2
 from perdure_server.coordinator import builds
 from perdure_server.core.errors import PerdureError, Problems
+from perdure_server.manifest import nodes, trigger_keys
 from perdure_server.manifest.limits import Limits, parse_limits
 from perdure_server.manifest.manifest import Manifest, load_manifest
 from perdure_server.manifest.needs import Requirements
@@ -353,3 +354,21 @@ def test_a_ceiling_that_is_none(text: str, told: str) -> None:
         parse_limits(text, "--limits")
     problem = caught.value.problems[0]
     assert f"{problem.code} {problem.line}:{problem.column} {problem.message}" == told
+
+
+def test_of_very_many_faults_the_first_are_told_and_no_more_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """3,000 schedules that never happen took two minutes. Lines that may hold secrets are not shown."""
+    parsed: list[str] = []
+
+    def parse(text: str, _zone: str) -> None:
+        parsed.append(text)
+        if text.startswith("bad"):
+            raise PerdureError("P0106", f"{text} never happens")
+
+    monkeypatch.setattr(trigger_keys.cron, "parse", parse)
+    text = "triggers:\n" + "".join(f"  t{n}: {{schedule: bad{n}}}\n" for n in range(3000))
+    with pytest.raises(Problems) as refused:
+        parse_manifest(text, "default")
+    assert len(refused.value.problems) == len(set(parsed) - {"@daily"}) == nodes.PROBLEMS
+    assert {problem.source for problem in refused.value.problems} == {None}
+    assert [problem.line for problem in refused.value.problems[:3]] == [2, 3, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,7 @@ from perdure_server.rpc import hosts as hosts_module
 from perdure_server.rpc import outbox as outbox_module
 from perdure_server.rpc.channel import open_channel
 from perdure_server.rpc.client import RemoteControl
-from perdure_server.rpc.errors import status_of
+from perdure_server.rpc.errors import WHOLE, status_of
 from perdure_server.rpc.outbox import MAX_MESSAGES, Outbox
 from perdure_server.rpc.server import GrpcServer
 
@@ -262,3 +263,25 @@ async def test_history_waits_for_room() -> None:
     writer = asyncio.create_task(outbox.write_all(write))
     await asyncio.wait_for(draining, 60)
     writer.cancel()
+
+
+def test_of_very_many_problems_those_are_packed_that_fit_and_no_others() -> None:
+    """20,000 of a manifest held the coordinator's loop up for minutes."""
+    asked: list[int] = []
+
+    class One(PerdureError):
+        def __init__(self, number: int) -> None:
+            super().__init__("P0102", f"unknown key {number}")
+            self.number = number
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "source":
+                asked.append(super().__getattribute__("number"))
+            return super().__getattribute__(name)
+
+    problems = Problems(One(number) for number in range(20_000))
+    asked.clear()
+    told = dict(status_of(problems)[2])[WHOLE]
+    assert 5_000 < len(told) < 6_100
+    assert [each["message"] for each in json.loads(told)[:2]] == ["unknown key 0", "unknown key 1"]
+    assert len(set(asked)) == len(json.loads(told)) + 1

@@ -137,8 +137,11 @@ def examine(text: str, name: str, file: str) -> Examined:
     """What a manifest says; `name` is the project's where it names none, `file` tells whose form the text has."""
     theirs = file == AUTOKITTEH_FILE
     reader = Reader(text, file, unknown="P0109" if theirs else "P0102", shelves=theirs)
-    manifest = _theirs(reader, name) if theirs else _ours(reader, name)
-    check_references(reader, manifest.connections, manifest.triggers, manifest.variables)
+    try:
+        manifest = _theirs(reader, name) if theirs else _ours(reader, name)
+        check_references(reader, manifest.connections, manifest.triggers, manifest.variables)
+    except Problems as very_many:
+        return Examined(Manifest(name), very_many.problems, text)
     return Examined(manifest, reader.told(), text)
 
 

@@ -9,9 +9,11 @@ from typing import Any, Final, NamedTuple
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from perdure_server.core.errors import PerdureError, did_you_mean, nearest
+from perdure_server.core.errors import PerdureError, Problems, did_you_mean, nearest
 from perdure_server.manifest.composing import MAX_BYTES, Loader
 
+PROBLEMS: Final = 200
+"""Of one file: whoever has so many is told these, and no more is read."""
 DURATION_FORM: Final = r"(\d+(?:\.\d+)?)\s*(us|ms|s|m|h|d)"
 SIZE_FORM: Final = r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
 _DURATION: Final = re.compile(DURATION_FORM)
@@ -107,11 +109,15 @@ class Reader:
             self.add_at(code, mark.line + 1, mark.column + 1 + within, message, help)
 
     def add_at(self, code: str, line: int, column: int, message: str, help: str | None = None) -> None:  # noqa: A002
-        """A problem at a line and column, from 1."""
+        """A problem at a line and column, from 1. Raises `Problems` when there are very many."""
         source = self._lines[line - 1] if line <= len(self._lines) else ""
         self.problems.append(
             PerdureError(code, message, help=help, file=self._file, line=line, column=column, source=source)
         )
+        if len(self.problems) >= PROBLEMS:
+            for problem in self.problems:
+                problem.source = None  # which lines have a secret is not all known yet
+            raise Problems(self.told())
 
     def mapping(self, node: Node | None, what: str, known: Iterable[str] | None = None) -> dict[str, tuple[Node, Node]]:
         """Key -> (its node, its value's node). `known` None: any key. An absent or empty node is an empty mapping."""

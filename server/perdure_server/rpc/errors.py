@@ -53,10 +53,16 @@ def error_of(failure: grpc.aio.AioRpcError, address: str) -> PerdureError:
 
 
 def _pack(error: PerdureError) -> bytes:
-    problems = [_fields(problem) for problem in (error.problems if isinstance(error, Problems) else (error,))]
-    while len(packed := json.dumps(problems).encode()) > _WHOLE_BYTES and len(problems) > 1:
-        problems.pop()
-    return packed
+    """As many of its problems as there is room for; always the first."""
+    packed: list[str] = []
+    size = 0
+    for problem in error.problems if isinstance(error, Problems) else (error,):
+        text = json.dumps(_fields(problem))
+        size += len(text) + 2
+        if packed and size > _WHOLE_BYTES:
+            break
+        packed.append(text)
+    return f"[{', '.join(packed)}]".encode()
 
 
 def _fields(error: PerdureError) -> dict[str, Any]:
