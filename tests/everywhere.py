@@ -9,7 +9,7 @@ the server, too, leans on parts of the standard library that change (asyncio, as
 On the newest one the server's doors as well, each by one suite: what works on the oldest and on the newest works
 between them, where no call sites are involved, and the units have run there.
 
-Not again, since the interpreter has no part in it: what commands and pages say, what a kernel or an engine does (the
+Not again, since the interpreter has no part in it: what commands and pages say, what a kernel or an engine does (most
 units of the sandbox; `e2e/test_sandbox.py` runs a session in one), gateways, integrations, projects of AutoKitteh;
 and what is `slow`, which asks the same at more places.
 """
@@ -36,6 +36,8 @@ DOORS = (
         )
     ),
 )
+MEMORY = {"test_sandbox_sharing", "test_sandbox_settled"}
+"""Of the units of the sandbox, those that look at what this interpreter's processes have in memory."""
 MINORS = (11, 12, 13)
 """Versions that pyproject.toml names, 3.11 and so on."""
 WHOLE = """
@@ -76,7 +78,8 @@ def _is_whole(python: str) -> bool:
 def selection(*, doors: bool) -> list[str]:
     """Arguments of pytest, in the repository."""
     paths = [f"tests/{path}" for path in (*INSIDE, *(DOORS if doors else ()))]
-    return ["-m", "not slow or everywhere", "--ignore=tests/unit/sandbox", *paths]
+    kernel = [path for path in (ROOT / "tests/unit/sandbox").glob("test_*.py") if path.stem not in MEMORY]
+    return ["-m", "not slow or everywhere", *(f"--ignore={path}" for path in kernel), *paths]
 
 
 def main() -> int:
