@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from docker_support import begin, docker_host, of_host, result
+from perdure_proto.v1.runner_pb2 import Prepare, Prepared, ToHost
 from perdure_runner.host.docker.backend import Docker
 from perdure_runner.host.docker.engine import Engine
 from perdure_runner.host.host import Host
@@ -59,3 +60,18 @@ async def test_a_runner_that_dies_while_it_waits(tmp_path: Path, engine: str) ->
         begin(coordinator, build, "number")
         assert await result(coordinator) > waited
     assert of_host(engine, host.config.host_id) == []
+
+
+async def test_what_a_deployment_needs_is_made_before_its_session(tmp_path: Path, engine: str) -> None:
+    async with docker_host(tmp_path, engine, CODE) as (host, coordinator, build):
+        backend = host.backend
+        assert isinstance(backend, Docker)
+        python = await backend.interpreter("")
+        host.receive(ToHost(prepare=Prepare(deployment_id="d", build=build)))
+        assert await coordinator.next("prepared") == Prepared(deployment_id="d")
+        assert host._builds.at_hand(build, python) is not None
+        assert [*backend._images._known]
+        assert backend.waiting == 0  # what waits is for who runs sessions now
+        begin(coordinator, build, "number")
+        await result(coordinator)
+        assert coordinator.fetched == 1

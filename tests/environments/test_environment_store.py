@@ -215,6 +215,21 @@ async def test_the_least_recently_used_goes_when_there_are_too_many(
     assert digests[0] not in store.digests()
 
 
+async def test_what_was_made_ahead_and_nobody_has_asked_for_goes_first(
+    make: Make, blobs: Blobs, house: Wheelhouse
+) -> None:
+    store = make(HostLimits(environments_bytes=10_000))
+    digests = [blobs.lock(house.wheel(name, "1.0", {f"{name}.py": "#" * 4000})) for name in "abcd"]
+    await store.get(digests[0], HERE)
+    await store.get(digests[1], HERE, ahead=True)
+    assert store.digests() == sorted(digests[:2])
+    await store.get(digests[2], HERE, ahead=True)
+    assert store.digests() == sorted([digests[0], digests[2]])
+    await store.get(digests[2], HERE)  # a session does
+    await store.get(digests[3], HERE, ahead=True)
+    assert store.digests() == sorted([digests[2], digests[3]])
+
+
 async def test_what_another_host_uses_stays(make: Make, blobs: Blobs, house: Wheelhouse) -> None:
     mine, other = make(HostLimits(environments_bytes=1)), make()
     held = blobs.lock(house.wheel("tiny", "1.0"))

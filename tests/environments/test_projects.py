@@ -179,18 +179,6 @@ def test_what_is_wrong_with_requirements_is_told_at_deploy(terminal: Terminal) -
     assert "error[P0303] requirements.txt:1:1 the requirements cannot be resolved" in ran.err
 
 
-def test_what_cannot_be_installed_ends_the_session_and_says_why(terminal: Terminal, house: Wheelhouse) -> None:
-    server = terminal.serve()
-    project(terminal, "p", "tiny==2.0\n")
-    terminal.run("deploy", "p", "--server", server.address)
-    shutil.rmtree(house.variables["UV_CACHE_DIR"], ignore_errors=True)
-    house.wheel("tiny", "2.0", {"tiny.py": "another"})
-    start = ("start", "main.py:main", "--project", "p", "--server", server.address, "--wait", "--json")
-    error = terminal.run(*start, code=FAILED).document["error"]
-    assert error["code"] == "P0304"
-    assert "ash mismatch" in error["message"]
-
-
 def test_pyproject_and_manifest(terminal: Terminal) -> None:
     terminal.write("a/pyproject.toml", '[project]\nname = "a"\nversion = "1"\ndependencies = ["tiny<2"]\n')
     terminal.write("a/main.py", VERSION)

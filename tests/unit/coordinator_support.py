@@ -236,6 +236,7 @@ class FakeHost:
         self.runners: dict[str, FakeRunner] = {}
         self.received: list[str] = []
         self.killed: list[tuple[str, int]] = []
+        self.prepares: list[rpb.Prepare] = []
         self.dies_at_waits = False
         """It dies when a runner has sent the row of a wait, before that says that it waits."""
         self.connection: Connection | None = None
@@ -257,6 +258,8 @@ class FakeHost:
         if kind == "start":
             program = self.world.programs.get(body.session_id.partition("~")[0])
             self.runners[body.session_id] = FakeRunner(self, body, program or self.world.program)
+        elif kind == "prepare":
+            self.prepares.append(body)
         elif kind == "stop" and body.kind == rpb.STOP_KIND_KILL:
             self.killed.append((body.session_id, body.epoch))
             runner = self.runners.get(body.session_id)

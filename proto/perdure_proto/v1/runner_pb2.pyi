@@ -224,6 +224,7 @@ class FromHost(google.protobuf.message.Message):
     LEAVING_FIELD_NUMBER: builtins.int
     RUNNER_HEALTH_FIELD_NUMBER: builtins.int
     ASK_FIELD_NUMBER: builtins.int
+    PREPARED_FIELD_NUMBER: builtins.int
     @property
     def hello(self) -> global___HostHello: ...
     @property
@@ -248,6 +249,8 @@ class FromHost(google.protobuf.message.Message):
     def runner_health(self) -> global___RunnerHealth: ...
     @property
     def ask(self) -> global___Ask: ...
+    @property
+    def prepared(self) -> global___Prepared: ...
     def __init__(
         self,
         *,
@@ -263,10 +266,11 @@ class FromHost(google.protobuf.message.Message):
         leaving: global___Leaving | None = ...,
         runner_health: global___RunnerHealth | None = ...,
         ask: global___Ask | None = ...,
+        prepared: global___Prepared | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["ask", b"ask", "attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ask", b"ask", "attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["hello", "heartbeat", "attached", "records", "waiting", "done", "lost", "suspended", "live", "leaving", "runner_health", "ask"] | None: ...
+    def HasField(self, field_name: typing.Literal["ask", b"ask", "attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "prepared", b"prepared", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["ask", b"ask", "attached", b"attached", "done", b"done", "heartbeat", b"heartbeat", "hello", b"hello", "leaving", b"leaving", "live", b"live", "lost", b"lost", "message", b"message", "prepared", b"prepared", "records", b"records", "runner_health", b"runner_health", "suspended", b"suspended", "waiting", b"waiting"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["hello", "heartbeat", "attached", "records", "waiting", "done", "lost", "suspended", "live", "leaving", "runner_health", "ask", "prepared"] | None: ...
 
 global___FromHost = FromHost
 
@@ -284,6 +288,7 @@ class ToHost(google.protobuf.message.Message):
     DRAIN_FIELD_NUMBER: builtins.int
     ASK_RUNNER_HEALTH_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
+    PREPARE_FIELD_NUMBER: builtins.int
     @property
     def welcome(self) -> global___Welcome: ...
     @property
@@ -304,6 +309,8 @@ class ToHost(google.protobuf.message.Message):
     def ask_runner_health(self) -> global___AskRunnerHealth: ...
     @property
     def answer(self) -> global___Answer: ...
+    @property
+    def prepare(self) -> global___Prepare: ...
     def __init__(
         self,
         *,
@@ -317,10 +324,11 @@ class ToHost(google.protobuf.message.Message):
         drain: global___Drain | None = ...,
         ask_runner_health: global___AskRunnerHealth | None = ...,
         answer: global___Answer | None = ...,
+        prepare: global___Prepare | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["answer", b"answer", "ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer", b"answer", "ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["welcome", "heartbeat", "start", "history", "committed", "resolved", "stop", "drain", "ask_runner_health", "answer"] | None: ...
+    def HasField(self, field_name: typing.Literal["answer", b"answer", "ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "prepare", b"prepare", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "ask_runner_health", b"ask_runner_health", "committed", b"committed", "drain", b"drain", "heartbeat", b"heartbeat", "history", b"history", "message", b"message", "prepare", b"prepare", "resolved", b"resolved", "start", b"start", "stop", b"stop", "welcome", b"welcome"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["welcome", "heartbeat", "start", "history", "committed", "resolved", "stop", "drain", "ask_runner_health", "answer", "prepare"] | None: ...
 
 global___ToHost = ToHost
 
@@ -427,6 +435,61 @@ class Leaving(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["reason", b"reason"]) -> None: ...
 
 global___Leaving = Leaving
+
+@typing.final
+class Prepare(google.protobuf.message.Message):
+    """Have ready what sessions of a deployment need, before one comes. One at a time: the next follows what is said of this.
+    Hosts that do not know it say nothing, and make all of it for the first session, as all do when it failed.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEPLOYMENT_ID_FIELD_NUMBER: builtins.int
+    BUILD_FIELD_NUMBER: builtins.int
+    PYTHON_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_FIELD_NUMBER: builtins.int
+    HASH_SEED_FIELD_NUMBER: builtins.int
+    deployment_id: builtins.str
+    build: builtins.str
+    """this and what follows: as in Start"""
+    python: builtins.str
+    environment: builtins.str
+    hash_seed: builtins.int
+    def __init__(
+        self,
+        *,
+        deployment_id: builtins.str = ...,
+        build: builtins.str = ...,
+        python: builtins.str = ...,
+        environment: builtins.str = ...,
+        hash_seed: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["build", b"build", "deployment_id", b"deployment_id", "environment", b"environment", "hash_seed", b"hash_seed", "python", b"python"]) -> None: ...
+
+global___Prepare = Prepare
+
+@typing.final
+class Prepared(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEPLOYMENT_ID_FIELD_NUMBER: builtins.int
+    CODE_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    deployment_id: builtins.str
+    code: builtins.str
+    """of ours, for what trying again cannot help"""
+    message: builtins.str
+    """what went wrong; empty: nothing"""
+    def __init__(
+        self,
+        *,
+        deployment_id: builtins.str = ...,
+        code: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["code", b"code", "deployment_id", b"deployment_id", "message", b"message"]) -> None: ...
+
+global___Prepared = Prepared
 
 @typing.final
 class AskRunnerHealth(google.protobuf.message.Message):

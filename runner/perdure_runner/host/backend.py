@@ -135,5 +135,12 @@ class Backend(Compiling, Protocol):
             BackendError, OSError: there is none.
         """
 
+    async def prepare(self, python: Interpreter, hash_seed: int, lock: str, environment: Path | None) -> None:
+        """Make what takes long of such places, before a session comes. `environment` holds what `lock` names, if any.
+
+        Raises:
+            BackendError, OSError: it cannot be made.
+        """
+
     async def close(self) -> None:
         """End everything it has made."""

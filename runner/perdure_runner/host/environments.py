@@ -5,7 +5,8 @@ environments/<digest>-<cache tag>.lock    shared by all who use it, and its own 
 environments/<digest>-<cache tag>.making  its own who makes it
 environments/tmp-<pid>-*/                 being made; moved into place when complete, so what is there is whole
 
-Several hosts may share the folder. The time of a lock file is when its environment was last asked for.
+Several hosts may share the folder. The time of a lock file is when its environment was last asked for; until somebody
+has, it is years before it was made.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from perdure_runner.host.pythons import Interpreter
 from perdure_runner.host.trees import clear_away, into_place, read_only, remove
 from perdure_runner.host.uv import UvMissingError
 
+_UNUSED_S = 3650 * 86400  # what nobody has asked for yet is so much older than the rest: it goes first
 _AT_ONCE = 2  # that are made; more would only wait for the same disk
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -57,7 +59,7 @@ class EnvironmentStore:
         self._sources = sources
         self._root = config.state_dir / "environments"
         self._held: dict[str, int] = {}  # name -> descriptor of its lock file, locked for sharing
-        self._making: dict[str, asyncio.Task[Path]] = {}
+        self._making: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     def prepare(self) -> None:
@@ -77,22 +79,24 @@ class EnvironmentStore:
         os.utime(self._held[name])
         return self._root / name / "site"
 
-    async def get(self, digest: str, python: Interpreter) -> Path:
-        """Give the folder of packages, making it if need be; once, however many ask.
+    async def get(self, digest: str, python: Interpreter, *, ahead: bool = False) -> Path:
+        """Give the folder of packages, making it if need be; once, however many ask. `ahead`: before somebody needs it.
 
         Raises:
             InstallError, BlobNotFoundError, ConnectionError, OSError
         """
-        if (ready := self.at_hand(digest, python)) is not None:
-            return ready
         if not _DIGEST.fullmatch(digest):
             raise InstallError(f"{digest!r:.80} is no digest of a lock")
         name = f"{digest}-{python.cache_tag}"
-        task = self._making.get(name)
-        if task is None:
-            task = self._making[name] = asyncio.create_task(self._hold(name, digest, python))
-            task.add_done_callback(lambda _: self._making.pop(name))
-        return await asyncio.shield(task)  # whoever is cancelled leaves it running for the others
+        if name not in self._held:
+            task = self._making.get(name)
+            if task is None:
+                task = self._making[name] = asyncio.create_task(self._hold(name, digest, python))
+                task.add_done_callback(lambda _: self._making.pop(name))
+            await asyncio.shield(task)  # whoever is cancelled leaves it running for the others
+        if not ahead:
+            self.at_hand(digest, python)
+        return self._root / name / "site"
 
     async def lock(self, digest: str) -> Lock:
         """Fetch a lock.
@@ -118,7 +122,7 @@ class EnvironmentStore:
             os.close(descriptor)
         self._held.clear()
 
-    async def _hold(self, name: str, digest: str, python: Interpreter) -> Path:
+    async def _hold(self, name: str, digest: str, python: Interpreter) -> None:
         """Make it unless it is there, and keep it from being evicted."""
         making = await self._locked(f"{name}.making", fcntl.LOCK_EX)
         try:
@@ -129,16 +133,15 @@ class EnvironmentStore:
                     async with self._room:
                         size = await self._make(name, await self.lock(digest), python)
                     os.pwrite(descriptor, str(size).encode(), 0)
+                    os.utime(descriptor, (time.time() - _UNUSED_S,) * 2)
             except BaseException:
                 os.close(descriptor)
                 raise
         finally:
             os.close(making)
-        os.utime(descriptor)
         self._held[name] = descriptor
         if made:
             await self._evict(digest)
-        return self._root / name / "site"
 
     async def _locked(self, name: str, how: int) -> int:
         """A descriptor of a lock file, locked; closing it lets go. Waits for other hosts, and for their threads."""

@@ -16,6 +16,7 @@ from perdure_proto.v1.runner_pb2 import (
     HostHello,
     Leaving,
     Lost,
+    Prepare,
     RunnerHealth,
     Start,
     ToHost,
@@ -23,15 +24,16 @@ from perdure_proto.v1.runner_pb2 import (
 )
 
 from perdure_runner.host import egress, health, launch
+from perdure_runner.host.ahead import Ahead, told
 from perdure_runner.host.archive import ArchiveLimits
 from perdure_runner.host.backend import Backend, BackendError, Files, Place
-from perdure_runner.host.builds import BuildError, Builds
+from perdure_runner.host.builds import Builds
 from perdure_runner.host.config import HostConfig, HostLimits, HostPatience
 from perdure_runner.host.environments import EnvironmentStore
-from perdure_runner.host.installing import InstallError
 from perdure_runner.host.lease import Lease
 from perdure_runner.host.link import Coordinator
 from perdure_runner.host.processes import Processes
+from perdure_runner.host.pythons import Interpreter
 from perdure_runner.host.session import Session
 from perdure_runner.host.version import PROTOCOL_VERSION
 
@@ -55,6 +57,7 @@ class Host:
         self._sessions: dict[str, Session] = {}
         self._leaving: set[Session] = set()  # replaced by newer ones, not dead yet
         self._preparing: set[asyncio.Task[None]] = set()
+        self._ahead = Ahead(self._prepare_ahead, self.send)
         self._heartbeat: asyncio.TimerHandle | None = None
         self._held = False
         self._stopping = False
@@ -120,6 +123,7 @@ class Host:
     def drain(self) -> None:
         """Be `drained` as soon as no session is here. The coordinator places no more of them, which is up to it."""
         self.draining = True
+        self._ahead.stop()
         self._see_whether_drained()
 
     def leave(self, reason: str) -> None:
@@ -137,6 +141,7 @@ class Host:
         for task in self._preparing:
             task.cancel()
         await asyncio.gather(*self._preparing, return_exceptions=True)
+        await self._ahead.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), 2 * self.patience.exit_s)
         await self._backend.close()
@@ -155,6 +160,8 @@ class Host:
                 self._welcome(message.welcome)
             case "start":
                 self._begin(message.start)
+            case "prepare":
+                self._ahead.prepare(message.prepare)
             case "drain":
                 self.drain()
             case "ask_runner_health":
@@ -168,6 +175,7 @@ class Host:
     def closed(self, reason: str) -> None:  # noqa: ARG002 (the link's signature)
         """The coordinator is out of reach: its sessions go on elsewhere, so all runners die here."""
         self._beat_every(0)
+        self._ahead.forget()
         for session in [*self._sessions.values()]:
             self._give_up(session)
 
@@ -266,23 +274,33 @@ class Host:
     async def _prepare(self, session: Session) -> None:
         start = session.start
         python = await self._backend.interpreter(start.python)
-        environment = await self._environments.get(start.environment, python) if start.environment else None
-        code, cache = await self._builds.get(start.build, python)
-        place = await self._backend.get(start, python, environment)
+        files = await self._files(start, python)
+        place = await self._backend.get(start, python, files.environment)
         if not session.over:
-            self._launch(session, place, Files(code, cache, environment))
+            self._launch(session, place, files)
+
+    async def _prepare_ahead(self, asked: Prepare) -> None:
+        if self._preparing:  # for sessions that wait
+            await asyncio.wait(self._preparing)
+        python = await self._backend.interpreter(asked.python)
+        files = await self._files(asked, python, ahead=True)
+        await self._backend.prepare(python, asked.hash_seed, asked.environment, files.environment)
+
+    async def _files(self, of: Start | Prepare, python: Interpreter, *, ahead: bool = False) -> Files:
+        environment = await self._environments.get(of.environment, python, ahead=ahead) if of.environment else None
+        code, cache = await self._builds.get(of.build, python)
+        return Files(code, cache, environment)
 
     def _environments_in_use(self) -> set[str]:
-        return {session.start.environment for session in (*self._sessions.values(), *self._leaving)}
+        sessions = (*self._sessions.values(), *self._leaving)
+        return {session.start.environment for session in sessions} | {self._ahead.environment}
 
     def _prepared(self, task: asyncio.Task[None], session: Session) -> None:
         """Report why there is no process. An error with a code of ours is final; others may pass."""
         self._preparing.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            known = getattr(fault, "code", "")
-            code = known if isinstance(known, str) else ""
-            ours = bool(code) or isinstance(fault, BackendError | BuildError | InstallError | OSError)
-            session.fail(str(fault) if ours else f"a fault of the host's own: {fault!r}", code, fatal=bool(code))
+            code, reason = told(fault)
+            session.fail(reason, code, fatal=bool(code))
 
     def _launch(self, session: Session, place: Place, files: Files) -> None:
         try:

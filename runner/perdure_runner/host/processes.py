@@ -141,6 +141,12 @@ class Processes:
             return self._bubble(python, await self._look(python))
         return self._nest(python, await self.zygotes.get(python, start.hash_seed))
 
+    async def prepare(self, python: Interpreter, hash_seed: int, lock: str, environment: Path | None) -> None:  # noqa: ARG002
+        if self._kind == "bubblewrap":
+            await self._look(python)
+        else:
+            await self.zygotes.get(python, hash_seed)
+
     async def close(self) -> None:
         for spares in self._spares.values():
             spares.close()

@@ -94,8 +94,10 @@ class Engine:
 
 
 def _embedded_settings(settings: Settings | None, faults: Faults | None) -> Settings:
-    # Who runs code without a server, runs code of their own.
-    settings = replace(settings or Settings(), isolate_scan=False, hosts_are_all=True, default_network="all")
+    # Who runs code without a server, runs code of their own, and at once.
+    settings = replace(
+        settings or Settings(), isolate_scan=False, hosts_are_all=True, prepare=False, default_network="all"
+    )
     return settings if faults is None else replace(settings, faults=faults)
 
 

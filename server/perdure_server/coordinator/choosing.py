@@ -85,6 +85,12 @@ def cost(need: Need, host: Candidate) -> float:
     )
 
 
+def rank(need: Need, hosts: Iterable[Candidate]) -> list[str]:
+    """Ids of the hosts that can run it, now or when they have room; the best first. Equals go by their ids."""
+    fitting = [host for host in hosts if not host.draining and suits(need, host)]
+    return [host.host_id for host in sorted(fitting, key=lambda host: (cost(need, host), host.host_id))]
+
+
 def choose(need: Need, hosts: Iterable[Candidate]) -> str | None:
     """The id of the host that should get the session; None when none can take it now. Equals go by their ids."""
     fitting = [host for host in hosts if has_room(host) and suits(need, host)]

@@ -106,6 +106,8 @@ async def make_live(c: Coordinator, deployment: Deployment, build: Build | None 
 
     await c.store.commit(Mutation(write))
     c.builds.deployed(deployment)
+    if live:
+        c.preparing.deployed(deployment.project)
 
 
 def _with_environment(build: Build, locked: Locked) -> Build:

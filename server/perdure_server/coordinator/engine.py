@@ -30,6 +30,7 @@ from perdure_server.coordinator.messages import session_message
 from perdure_server.coordinator.outcomes import Outcomes
 from perdure_server.coordinator.placement import Placement
 from perdure_server.coordinator.pool import Pool
+from perdure_server.coordinator.preparing import Preparing
 from perdure_server.coordinator.recovery import Recovery
 from perdure_server.coordinator.replays import Replays
 from perdure_server.coordinator.requests import answering
@@ -99,6 +100,7 @@ class Coordinator:
         self.placement = Placement(self, self.hosts)
         self.replays = Replays(self)
         self.pool = Pool(self)
+        self.preparing = Preparing(self)
         self.loading = Loading(self)
         self.recovery = Recovery(self)
         self.subscriptions = Subscriptions(self)
@@ -209,6 +211,7 @@ class Coordinator:
                 actor.settle()
         self.replays.host_gone(connection, reason)
         self.pool.host_gone(connection)
+        self.preparing.host_gone(connection)
 
     def receive(self, connection: Connection, message: rpb.FromHost) -> None:
         """Take a message of a host. Raises `PerdureError` when the host itself makes no sense (P0208, P0702)."""
@@ -220,6 +223,7 @@ class Coordinator:
             self.hosts.greet(connection, message.hello)
             log.info("host %s has dialled in", connection.host_id)
             self.placement.pump()
+            self.preparing.joined(connection)
         elif not connection.host_id:
             raise PerdureError("P0702", "a host's first message has to be its hello")
         elif kind == "heartbeat":
@@ -228,6 +232,8 @@ class Coordinator:
             self.pool.leaving(connection, message.leaving.reason)
         elif kind == "runner_health":
             self.pool.answered(connection, message.runner_health)
+        elif kind == "prepared":
+            self.preparing.answered(connection, message.prepared)
         elif kind is not None:
             self._of_session(connection, kind, getattr(message, kind))
 

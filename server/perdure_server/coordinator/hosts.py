@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,7 +17,7 @@ from perdure_proto.v1.runner_pb2 import (
     Welcome,
 )
 
-from perdure_server.coordinator.choosing import CANNOT_HOLD, Candidate, Need, choose, suits
+from perdure_server.coordinator.choosing import CANNOT_HOLD, Candidate, Need, choose, rank, suits
 from perdure_server.coordinator.clock import Clock, Handle
 from perdure_server.coordinator.settings import PROTOCOL_VERSION, Settings
 from perdure_server.core.errors import PerdureError
@@ -175,6 +175,11 @@ class Hosts:
         free = [c for c in self._connections.values() if all(taken != session_id for taken, _ in c.sessions)]
         chosen = choose(self._asked(need), [connection.candidate() for connection in free])
         return self._connections[chosen] if chosen is not None else None
+
+    def rank(self, need: Need, among: Iterable[Connection]) -> list[Connection]:
+        """Those of them that can get such sessions, now or when they have room; the best first."""
+        known = {connection.host_id: connection for connection in among if not connection.closed}
+        return [known[each] for each in rank(self._asked(need), [one.candidate() for one in known.values()])]
 
     def have_room(self, need: Need) -> bool:
         """Could one of them take such a session now?"""

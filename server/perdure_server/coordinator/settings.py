@@ -57,6 +57,7 @@ class Settings:
     unused_s: float = 3600.0  # builds and blobs that are younger are in use, whatever refers to them
     collect_s: float = 3600.0  # between two collections of what is not needed any more; 0: only when asked
     hosts_are_all: bool = False  # no host will join later: a session that none can run fails at once
+    prepare: bool = True  # hosts get ready for deployments before sessions come
     environments: bool = True  # of projects with requirements; else sessions see what is installed on their host
     build_sdists: bool = True  # for projects that allow it: their packages' own code runs when they are built
     isolate_scan: bool = True  # parse the files of a build in a process of its own

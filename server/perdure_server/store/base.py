@@ -234,6 +234,10 @@ class Reads(Protocol):
         """Of one project or of all, newest first."""
         ...
 
+    def projects_deployed_last(self, limit: int) -> list[str]:
+        """Those with an active deployment, the newest first."""
+        ...
+
     def alive_in_project(self, project: str, limit: int = 1000) -> list[str]:
         """Ids of living sessions."""
         ...

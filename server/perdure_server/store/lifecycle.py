@@ -97,6 +97,9 @@ class LifecycleReads:
     def deployments_told(self, project: str = "") -> list[DeploymentTold]:
         return [DeploymentTold(*row) for row in self._rows(sql.DEPLOYMENTS_TOLD, {"project": project})]
 
+    def projects_deployed_last(self, limit: int) -> list[str]:
+        return [row[0] for row in self._rows(sql.PROJECTS_DEPLOYED_LAST, {"limit": limit})]
+
     def alive_in_project(self, project: str, limit: int = 1000) -> list[str]:
         return [row[0] for row in self._rows(sql.ALIVE_IN_PROJECT, {"project": project, "limit": limit})]
 

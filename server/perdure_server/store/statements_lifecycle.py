@@ -32,6 +32,13 @@ DEPLOYMENTS_TOLD: Final = (
     "OR deployments.project = :project ORDER BY deployments.created_us DESC, deployments.deployment_id DESC"
 )
 
+# projects with an active deployment, the newest first, without those of builds alone
+PROJECTS_DEPLOYED_LAST: Final = (
+    "SELECT deployments.project FROM deployments WHERE deployments.state = 'active' AND deployments.project "
+    "NOT LIKE '%:builds' ORDER BY deployments.created_us DESC, deployments.deployment_id DESC LIMIT :limit "
+    "OFFSET 0"
+)
+
 # living sessions of a project
 ALIVE_IN_PROJECT: Final = (
     "SELECT sessions.session_id FROM sessions WHERE sessions.project = :project AND sessions.ended_us IS NULL "

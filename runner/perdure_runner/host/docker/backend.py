@@ -78,6 +78,9 @@ class Docker:
             await self._images.refresh()
             raise
 
+    async def prepare(self, python: Interpreter, hash_seed: int, lock: str, environment: Path | None) -> None:  # noqa: ARG002
+        await self._images.get(python, lock, environment)
+
     async def close(self) -> None:
         if self._warming is not None:
             self._warming.cancel()

@@ -26,6 +26,7 @@ _ZERO, _ONE = literal_column("0", Integer), literal_column("1", Integer)
 _EMPTY = literal_column("''", String)
 _INACTIVE, _STARTED = literal_column("'inactive'", String), literal_column("'started'", String)
 _ENVIRONMENT = literal_column("'$.environment'", String)
+_ACTIVE, _BUILDS = literal_column("'active'", String), literal_column("'%:builds'", String)
 _IMPORTED = literal_column("'import:'", String)
 _PROJECT: BindParameter[str] = bindparam("project")
 _OF: BindParameter[str] = bindparam("session_id")
@@ -114,6 +115,14 @@ STATEMENTS: Final[dict[str, tuple[str, ClauseElement]]] = {
         )
         .where(_of_project(deployments.c.project))  # type: ignore[arg-type]  # as above
         .order_by(deployments.c.created_us.desc(), deployments.c.deployment_id.desc()),
+    ),
+    "PROJECTS_DEPLOYED_LAST": (
+        "projects with an active deployment, the newest first, without those of builds alone",
+        select(deployments.c.project)
+        .where(deployments.c.state == _ACTIVE, deployments.c.project.not_like(_BUILDS))
+        .order_by(deployments.c.created_us.desc(), deployments.c.deployment_id.desc())
+        .limit(_LIMIT)
+        .offset(_ZERO),
     ),
     "ALIVE_IN_PROJECT": (
         "living sessions of a project",
