@@ -48,6 +48,7 @@ def test_a_project_that_pins_by_hashes_says_it_all(project: Path) -> None:
     found = wanted(project, load_manifest(project))
     assert found is not None
     assert [each.name for each in found.requirements] == ["rich"]
+    assert (found.sdists, found.theirs) == (True, True)
 
 
 def test_a_project_of_ours_requires_what_it_says(project: Path) -> None:

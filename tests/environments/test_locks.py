@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,20 @@ async def test_a_server_may_build_nothing(locks: Locks, runs: list[str], tmp_pat
         await strict.lock(want("tiny\n", sdists=True))  # though it is known
     assert refused.value.code == "P0305"
     assert runs == ["compile"]
+
+
+async def test_packages_of_autokitteh_projects_are_built_where_the_server_builds_any(
+    house: Wheelhouse, tmp_path: Path, sources: Indexes
+) -> None:
+    house.source("only-source", "1.0", "")
+    wanted = replace(want("tiny\n", sdists=True), theirs=True)
+    strict = Locks(BlobStore(tmp_path / "blobs"), tmp_path / "locks", sources, build_sdists=False)
+    assert (await strict.lock(wanted)).packages == 1
+    with pytest.raises(PerdureError, match="only-source has no wheel") as refused:
+        await strict.lock(replace(want("only-source\n", sdists=True), theirs=True))
+    assert refused.value.help == (
+        "choose another version, or ask the server's operator for `perdure serve --build-sdists`"
+    )
 
 
 async def test_another_interpreter_is_another_request(locks: Locks, runs: list[str]) -> None:

@@ -41,6 +41,7 @@ def test_a_project_without_one_sees_what_is_installed(monkeypatch: pytest.Monkey
         ("bs4", "beautifulsoup4"),
         ("sklearn.svm", "scikit-learn"),
         ("dateutil.parser", "python-dateutil"),
+        ("jenkins", "python-jenkins"),
         ("google.cloud.storage", "google-cloud-storage"),
         ("google.cloud.bigquery_storage", "google-cloud-bigquery-storage"),
         ("google.cloud", "google-cloud"),

@@ -43,6 +43,9 @@ class Point:
     def __init__(self, x): self.x = x
     def __eq__(self, other): return self.x == other.x
     __hash__ = None
+class Closing(Point):
+    def __init__(self): self.x, self.inner = [], Live(1)
+    def __del__(self): self.inner.n = -1
 class Open:
     def __init__(self): self.generator = (i for i in range(3))
     def use(self): return 1
@@ -147,6 +150,13 @@ def test_values_stay_values() -> None:
     assert type(point) is LIVE.Point
     assert type(session.call(Path, "x")) is type(Path("x"))
     assert session.call(dict, a=[1]) == {"a": [1]}
+
+
+def test_what_has_a_finalizer_is_no_value_whose_copies_would_end_what_they_share() -> None:
+    closing = Session().call(LIVE.Closing)
+    assert isinstance(closing, LIVE.Closing)
+    assert type(closing) is not LIVE.Closing
+    assert closing.inner.n == 1
 
 
 def test_an_awaitable_interface() -> None:

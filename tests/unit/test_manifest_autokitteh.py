@@ -230,6 +230,7 @@ project:
     - {name: form, integration: googleforms}
     - {name: mail, integration: gmail}
     - {name: chat, integration: discord}
+    - {name: own, integration: generic}
   triggers:
     - {name: a, connection: hub, event_type: push, call: "m.py:f"}
     - {name: b, connection: form, event_type: responses, call: "m.py:f"}
@@ -238,8 +239,10 @@ project:
     - {name: e, connection: chat, event_type: modal_submit, call: "m.py:f"}
     - {name: f, connection: mail}
     - {name: g, webhook: {}}
+    - {name: h, connection: own, event_type: any, call: "m.py:f"}
 """
     assert [str(each.message) for each in unheard(parse(text))] == [
+        "trigger b waits for events of form: googleforms sends perdure none",
         "trigger c waits for events of mail: gmail sends perdure none",
         "trigger d waits for events of chat: discord sends perdure none of type message_create",
         "trigger f waits for events of mail: gmail sends perdure none",

@@ -199,8 +199,9 @@ async def test_bad_filters_and_too_many_subscriptions_are_refused(make: Make) ->
     host = FakeHost(world)
     await world.start("s", project="shop")
     await world.completed("s")
-    codes = [json.loads(answer).get("code") for answer in host.runner("s").outcome]
-    assert codes == ["P0105", "P0103", None]
+    answers = [json.loads(answer) for answer in host.runner("s").outcome]
+    assert [answer.get("code") for answer in answers] == ["P0105", "P0103", None]
+    assert answers[0]["message"] == "the filter is none, at its column 6: '(' is unexpected"
 
 
 async def test_sources_that_do_not_exist_are_refused(make: Make) -> None:

@@ -27,6 +27,7 @@ PACKAGES: Final = {
     "gitlab": "python-gitlab",
     "googleapiclient": "google-api-python-client",
     "grpc": "grpcio",
+    "jenkins": "python-jenkins",
     "jose": "python-jose",
     "jwt": "PyJWT",
     "kafka": "kafka-python",

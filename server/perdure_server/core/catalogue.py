@@ -245,7 +245,8 @@ _INSIDE: Final[dict[str, Explanation]] = {
         "A requirement is only published as source, or has no wheel for this interpreter and machine. Installing it "
         "means to run its own build code, which is not done unless the project says so.",
         "Choose a version with wheels, build a wheel of it and put it where UV_FIND_LINKS points, or say "
-        "`requirements: {allow_sdists: true}` in perdure.yaml.",
+        "`requirements: {allow_sdists: true}` in perdure.yaml. For AutoKitteh's projects it is enough that the server "
+        "builds packages: `perdure serve --build-sdists`.",
     ),
     "P0401": Explanation(
         "a value cannot be recorded",

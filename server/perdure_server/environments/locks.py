@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +58,8 @@ class Locks:
 
         Raises `PerdureError`: P0303, P0305 as `resolve` does or because nothing is built here, P0211 disk full.
         """
+        if wanted.theirs:
+            wanted = replace(wanted, sdists=self._build_sdists)
         if wanted.sdists and not self._build_sdists:
             raise PerdureError(
                 "P0305",

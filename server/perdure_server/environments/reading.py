@@ -26,12 +26,16 @@ _MAX_REQUIREMENTS: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be resolved. `python` is a minor version, "3.11"."""
+    """What is to be resolved. `python` is a minor version, "3.11".
+
+    `theirs`: of a project of AutoKitteh, whose packages are built as there, where the server builds any.
+    """
 
     requirements: tuple[Requirement, ...]
     constraints: tuple[Requirement, ...]
     python: str
     sdists: bool = False
+    theirs: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """All that decides what the lock will be, but the state of the index."""
@@ -70,7 +74,8 @@ def wanted(root: Path, manifest: Manifest) -> Wanted | None:
     if not requirements:
         return None
     python = minor_version(manifest.python)
-    return Wanted(requirements, _unique(reader.constraints), python, said.allow_sdists)
+    theirs = manifest.form == "autokitteh"
+    return Wanted(requirements, _unique(reader.constraints), python, said.allow_sdists or theirs, theirs)
 
 
 def _unique(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:

@@ -29,6 +29,10 @@ _REMEDIES: Final = (
     (re.compile(""), "loosen what excludes each other"),
 )
 """What to do, after what uv says."""
+_HAS_WHEELS: Final = {"psycopg2": "psycopg2-binary"}
+"""Packages of which no version has a wheel for Linux, and what is the same with one."""
+_ALLOW: Final = "say `requirements: {allow_sdists: true}` in perdure.yaml"
+_ASK_OPERATOR: Final = "ask the server's operator for `perdure serve --build-sdists`"
 
 
 async def resolve(wanted: Wanted, sources: Indexes | None = None) -> Lock:
@@ -106,7 +110,8 @@ def _refusal(wanted: Wanted, finished: uv.Finished) -> PerdureError:
         return PerdureError("P0303", f"no resolution within {LIMIT_S:.0f} s", help="pin versions, or try again")
     if not wanted.sdists and (found := _NO_WHEELS.search(said) or _NO_WHEEL_FITS.search(said)):
         message = f"{found['name']} has no wheel for Python {wanted.python} on this machine, only a source distribution"
-        remedy = "choose another version, or say `requirements: {allow_sdists: true}` in perdure.yaml"
+        other = _HAS_WHEELS.get(found["name"], "another version")
+        remedy = f"choose {other}, or {_ASK_OPERATOR if wanted.theirs else _ALLOW}"
         return _blamed(wanted, found["name"]).fault(message, "", remedy, "P0305")
     remedy = next(remedy for words, remedy in _REMEDIES if words.search(said))
     if finished.may_pass:

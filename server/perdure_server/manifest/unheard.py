@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from perdure_server.core.errors import PerdureError
-from perdure_server.core.integrations import of_manifest
+from perdure_server.core.integrations import known, of_manifest
 from perdure_server.core.receiving import DISCORD_TYPES
 from perdure_server.manifest.manifest import Manifest
 
@@ -17,7 +17,8 @@ def unheard(manifest: Manifest) -> Iterator[PerdureError]:
         integration = of.get(trigger.connection, "generic")
         entry, wanted = of_manifest(integration), trigger.event_type
         kept_open = entry.name == "discord" and wanted and wanted not in DISCORD_TYPES.values()
-        if trigger.type != "connection" or (entry.signing and not kept_open):
+        heard = known(integration) is not None and entry.signing and not kept_open
+        if trigger.type != "connection" or heard:
             continue
         named = f" --type {wanted}" if wanted else ""
         yield PerdureError(

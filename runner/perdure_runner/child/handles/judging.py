@@ -67,7 +67,9 @@ def _is_live_class(cls: type, policy: Policy) -> bool:
 
 
 def _is_value_class(cls: type) -> bool:
-    """Do its objects equal others, or declare their fields? Then a copy is as good."""
+    """Do its objects equal others, or declare their fields? A copy is as good, unless its end closes something."""
+    if inert.lookup(cls, "__del__") is not None:
+        return False
     equal = inert.lookup(cls, "__eq__")
     return (equal is not None and equal[0] is not object) or any(inert.lookup(cls, mark) for mark in _DECLARED)
 

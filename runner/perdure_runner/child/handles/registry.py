@@ -199,6 +199,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "github.MainClass.Github": _CLIENT,
         "twilio.rest.Client": _CLIENT,
         "google.cloud.client.Client": _CLIENT,
+        "google.genai.client.Client": _CLIENT,
+        "langchain_google_genai.chat_models.ChatGoogleGenerativeAI": _CLIENT,
         # Only `execute` and `next_chunk` of a request go out: all else is made in memory, from the API's description.
         "googleapiclient.discovery.Resource": Kind(Remake.AGAIN, all_cheap=True),
         "googleapiclient.http.HttpRequest": Kind(Remake.AGAIN, cheap=_names(f"{_SETS} add_response_callback to_json")),

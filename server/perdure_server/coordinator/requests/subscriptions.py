@@ -38,7 +38,11 @@ async def _find_source(c: Coordinator, asker: Asker, body: Body) -> Body:
 def _subscribe(tx: Transaction, asker: Asker, body: Body) -> Answer:
     """Events that are stored from now on are meant."""
     source, condition = text(body, "source", _LONGEST), text(body, "filter", _FILTER, "")
-    compile_filter(condition)
+    try:
+        compile_filter(condition)
+    except PerdureError as error:
+        message = f"the filter is none, at its column {error.column}: {error.message}"
+        raise PerdureError(error.code, message, help=error.help) from None
     if tx.subscriptions_counted(asker.session_id) >= MOST:
         raise PerdureError("P0613", f"session {asker.session_id} has {MOST} subscriptions, as many as it may")
     name = asker.place or f"direct.{secrets.token_hex(8)}"
