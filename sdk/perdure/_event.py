@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -98,17 +97,22 @@ class Event:
 
 
 def _data(data: Any, source_type: str) -> AttrDict:
-    """The event's data; the body of a webhook, which JSON has in base64, as bytes."""
     if not isinstance(data, dict):
         return AttrDict() if data is None else AttrDict(value=data)
     made = AttrDict(data)
-    body = made.get("body")
-    if source_type == "webhook" and isinstance(body, dict) and isinstance(body.get("bytes"), str):
+    if source_type == "webhook":
+        body_as_bytes(made)
+    return made
+
+
+def body_as_bytes(data: AttrDict) -> None:
+    """Make bytes of a webhook's body, which JSON has in base64."""
+    body = data.get("body")
+    if isinstance(body, dict) and isinstance(body.get("bytes"), str):
         try:
             body["bytes"] = base64.b64decode(body["bytes"], validate=True)
-        except binascii.Error:  # somebody sent it by hand, as text
+        except ValueError:  # somebody sent it by hand, as text
             body["bytes"] = body["bytes"].encode()
-    return made
 
 
 def _with_attributes(value: Any) -> Any:

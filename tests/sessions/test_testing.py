@@ -25,6 +25,26 @@ def unsteady(event):
     return [time.time() if branches >> i & 1 else uuid.uuid4().hex for i in range(8)]
 
 
+class Loud:
+    def __setstate__(self, state):
+        print("rebuilt")
+        self.__dict__ = state
+
+
+@perdure.activity
+def loud():
+    print("made")
+    made = Loud()
+    made.number = random.random()
+    return made
+
+
+def prints_while_it_is_rebuilt(event):
+    made = loud()
+    print("got it")
+    return made.number
+
+
 def failing(event):
     raise LookupError(event)
 
@@ -56,6 +76,11 @@ def test_check_names_the_line_of_an_unsteady_program():
     assert testing.check(on_order, {"item": "tea"}).state == "completed"
     with pytest.raises(testing.HandlerDiffers, match=r"test_testing\.py:\d+ "):
         testing.check(unsteady)
+
+
+def test_what_rebuilding_a_value_prints_belongs_to_its_activity():
+    prints = testing.check(prints_while_it_is_rebuilt).prints
+    assert (prints[0], prints[-1]) == ("made", "got it")
 
 
 async def test_it_works_inside_an_event_loop(tmp_path):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import perdure
+from perdure._event import body_as_bytes
 
 from perdure_runner.child import loading
 
@@ -33,6 +34,8 @@ def arguments(handler: Callable[..., Any], start: Mapping[str, Any], session_id:
     if form is EventForm.VALUE:
         return loading.arguments(handler, event), {}
     event = perdure.Event.from_json(event)
+    if form is EventForm.AUTOKITTEH:
+        body_as_bytes(event.data)  # of any event, as there: one may be made by hand
     if form is EventForm.AUTOKITTEH and "session_id" in (names := _names(handler)):
         return ((event,) if names != ["session_id"] else ()), {"session_id": session_id}
     return loading.arguments(handler, event), {}

@@ -73,14 +73,19 @@ class Recorder(Asking):
         """Called after each attempt of an activity: its lines end with it, for replay will not make its part of one."""
         self.unwrap: Unwrap = _as_they_are
         """What the arguments are replaced by right before the activity really runs."""
-        self._last_activity = 0
+        self._last_activity = 0, ""
 
     def place(self) -> Place:
         """Where user code is, for its output."""
         if doing := self._doing():
             return Place(doing.number, doing.attempt, doing.name)
-        ordinal = self._calls.ordinal
-        return Place(ordinal, AFTER if ordinal == self._last_activity else 0)
+        ordinal, (last, name) = self._calls.ordinal, self._last_activity
+        if ordinal != last:
+            return Place(ordinal)
+        strand = self._here.strand
+        if strand is not None and strand.depth > 0:  # its outcome is taken apart or rebuilt, and replay does only that
+            return Place(ordinal, 1, name)
+        return Place(ordinal, AFTER)
 
     def _doing(self) -> Doing | None:
         """The activity that the code that asks is a part of. For a library's own thread, the one that began last."""
@@ -200,7 +205,7 @@ class Recorder(Asking):
         options = self._rules.options(f, name)
         name = options.name or name
         activity = kind(self._calls, f, name, options, site or self._callers.site(_getframe()), args, kwargs)
-        self._last_activity = self._calls.ordinal
+        self._last_activity = self._calls.ordinal, name
         return activity, options, name
 
     def _describe(self, activity: Activity, name: str) -> Doing:
