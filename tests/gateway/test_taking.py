@@ -229,6 +229,26 @@ async def test_who_finds_no_room_waits_for_a_coordinator_that_was_told(
     assert (await accepting).event_id == header["event_id"]
 
 
+async def test_thousands_who_need_the_same_answer_are_one_question(
+    gateway: Gateway, coordinator: FakeCoordinator
+) -> None:
+    """As after a deployment, while the coordinator is slow: none of them is refused."""
+    finding = [asyncio.create_task(gateway.tables.find("p/in")) for _ in range(2000)]
+    coordinator.found((await coordinator.next("find"))[0])
+    assert {found.project for found in await asyncio.gather(*finding)} == {"p"}
+    assert not coordinator.heard
+    gateway.tables.changed("p")
+    finding = [asyncio.create_task(gateway.tables.find("p/in")) for _ in range(2000)]
+    await asyncio.sleep(0)
+    gateway.tables.changed("p")  # what was asked before may be older than this
+    finding += [asyncio.create_task(gateway.tables.find("p/in")) for _ in range(2000)]
+    asked = [await coordinator.next("find") for _ in range(4)]
+    for header, _ in asked:
+        coordinator.found(header)
+    assert len({found.project for found in await asyncio.gather(*finding)}) == 1
+    assert not coordinator.heard
+
+
 async def test_an_event_that_is_too_large_is_refused_before_it_is_kept(gateway: Gateway) -> None:
     coordinator = FakeCoordinator()
     await coordinator.begin(gateway.upstream, event_bytes=10)

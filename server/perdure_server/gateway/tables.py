@@ -13,7 +13,7 @@ from perdure_server.web.receivers import Connected, Found, Receivers, connection
 
 _KEPT: Final = 10_000
 _WAIT_S: Final = 30.0  # for a coordinator, where only it knows
-_WAITING: Final = 500  # requests that wait so: strangers may ask for anything, and the others want room
+_WAITING: Final = 500  # names that requests wait for so: strangers may ask for anything, and the others want room
 _AT_ONCE: Final = 32  # of them that are asked for: questions go before events, and must leave these time
 
 
@@ -26,7 +26,7 @@ class Tables:
         self._names: dict[str, set[str]] = {}  # by project: which of those may mean something of it
         self._changes = 0
         self._changed: dict[str, int] = {}  # the number of each project's last change
-        self._waiting = 0
+        self._needed: dict[tuple[str, int], asyncio.Task[Sequence[Receivers]]] = {}  # by name, and changes when needed
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -56,10 +56,11 @@ class Tables:
         self._ask_for(dict.fromkeys([*self._names, *projects[:_KEPT]]))
 
     async def close(self) -> None:
-        for task in self._asking:
+        tasks = {*self._asking, *self._needed.values()}
+        for task in tasks:
             task.cancel()
-        if self._asking:
-            await asyncio.wait(self._asking)
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _ask_for(self, names: Iterable[str]) -> None:
         task = asyncio.create_task(self._ask_each(names))
@@ -76,16 +77,27 @@ class Tables:
         return await self._ask_soon(first) if tables is None else tables
 
     async def _ask_soon(self, first: str) -> Sequence[Receivers]:
-        if self._waiting >= _WAITING:
-            raise _away()
-        self._waiting += 1
+        """One question for all who need this answer: each may have been sent a thousand requests."""
+        key = (first, self._changes)
+        asking = self._needed.get(key)
+        if asking is None:
+            if len(self._needed) >= _WAITING:
+                raise _away()
+            asking = self._needed[key] = asyncio.create_task(self._ask_in_turn(first))
+            asking.add_done_callback(lambda done: self._answered(key, done))
+        return await asyncio.shield(asking)
+
+    def _answered(self, key: tuple[str, int], done: asyncio.Task[Sequence[Receivers]]) -> None:
+        del self._needed[key]
+        if not done.cancelled():
+            done.exception()  # seen, even if nobody waits any more
+
+    async def _ask_in_turn(self, first: str) -> Sequence[Receivers]:
         try:
             async with asyncio.timeout(_WAIT_S), self._turns:
                 return await self._ask(first)
         except TimeoutError:
             raise _away() from None
-        finally:
-            self._waiting -= 1
 
     async def _ask(self, first: str) -> Sequence[Receivers]:
         """What there is nothing for is not kept: a stranger may ask for very much of that."""
