@@ -69,11 +69,16 @@ class CoordinatorProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             told = Behind(theirs.fileno(), self._listening.fileno(), self._at, self._plain, os.getpid())
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                env=os.environ | told.environment(),
-                pass_fds=(theirs.fileno(), self._listening.fileno()),
-            )
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    env=os.environ | told.environment(),
+                    pass_fds=(theirs.fileno(), self._listening.fileno()),
+                )
+            except OSError as error:  # processes, memory or descriptors are used up
+                ours.close()
+                log.warning("no coordinator can be started: %s", error)
+                return 1
         if self._ending.is_set():  # while it was being started
             self.end()
         try:
