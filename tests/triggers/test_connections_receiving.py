@@ -113,6 +113,23 @@ async def test_slack_has_all_fields_for_projects_of_autokitteh(web: Web, service
         assert (own.status_code, "perdure-event-id" in own.headers) == (200, False)
 
 
+async def test_slacks_events_made_by_hand_have_all_fields_there_too(web: Web, service: Callable[..., Any]) -> None:
+    await service("slack", THEIRS, "autokitteh.yaml")
+
+    async def sent(event_type: str, data: bytes) -> tuple[Any, list[str]]:
+        request = pb.SendEventRequest(project="p", source="c", event_type=event_type, data=data)
+        event = await web.control.send_event(request)
+        return json.loads(event.data), web.sessions(event.event_id)
+
+    message, started = await sent("message", b'{"text": "hi", "odd": [1]}')
+    assert (message["text"], message["odd"], message["thread_ts"], len(started)) == ("hi", [1], "", 1)
+    assert (await sent("message", b'{"thread_ts": "1.5"}'))[1] == []
+    assert (await sent("message", b"[1]"))[0] == [1]
+    assert (await sent("slash_command", b'{"is_enterprise_install": true}'))[0]["is_enterprise_install"] is True
+    asked = pb.TestTriggerRequest(project="p", event_type="message", data=b'{"text": "hi"}')
+    assert [each.starts for each in (await web.control.test_trigger(asked)).verdicts] == [True]
+
+
 async def test_github(web: Web, service: Callable[..., Any]) -> None:
     hub = await service("github")
     assert (await hub.send({"zen": "x"}, {"x-github-event": "ping"})).json() == {}

@@ -9,9 +9,12 @@ Source: the types of AutoKitteh 0.8, integrations/slack (api/chat, events, webho
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from perdure_server.core import jsontext
 
 Json = dict[str, Any]
 
@@ -108,8 +111,14 @@ def full(event_type: str, data: Json) -> Json:
     if kind is None:
         return data
     if event_type == "slash_command":
-        data = data | {"is_enterprise_install": data.get("is_enterprise_install") == "true"}
+        data = data | {"is_enterprise_install": data.get("is_enterprise_install") in (True, "true")}
     return kind.full(data)
+
+
+def full_text(event_type: str, text: bytes) -> bytes:
+    """As `full`, of an event that was made by hand: JSON, of any kind."""
+    data = jsontext.parse(text)
+    return json.dumps(full(event_type, data), separators=(",", ":")).encode("ascii") if isinstance(data, dict) else text
 
 
 def is_own(event_type: str, callback: Json) -> bool:

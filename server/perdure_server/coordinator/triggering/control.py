@@ -11,7 +11,7 @@ from perdure_proto.v1 import control_pb2 as pb
 from perdure_server.coordinator.starting import project_of
 from perdure_server.coordinator.triggering import describing
 from perdure_server.coordinator.triggering.live import Armed, Event, Live, sources, unknown_source
-from perdure_server.core import jsontext
+from perdure_server.core import integrations, jsontext, their_slack
 from perdure_server.core.errors import PerdureError
 from perdure_server.core.incoming import Accepted, Incoming
 from perdure_server.store import DispatchRow, EventRow, Transaction
@@ -35,7 +35,7 @@ class TriggerControl:
     async def send_event(self, request: pb.SendEventRequest) -> pb.Event:
         """Raises P0103, P0201 data is no JSON, P0206, P0223 no such source, P0231 too large."""
         project = project_of(self._c, request.project)
-        await self._live(project)
+        live = await self._live(project)
         await self._c.dispatcher.live.check_source(project, request.source)
         for name, text in (("event_type", request.event_type), ("dedup", request.dedup)):
             if len(text) > _TEXT_CHARS:
@@ -47,7 +47,7 @@ class TriggerControl:
             source=request.source,
             source_type="manual",
             event_type=request.event_type,
-            data=self._json(request.data),
+            data=await self._full(live, request.source, request.event_type, self._json(request.data)),
             memo=dict(request.memo),
             dedup=request.dedup,
         )
@@ -110,13 +110,12 @@ class TriggerControl:
         if request.trigger and request.trigger not in live.by_name:
             raise unknown_source(request.trigger, sources(live.deployment))
         row = EventRow("", project, "", "manual", request.event_type, 0, self._json(request.data))
-        event = Event(row)
-        verdicts = [
-            _verdict(armed, event)
-            for name, armed in sorted(live.by_name.items())
-            if request.trigger in {"", name}
-        ]  # fmt: skip
-        return pb.TestTriggerResponse(verdicts=verdicts)
+        tested = [armed for name, armed in sorted(live.by_name.items()) if request.trigger in {"", name}]
+        events = {
+            source: Event(replace(row, data=await self._full(live, source, row.event_type, row.data)))
+            for source in {armed.source for armed in tested}
+        }
+        return pb.TestTriggerResponse(verdicts=[_verdict(armed, events[armed.source]) for armed in tested])
 
     # What they share.
 
@@ -136,6 +135,16 @@ class TriggerControl:
         except ValueError as error:
             raise PerdureError("P0201", f"the event's data is no JSON: {error}") from None
         return data or b"null"
+
+    async def _full(self, live: Live, source: str, event_type: str, data: bytes) -> bytes:
+        """The data as it would be had the service itself sent the event: see `their_slack`."""
+        deployment = live.deployment
+        if deployment.settings.get("form") != "autokitteh":
+            return data
+        row = await asyncio.to_thread(self._c.store.connection, deployment.project, source)
+        if row is None or integrations.of_manifest(row.integration).signing != "slack":
+            return data
+        return await asyncio.to_thread(their_slack.full_text, event_type, data)
 
     async def _known(self, event_id: str) -> EventRow:
         event = await asyncio.to_thread(self._c.store.event, event_id)
