@@ -64,7 +64,7 @@ def reduce_exception(error: BaseException, detail: Detail, dump: Dump) -> tuple[
 
     def keep(value: object) -> object:
         # An exception inside this one gets its own stand-ins, where it needs any; text that is too long is cut later.
-        whole = not detail.probe or type(value) in ATOMS or issubclass(type(value), BaseException)
+        whole = not detail.probe or type(value) in ATOMS or _is_error(value) or _are_errors(value)
         return value if whole or dump(value) is not None else _stand_in(value)
 
     state: dict[str, Any] = {"args": tuple(map(keep, _get(error, "args")))}
@@ -84,6 +84,15 @@ def reduce_exception(error: BaseException, detail: Detail, dump: Dump) -> tuple[
     frames = frames_of(_get(error, "__traceback__"))
     state["frames"] = tuple((restore.recorded_file(file), *rest) for file, *rest in frames)
     return make, args, state, None, None, restore.fill
+
+
+def _is_error(value: object) -> bool:
+    return issubclass(type(value), BaseException)
+
+
+def _are_errors(value: object) -> bool:
+    """As the members of a group, which are an argument of it."""
+    return type(value) in {list, tuple} and all(map(_is_error, value))  # type: ignore[call-overload]
 
 
 def bare_exception(error: BaseException) -> BaseException:
