@@ -146,7 +146,7 @@ async def test_calls_before_the_fork_keep_the_id_that_was_recorded_and_those_aft
 
 async def test_a_fork_whose_runner_dies_goes_on_as_the_same(home: Home) -> None:
     a = (await home.ran("knows")).session.session_id
-    for kill_after in (3, 4, 5):
+    for kill_after in (3, 4):  # after the last call's start it may have ended before the kill comes
         fork = await home.fork(a, 2, kill_after)
         b = fork.session.session_id
         assert fork.session.epoch > 1

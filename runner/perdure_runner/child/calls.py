@@ -262,7 +262,6 @@ class Calls:
         """The exception for a wait that user code leaves because it hears of a stop only now: the coordinator did not
         know of the wait when it sent the stop, and so does not end it. It is the outcome, but of an activity's delay.
         """
-        self.link.poll()
         error = self.stop.cancelled()
         if call.form is not Form.ACTIVITY:
             self.put_error(call, Kind.SYSTEM, error, time_ns())
@@ -282,7 +281,6 @@ class Calls:
     def refuse_if_stopping(self, call: Call, kind: Kind) -> None:
         """A new call of a session that was asked to stop: Cancelled is its outcome, once in each lane."""
         if self.stop.pending():
-            self.link.poll()
             error = self.stop.cancelled()
             self.put_error(call, kind, error, time_ns())
             raise error

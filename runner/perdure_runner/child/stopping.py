@@ -43,6 +43,8 @@ class Stop:
         `recorded`: the reason that the journal has, which every replay tells user code again.
         """
         self._lanes.hear_of_stop()
+        if not recorded and self._link.stop_reason is None:
+            self._link.poll()  # the host sent the reason before the signal
         return perdure.Cancelled(recorded or self._link.stop_reason or "the session was stopped")
 
     def may_interrupt(self) -> AbstractContextManager[None]:
@@ -66,5 +68,4 @@ class Stop:
     def _interrupt(self) -> None:
         if self._interruptible and not self._lanes.current().stopped:
             self._interruptible = False
-            self._link.poll()  # the host sent the reason before the signal
             raise self.cancelled()

@@ -16,9 +16,10 @@ import json, os, signal, sys, time
 from perdure_runner.child.sandbox import nest
 pid = getattr(nest, sys.argv[1])()
 try:
-    while open(f"/proc/{pid}/comm").read() != "sleep\\n" or os.listdir(f"/proc/{pid}/fd"):
+    status = {}
+    while status.get("Name") != "sleep" or status["State"][0] != "S":
         time.sleep(0.002)  # it has that name before its libraries are loaded, from files
-    status = dict(line.split(":", 1) for line in open(f"/proc/{pid}/status"))
+        status = {key: value.strip() for key, value in (line.split(":", 1) for line in open(f"/proc/{pid}/status"))}
     print(json.dumps([int(status["SigIgn"], 16), os.listdir(f"/proc/{pid}/fd"), open(f"/proc/{pid}/environ").read()]))
 finally:
     os.kill(pid, signal.SIGKILL)
