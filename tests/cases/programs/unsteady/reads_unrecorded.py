@@ -13,7 +13,8 @@ def main(event):
     get(event["url"] + "/first")
     for _ in range(runs):
         get(event["url"] + "/again")
-    return get(event["url"] + "/last")  # differs
+    get(event["url"] + "/last")  # differs
+    return get(event["url"] + "/end")  # before which the other one is durable: it can be lost with a crash
 
 
 CASE = {"says": "reads_unrecorded.py:"}
